@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+# Write OUTPUT, a C file with the bytes of FILES as an array of struct embedded.
+set(arrays "")
+set(entries "")
+set(number 0)
+foreach(file ${FILES})
+	get_filename_component(name ${file} NAME)
+	file(READ ${file} hex HEX)
+	file(SIZE ${file} size)
+	string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+	string(REGEX REPLACE "(0x[0-9a-f][0-9a-f],0x[0-9a-f][0-9a-f],0x[0-9a-f][0-9a-f],0x[0-9a-f][0-9a-f],0x[0-9a-f][0-9a-f],0x[0-9a-f][0-9a-f],0x[0-9a-f][0-9a-f],0x[0-9a-f][0-9a-f],)" "\\1\n" bytes "${bytes}")
+	string(APPEND arrays "static const unsigned char file_${number}[] = {\n${bytes}0 };\n")
+	string(APPEND entries "\t{ \"${name}\", file_${number}, ${size} },\n")
+	math(EXPR number "${number} + 1")
+endforeach()
+file(WRITE ${OUTPUT} "/* made by cmake/embed.cmake */\n#include \"base/embedded.h\"\n\n${arrays}\nconst struct embedded ${SYMBOL}[] = {\n${entries}\t{ 0 },\n};\n")
