@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A conf is a row of values beside the table, in the table's order, and a list of
+ * family members in the file's order. Values are checked against their type when they
+ * are set, so that the getters cannot fail.
+ */
+#include "base/conf.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct conf_value {
+	char *text;
+	char from[128]; /* "file:line", "environment" or "default" */
+	uint64_t number;
+};
+
+struct conf_entry {
+	size_t family; /* index of its key */
+	char *name;
+	struct conf_value value;
+};
+
+struct conf {
+	const struct conf_key *keys;
+	size_t count;
+	struct conf_value *values;
+	struct conf_entry *entries;
+	size_t entry_count;
+};
+
+static const char *conf_type_name(enum conf_type type)
+{
+	switch (type) {
+	case CONF_TEXT:
+		return "text";
+	case CONF_PATH:
+		return "path";
+	case CONF_MS:
+		return "milliseconds";
+	case CONF_COUNT:
+		return "number";
+	case CONF_BYTES:
+		return "bytes";
+	case CONF_FLAG:
+		return "yes or no";
+	case CONF_CHOICE:
+		return "choice";
+	case CONF_SECRET:
+		return "secret";
+	case CONF_FAMILY:
+		return "any text";
+	}
+	return "text";
+}
+
+static size_t conf_index(const struct conf_key *keys, const char *name)
+{
+	size_t index = 0;
+
+	while (keys[index].name != NULL && strcmp(keys[index].name, name) != 0)
+		index++;
+	return index;
+}
+
+static bool is_choice(const char *choices, const char *text)
+{
+	size_t size = strlen(text);
+
+	for (const char *at = choices; at != NULL;) {
+		const char *end = strchr(at, '|');
+		size_t length = end ? (size_t)(end - at) : strlen(at);
+
+		if (length == size && strncmp(at, text, size) == 0)
+			return true;
+		at = end ? end + 1 : NULL;
+	}
+	return false;
+}
+
+static bool parse_number(const char *text, bool units, uint64_t *out)
+{
+	char *end;
+	unsigned shift = 0;
+
+	if (!isdigit((unsigned char)text[0]))
+		return false;
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	if (errno != 0)
+		return false;
+	if (units && *end != '\0') {
+		const char *unit = strchr("KMG", *end);
+
+		if (unit == NULL)
+			return false;
+		shift = 10 * (unsigned)(unit - "KMG" + 1);
+		end++;
+	}
+	if (*end != '\0' || *out > (UINT64_MAX >> shift))
+		return false;
+	*out <<= shift;
+	return true;
+}
+
+static bool conf_fits(const struct conf_key *key, const char *text, uint64_t *number,
+        struct fault *fault)
+{
+	switch (key->type) {
+	case CONF_MS:
+	case CONF_COUNT:
+		return parse_number(text, false, number)
+		       || fault_set(fault, FAULT_STOP,
+		               "%s takes a whole number, such as %s", key->name,
+		               key->standard ? key->standard : "10");
+	case CONF_BYTES:
+		return parse_number(text, true, number)
+		       || fault_set(fault, FAULT_STOP,
+		               "%s takes bytes, such as 4096, 64K or 16M", key->name);
+	case CONF_FLAG:
+		*number = strcmp(text, "yes") == 0;
+		return *number || strcmp(text, "no") == 0
+		       || fault_set(fault, FAULT_STOP, "%s takes yes or no", key->name);
+	case CONF_CHOICE:
+		return is_choice(key->choices, text)
+		       || fault_set(fault, FAULT_STOP, "%s takes one of %s", key->name,
+		               key->choices);
+	case CONF_TEXT:
+	case CONF_PATH:
+	case CONF_SECRET:
+	case CONF_FAMILY:
+		return true;
+	}
+	return true;
+}
+
+static bool conf_put(struct conf_value *value, const struct conf_key *key,
+        const char *text, const char *from, struct fault *fault)
+{
+	char *copy;
+
+	if (!conf_fits(key, text, &value->number, fault))
+		return false;
+	copy = strdup(text);
+	if (copy == NULL)
+		return fault_memory(fault);
+	free(value->text);
+	value->text = copy;
+	snprintf(value->from, sizeof value->from, "%s", from);
+	return true;
+}
+
+static bool conf_put_member(struct conf *conf, size_t family, const char *name,
+        const char *text, const char *from, struct fault *fault)
+{
+	struct conf_entry *entries =
+	        realloc(conf->entries, (conf->entry_count + 1) * sizeof *entries);
+	struct conf_entry *entry;
+
+	if (entries == NULL)
+		return fault_memory(fault);
+	conf->entries = entries;
+	entry = &entries[conf->entry_count];
+	*entry = (struct conf_entry){ .family = family, .name = strdup(name) };
+	if (entry->name == NULL)
+		return fault_memory(fault);
+	conf->entry_count++;
+	return conf_put(&entry->value, &conf->keys[family], text, from, fault);
+}
+
+/* The known key that shares the longest beginning with a misspelt one. */
+static const char *conf_nearest(const struct conf_key *keys, const char *name)
+{
+	const char *best = NULL;
+	size_t most = 1;
+
+	for (; keys->name != NULL; keys++) {
+		size_t same = 0;
+
+		while (name[same] != '\0' && name[same] == keys->name[same])
+			same++;
+		if (same > most) {
+			most = same;
+			best = keys->name;
+		}
+	}
+	return best;
+}
+
+static bool conf_unknown(const struct conf *conf, const char *name, struct fault *fault)
+{
+	const char *nearest = conf_nearest(conf->keys, name);
+
+	if (nearest != NULL)
+		return fault_set(fault, FAULT_STOP,
+		        "unknown setting %.64s; did you mean %s?", name, nearest);
+	return fault_set(fault, FAULT_STOP,
+	        "unknown setting %.64s; --help lists the settings", name);
+}
+
+static bool conf_set(struct conf *conf, const char *name, const char *text,
+        const char *from, struct fault *fault)
+{
+	size_t index = conf_index(conf->keys, name);
+	const char *dot = strchr(name, '.');
+
+	if (index < conf->count && conf->keys[index].type != CONF_FAMILY)
+		return conf_put(
+		        &conf->values[index], &conf->keys[index], text, from, fault);
+	for (index = 0; dot != NULL && index < conf->count; index++) {
+		const struct conf_key *key = &conf->keys[index];
+
+		if (key->type == CONF_FAMILY
+		        && strlen(key->name) == (size_t)(dot - name)
+		        && strncmp(key->name, name, (size_t)(dot - name)) == 0)
+			return conf_put_member(conf, index, dot + 1, text, from, fault);
+	}
+	return conf_unknown(conf, name, fault);
+}
+
+static char *trim(char *text)
+{
+	char *end = text + strlen(text);
+
+	while (isspace((unsigned char)*text))
+		text++;
+	while (end > text && isspace((unsigned char)end[-1]))
+		end--;
+	*end = '\0';
+	return text;
+}
+
+static bool conf_line(
+        struct conf *conf, char *line, const char *from, struct fault *fault)
+{
+	char *text = trim(line);
+	char *equals = strchr(text, '=');
+
+	if (*text == '\0' || *text == '#')
+		return true;
+	if (equals == NULL)
+		return fault_set(fault, FAULT_STOP, "expected a line `key = value`");
+	*equals = '\0';
+	return conf_set(conf, trim(text), trim(equals + 1), from, fault);
+}
+
+static bool conf_file(struct conf *conf, const char *path, struct fault *fault)
+{
+	FILE *file = fopen(path, "r");
+	char *line = NULL;
+	size_t room = 0;
+	bool ok = true;
+
+	if (file == NULL)
+		return fault_set(fault, FAULT_STOP, "settings file %s: %s", path,
+		        strerror(errno));
+	for (int number = 1; ok && getline(&line, &room, file) >= 0; number++) {
+		char from[128];
+
+		snprintf(from, sizeof from, "%s:%d", path, number);
+		ok = conf_line(conf, line, from, fault)
+		     || fault_wrap(fault, "%s", from);
+	}
+	free(line);
+	fclose(file);
+	return ok;
+}
+
+static bool conf_environment(
+        struct conf *conf, const char *program, struct fault *fault)
+{
+	for (size_t i = 0; i < conf->count; i++) {
+		const struct conf_key *key = &conf->keys[i];
+		char name[128];
+		const char *text;
+
+		if (key->type == CONF_SECRET || key->type == CONF_FAMILY)
+			continue;
+		snprintf(name, sizeof name, "KENTONGAN_%s_%s", program, key->name);
+		for (char *at = name; *at != '\0'; at++)
+			*at = (char)toupper((unsigned char)*at);
+		text = getenv(name);
+		if (text != NULL
+		        && !conf_put(&conf->values[i], key, text, "environment", fault))
+			return fault_wrap(fault, "environment %s", name);
+	}
+	return true;
+}
+
+static bool conf_complete(struct conf *conf, const char *path, struct fault *fault)
+{
+	for (size_t i = 0; i < conf->count; i++) {
+		const struct conf_key *key = &conf->keys[i];
+
+		if (key->type == CONF_FAMILY || conf->values[i].text != NULL)
+			continue;
+		if (key->standard == NULL)
+			return fault_set(fault, FAULT_STOP,
+			        "%s: the setting %s is missing (%s)",
+			        path ? path : "no --conf file", key->name, key->help);
+		if (!conf_put(&conf->values[i], key, key->standard, "default", fault))
+			return false;
+	}
+	return true;
+}
+
+bool conf_read(struct conf **out, const char *program, const struct conf_key *keys,
+        const char *path, struct fault *fault)
+{
+	struct conf *conf = calloc(1, sizeof *conf);
+
+	if (conf == NULL)
+		return fault_memory(fault);
+	conf->keys = keys;
+	while (keys[conf->count].name != NULL)
+		conf->count++;
+	conf->values = calloc(conf->count + 1, sizeof *conf->values);
+	if (conf->values == NULL) {
+		conf_close(&conf);
+		return fault_memory(fault);
+	}
+	if ((path != NULL && !conf_file(conf, path, fault))
+	        || (program != NULL && !conf_environment(conf, program, fault))
+	        || !conf_complete(conf, path, fault)) {
+		conf_close(&conf);
+		return false;
+	}
+	*out = conf;
+	return true;
+}
+
+void conf_close(struct conf **conf)
+{
+	struct conf *old = *conf;
+
+	if (old == NULL)
+		return;
+	for (size_t i = 0; i < old->entry_count; i++) {
+		free(old->entries[i].name);
+		free(old->entries[i].value.text);
+	}
+	for (size_t i = 0; old->values != NULL && i < old->count; i++)
+		free(old->values[i].text);
+	free(old->entries);
+	free(old->values);
+	free(old);
+	*conf = NULL;
+}
+
+static const struct conf_value *conf_value(const struct conf *conf, const char *name)
+{
+	size_t index = conf_index(conf->keys, name);
+
+	assert(index < conf->count);
+	return &conf->values[index];
+}
+
+const char *conf_text(const struct conf *conf, const char *name)
+{
+	return conf_value(conf, name)->text;
+}
+
+uint64_t conf_number(const struct conf *conf, const char *name)
+{
+	return conf_value(conf, name)->number;
+}
+
+bool conf_flag(const struct conf *conf, const char *name)
+{
+	return conf_value(conf, name)->number != 0;
+}
+
+bool conf_is(const struct conf *conf, const char *name, const char *word)
+{
+	return strcmp(conf_text(conf, name), word) == 0;
+}
+
+bool conf_member(const struct conf *conf, const char *family, size_t index,
+        const char **out_name, const char **out_value)
+{
+	size_t key = conf_index(conf->keys, family);
+
+	for (size_t i = 0; i < conf->entry_count; i++) {
+		if (conf->entries[i].family != key || index-- > 0)
+			continue;
+		*out_name = conf->entries[i].name;
+		*out_value = conf->entries[i].value.text;
+		return true;
+	}
+	return false;
+}
+
+const char *conf_member_of(
+        const struct conf *conf, const char *family, const char *name)
+{
+	const char *found;
+	const char *value;
+
+	for (size_t i = 0; conf_member(conf, family, i, &found, &value); i++)
+		if (strcmp(found, name) == 0)
+			return value;
+	return NULL;
+}
+
+void conf_print(const struct conf *conf, FILE *out)
+{
+	for (size_t i = 0; i < conf->count; i++) {
+		const struct conf_value *value = &conf->values[i];
+
+		if (conf->keys[i].type == CONF_FAMILY)
+			continue;
+		fprintf(out, "%s = %s  # %s\n", conf->keys[i].name,
+		        conf->keys[i].type == CONF_SECRET ? "(set)" : value->text,
+		        value->from);
+	}
+	for (size_t i = 0; i < conf->entry_count; i++)
+		fprintf(out, "%s.%s = %s  # %s\n",
+		        conf->keys[conf->entries[i].family].name, conf->entries[i].name,
+		        conf->entries[i].value.text, conf->entries[i].value.from);
+}
+
+void conf_help(const struct conf_key *keys, FILE *out)
+{
+	for (; keys->name != NULL; keys++) {
+		fprintf(out, "  %s%s  (%s", keys->name,
+		        keys->type == CONF_FAMILY ? ".*" : "",
+		        keys->choices ? keys->choices : conf_type_name(keys->type));
+		if (keys->type != CONF_FAMILY)
+			fprintf(out, ", %s%s",
+			        keys->standard ? "default " : "must be set",
+			        keys->standard ? keys->standard : "");
+		fprintf(out, ")\n      %s\n", keys->help);
+	}
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_CONF_H
+#define BASE_CONF_H
+
+/*
+ * Settings: one table a program. From it come the parser, --help, --check and
+ * docs/settings.md. Files are lines `key = value`; # begins a comment at the start of
+ * a line. KENTONGAN_<PROGRAM>_<KEY> in the environment wins over the file, except for
+ * secrets and families, which come from files only.
+ *
+ * Every fault is FAULT_STOP and names the file, the line and what to write instead.
+ * A conf is read once and then only looked at, from any thread.
+ */
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/fault.h"
+
+enum conf_type {
+	CONF_TEXT,
+	CONF_PATH,
+	CONF_MS,     /* milliseconds */
+	CONF_COUNT,  /* whole number, 0 or more */
+	CONF_BYTES,  /* whole number, with K, M, G for powers of 1024 */
+	CONF_FLAG,   /* yes or no */
+	CONF_CHOICE, /* one of the words in `choices`, divided by | */
+	CONF_SECRET, /* as TEXT, never shown and never from the environment */
+	CONF_FAMILY, /* every key that begins with name and a dot */
+};
+
+struct conf_key {
+	enum conf_type type;
+	const char *name;
+	const char *standard; /* the default; NULL: must be set (a family: none) */
+	const char *help;     /* a sentence */
+	const char *choices;
+};
+
+#define CONF_KEY(type, name, standard, help)                                           \
+	{                                                                              \
+		CONF_##type, #name, standard, help, NULL                               \
+	}
+#define CONF_MUST(type, name, help)                                                    \
+	{                                                                              \
+		CONF_##type, #name, NULL, help, NULL                                   \
+	}
+#define CONF_ONE_OF(name, standard, choices, help)                                     \
+	{                                                                              \
+		CONF_CHOICE, #name, standard, help, choices                            \
+	}
+#define CONF_ANY(name, help)                                                           \
+	{                                                                              \
+		CONF_FAMILY, #name, NULL, help, NULL                                   \
+	}
+#define CONF_END                                                                       \
+	{                                                                              \
+		CONF_TEXT, NULL, NULL, NULL, NULL                                      \
+	}
+
+struct conf;
+
+/*
+ * Read path (NULL: no file, standards and environment only) by the table, which must
+ * outlive the conf. program is the middle of KENTONGAN_<PROGRAM>_<KEY>; NULL leaves
+ * the environment out.
+ */
+MUST_CHECK bool conf_read(struct conf **out, const char *program,
+        const struct conf_key *keys, const char *path, struct fault *fault);
+void conf_close(struct conf **conf);
+
+/* Values by key; asking for a key that the table lacks is an assert. */
+const char *conf_text(const struct conf *conf, const char *name);
+uint64_t conf_number(const struct conf *conf, const char *name);
+bool conf_flag(const struct conf *conf, const char *name);
+bool conf_is(const struct conf *conf, const char *name, const char *word);
+
+/* The index-th member of a family: false after the last. name is without "family.". */
+bool conf_member(const struct conf *conf, const char *family, size_t index,
+        const char **out_name, const char **out_value);
+
+/* The value of one member of a family, or NULL. */
+const char *conf_member_of(
+        const struct conf *conf, const char *family, const char *name);
+
+/* `key = value  # where from` for each setting in force; secrets as (set). */
+void conf_print(const struct conf *conf, FILE *out);
+
+/* The table for people: key, type, default, sentence. */
+void conf_help(const struct conf_key *keys, FILE *out);
+
+#endif
