@@ -35,17 +35,23 @@ bool fault_code(struct fault *fault, enum fault_kind kind, const char *code,
 
 bool fault_wrap(struct fault *fault, const char *format, ...)
 {
-	char inner[FAULT_TEXT_BYTES];
+	char outer[FAULT_TEXT_BYTES];
 	va_list arguments;
-	int used;
+	size_t used;
+	size_t kept;
 
-	memcpy(inner, fault->text, sizeof inner);
 	va_start(arguments, format);
-	used = vsnprintf(fault->text, sizeof fault->text, format, arguments);
+	vsnprintf(outer, sizeof outer - 2, format, arguments);
 	va_end(arguments);
-	if (used >= 0 && (size_t)used < sizeof fault->text)
-		snprintf(fault->text + used, sizeof fault->text - (size_t)used, ": %s",
-		        inner);
+	used = strlen(outer);
+	memcpy(outer + used, ": ", 2);
+	used += 2;
+	kept = strlen(fault->text);
+	if (kept > sizeof outer - 1 - used)
+		kept = sizeof outer - 1 - used;
+	memcpy(outer + used, fault->text, kept);
+	outer[used + kept] = '\0';
+	memcpy(fault->text, outer, used + kept + 1);
 	return false;
 }
 

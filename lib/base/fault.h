@@ -14,7 +14,7 @@
 #include <stdarg.h>
 
 #define MUST_CHECK                 __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 
 enum fault_kind {
 	FAULT_NONE = 0,
