@@ -36,10 +36,10 @@ int32_t envelope_partition(struct bytes village_code, int32_t modulus);
 
 /*
  * Write the headers of an event as one block that the spool keeps: everything but
- * ce_sequence, which only the spool knows. record is "Request", version its schema's,
- * traceparent may be empty.
+ * ce_sequence, which only the spool knows. record_name is the record's full name, as
+ * in its schema; version is its schema's; traceparent may be empty.
  */
-void envelope_pack(struct buffer *out, const struct head *head, const char *record,
+void envelope_pack(struct buffer *out, const struct head *head, const char *record_name,
 	int version, struct bytes traceparent);
 
 /*

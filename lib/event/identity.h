@@ -16,8 +16,8 @@ enum { UUID_TEXT_BYTES = 37 };
 /* Two calls never return the same; ids of one process grow with time. Thread-safe. */
 void identity_new(char text[UUID_TEXT_BYTES]);
 void identity_random(char text[UUID_TEXT_BYTES]); /* UUIDv4, for incarnations */
-MUST_CHECK bool identity_derive(struct bytes village_code, struct bytes key,
-	char text[UUID_TEXT_BYTES], struct fault *fault);
+void identity_derive(
+	struct bytes village_code, struct bytes key, char text[UUID_TEXT_BYTES]);
 
 /* 36 characters, lower or upper case, to 16 bytes. */
 MUST_CHECK bool identity_parse(struct bytes text, uint8_t out[16]);

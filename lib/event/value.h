@@ -55,10 +55,8 @@ void *value_alloc(struct value_arena *arena, size_t size);
  */
 MUST_CHECK bool value_set_text(struct value_arena *arena, struct value *record,
 	const char *field, struct bytes text, struct fault *fault);
-MUST_CHECK bool value_set_long(struct value_arena *arena, struct value *record,
-	const char *field, int64_t number, struct fault *fault);
-MUST_CHECK bool value_set_symbol(struct value_arena *arena, struct value *record,
-	const char *field, const char *symbol, struct fault *fault);
+void value_set_long(struct value *record, const char *field, int64_t number);
+void value_set_symbol(struct value *record, const char *field, const char *symbol);
 
 /* Read a head field: empty bytes, 0 or false where it is null or absent. */
 struct bytes value_text(const struct value *record, const char *field);

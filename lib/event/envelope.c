@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A block of headers is a row of (length of name, name, length of value as two bytes,
+ * value). Names are kept with their NUL, so that librdkafka can use them in place.
+ */
+#include "event/envelope.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+void envelope_frame(struct buffer *out, int32_t schema_id)
+{
+	buffer_append_byte(out, 0);
+	buffer_append_u32(out, (uint32_t)schema_id);
+}
+
+bool envelope_unframe(struct bytes framed, int32_t *out_schema_id, struct bytes *out_value,
+	struct fault *fault)
+{
+	const uint8_t *at = framed.data;
+
+	if (framed.size < FRAME_BYTES || at[0] != 0)
+		return fault_code(fault, FAULT_REJECT, "framing",
+			"the value does not begin with 00 and a schema id");
+	*out_schema_id = (int32_t)((uint32_t)at[1] << 24 | (uint32_t)at[2] << 16
+				   | (uint32_t)at[3] << 8 | (uint32_t)at[4]);
+	*out_value = (struct bytes){ at + FRAME_BYTES, framed.size - FRAME_BYTES };
+	return true;
+}
+
+int32_t envelope_partition(struct bytes village_code, int32_t modulus)
+{
+	uint32_t crc = 0xFFFFFFFFu;
+
+	for (size_t i = 0; i < village_code.size; i++) {
+		crc ^= village_code.data[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+	}
+	return (int32_t)(~crc % (uint32_t)modulus);
+}
+
+static void pack(struct buffer *out, const char *name, struct bytes value)
+{
+	size_t size = strlen(name) + 1;
+
+	if (value.size > UINT16_MAX)
+		return;
+	buffer_append_byte(out, (uint8_t)size);
+	buffer_append(out, name, size);
+	buffer_append_u16(out, (uint16_t)value.size);
+	buffer_append(out, value.data, value.size);
+}
+
+static void pack_time(struct buffer *out, const char *name, int64_t time_us)
+{
+	char text[CLOCK_TEXT_BYTES];
+
+	clock_format(time_us, text);
+	pack(out, name, bytes_of(text));
+}
+
+void envelope_pack(struct buffer *out, const struct head *head, const char *record_name,
+	int version, struct bytes traceparent)
+{
+	char source[64];
+	char type[256];
+
+	snprintf(source, sizeof source, "/desa/%.*s", (int)head->village_code.size,
+		(const char *)head->village_code.data);
+	snprintf(type, sizeof type, "%s.v%d", record_name, version);
+	pack(out, "ce_specversion", bytes_of("1.0"));
+	pack(out, "ce_id", head->event_id);
+	pack(out, "ce_source", bytes_of(source));
+	pack(out, "ce_type", bytes_of(type));
+	pack_time(out, "ce_time", head->occurred_at_us);
+	pack(out, "ce_subject", head->case_id);
+	pack_time(out, "ce_recordedtime", head->recorded_at_us);
+	pack(out, "content-type", bytes_of("application/avro"));
+	if (traceparent.size > 0)
+		pack(out, "traceparent", traceparent);
+}
+
+static bool unpack(struct bytes block, size_t *at, struct header *out)
+{
+	size_t name_size;
+
+	if (block.size - *at < 4)
+		return false;
+	name_size = block.data[(*at)++];
+	if (name_size < 2 || block.size - *at < name_size + 2
+		|| block.data[*at + name_size - 1] != 0)
+		return false;
+	out->name = (const char *)block.data + *at;
+	*at += name_size;
+	out->value.size = (size_t)block.data[*at] << 8 | block.data[*at + 1];
+	*at += 2;
+	if (block.size - *at < out->value.size)
+		return false;
+	out->value.data = block.data + *at;
+	*at += out->value.size;
+	return true;
+}
+
+size_t envelope_unpack(struct bytes block, int64_t seq, char sequence[24],
+	struct header headers[ENVELOPE_MAX_HEADERS])
+{
+	size_t count = 0;
+	size_t at = 0;
+
+	while (at < block.size) {
+		if (count == ENVELOPE_MAX_HEADERS - 1
+			|| !unpack(block, &at, &headers[count]))
+			return 0;
+		count++;
+	}
+	snprintf(sequence, 24, "%020lld", (long long)seq);
+	headers[count].name = "ce_sequence";
+	headers[count++].value = bytes_of(sequence);
+	return count;
+}

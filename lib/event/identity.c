@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "event/identity.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <openssl/sha.h>
+
+#include "base/clock.h"
+
+/* Fixed by a throw of dice in 2026; it must never change. */
+static const char namespace_text[] = "id.go.jember.desa/event-id/1";
+
+static void format_uuid(const uint8_t bytes[16], char text[UUID_TEXT_BYTES])
+{
+	static const char digits[] = "0123456789abcdef";
+	char *at = text;
+
+	for (int i = 0; i < 16; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*at++ = '-';
+		*at++ = digits[bytes[i] >> 4];
+		*at++ = digits[bytes[i] & 15];
+	}
+	*at = '\0';
+}
+
+static void set_version(uint8_t bytes[16], int version)
+{
+	bytes[6] = (uint8_t)((bytes[6] & 0x0F) | (version << 4));
+	bytes[8] = (uint8_t)((bytes[8] & 0x3F) | 0x80);
+}
+
+static void random_bytes(uint8_t *bytes, size_t size)
+{
+	/* Up to 256 bytes arrive whole once the kernel's pool is ready (getrandom(2)). */
+	while (getrandom(bytes, size, 0) != (ssize_t)size)
+		continue;
+}
+
+/*
+ * RFC 9562, section 6.2, method 3: 48 bits of milliseconds and 12 bits of a finer
+ * fraction are one number that is never given twice.
+ */
+void identity_new(char text[UUID_TEXT_BYTES])
+{
+	static _Atomic uint64_t last;
+	uint64_t now_us = (uint64_t)clock_wall_us();
+	uint64_t stamp = ((now_us / 1000) << 12) | (now_us % 1000 * 4096 / 1000);
+	uint64_t before = atomic_load(&last);
+	uint8_t bytes[16];
+
+	do {
+		if (stamp <= before)
+			stamp = before + 1;
+	} while (!atomic_compare_exchange_weak(&last, &before, stamp));
+	for (int i = 0; i < 6; i++)
+		bytes[i] = (uint8_t)(stamp >> (12 + 8 * (5 - i)));
+	bytes[6] = (uint8_t)(stamp >> 8 & 0x0F);
+	bytes[7] = (uint8_t)stamp;
+	random_bytes(bytes + 8, 8);
+	set_version(bytes, 7);
+	format_uuid(bytes, text);
+}
+
+void identity_random(char text[UUID_TEXT_BYTES])
+{
+	uint8_t bytes[16];
+
+	random_bytes(bytes, sizeof bytes);
+	set_version(bytes, 4);
+	format_uuid(bytes, text);
+}
+
+void identity_derive(
+	struct bytes village_code, struct bytes key, char text[UUID_TEXT_BYTES])
+{
+	uint8_t digest[SHA256_DIGEST_LENGTH];
+	struct buffer input = { 0 };
+
+	buffer_append(&input, namespace_text, sizeof namespace_text);
+	buffer_append(&input, village_code.data, village_code.size);
+	buffer_append_byte(&input, 0);
+	buffer_append(&input, key.data, key.size);
+	SHA256(input.data, input.size, digest);
+	buffer_clear(&input);
+	set_version(digest, 8);
+	format_uuid(digest, text);
+}
+
+static int hex_digit(uint8_t byte)
+{
+	if (byte >= '0' && byte <= '9')
+		return byte - '0';
+	if (byte >= 'a' && byte <= 'f')
+		return byte - 'a' + 10;
+	if (byte >= 'A' && byte <= 'F')
+		return byte - 'A' + 10;
+	return -1;
+}
+
+bool identity_parse(struct bytes text, uint8_t out[16])
+{
+	size_t at = 0;
+
+	if (text.size != UUID_TEXT_BYTES - 1)
+		return false;
+	for (int i = 0; i < 16; i++) {
+		int high;
+		int low;
+
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			if (text.data[at++] != '-')
+				return false;
+		high = hex_digit(text.data[at++]);
+		low = hex_digit(text.data[at++]);
+		if (high < 0 || low < 0)
+			return false;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
