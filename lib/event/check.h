@@ -63,8 +63,9 @@ MUST_CHECK bool document_digest(
 
 /*
  * Check the object as a record that a sender posts. Fields that the gateway sets are
- * refused in the body and left zero in *out; an absent field takes its default. `now`
+ * refused in the body and left zero in *out; an absent field takes its default. now_us
  * is the standard of occurred_at. An absent event_id is left empty for the caller.
+ * Texts of *out look into the document.
  * False: report->verdict is CHECK_MISFIT, or memory ran out and fault says so
  * (report->verdict is then CHECK_OK).
  */
@@ -72,7 +73,5 @@ MUST_CHECK bool check_record(const struct schema *schema, const struct document 
 	int64_t now_us, struct value_arena *arena, struct value *out,
 	struct check_report *report, struct fault *fault);
 
-/* Whether text has a format of the schemas ("nik", "uuid", "slug", ...). */
-bool check_format(const char *format, struct bytes text);
 
 #endif

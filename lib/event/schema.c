@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,12 @@ enum {
 	MAX_FIXED = 1 << 20,
 	MAX_PRECISION = 38,
 	NAME_BYTES = 256,
+	PATTERN_BYTES = 200,
+};
+
+struct pattern {
+	struct pattern *next;
+	regex_t regex;
 };
 
 struct arena_block {
@@ -33,6 +40,7 @@ struct arena_block {
 
 struct schema {
 	struct arena_block *blocks;
+	struct pattern *patterns;
 	struct bytes text;
 	const struct schema_node *root;
 };
@@ -286,6 +294,33 @@ static bool read_minimum(
 	return field->minimum != NULL;
 }
 
+/*
+ * Repeated groups multiply: the memory of ((a{255}){255}){255} is a stranger's choice,
+ * so a group may not be counted.
+ */
+static bool is_modest(const char *pattern)
+{
+	return strlen(pattern) <= PATTERN_BYTES && strstr(pattern, "){") == NULL;
+}
+
+static bool read_pattern(struct schema_reader *reader, struct schema_field *field)
+{
+	struct pattern *pattern;
+
+	if (field->pattern[0] == '\0')
+		return true;
+	pattern = is_modest(field->pattern) ? malloc(sizeof *pattern) : NULL;
+	if (pattern == NULL
+		|| regcomp(&pattern->regex, field->pattern, REG_EXTENDED | REG_NOSUB) != 0) {
+		free(pattern);
+		return reader_fault(reader, field->name, "has a pattern that is not allowed");
+	}
+	pattern->next = reader->schema->patterns;
+	reader->schema->patterns = pattern;
+	field->compiled = &pattern->regex;
+	return true;
+}
+
 static bool read_field(struct schema_reader *reader, const json_t *object,
 	const char *space, struct schema_field *field)
 {
@@ -304,6 +339,7 @@ static bool read_field(struct schema_reader *reader, const json_t *object,
 	       && read_copy(reader, object, "pii", &field->pii)
 	       && read_copy(reader, object, "format", &field->format)
 	       && read_copy(reader, object, "pattern", &field->pattern)
+	       && read_pattern(reader, field)
 	       && read_minimum(reader, object, field)
 	       && read_names(reader, json_object_get(object, "aliases"), space, false,
 		       &field->aliases)
@@ -666,6 +702,13 @@ void schema_close(struct schema **schema)
 
 	if (old == NULL)
 		return;
+	for (struct pattern *pattern = old->patterns; pattern != NULL;) {
+		struct pattern *next = pattern->next;
+
+		regfree(&pattern->regex);
+		free(pattern);
+		pattern = next;
+	}
 	for (struct arena_block *block = old->blocks; block != NULL;) {
 		struct arena_block *next = block->next;
 
@@ -692,6 +735,16 @@ const struct schema_field *schema_field(const struct schema_node *record, const 
 		if (strcmp(record->fields[i].name, name) == 0)
 			return &record->fields[i];
 	return NULL;
+}
+
+bool schema_matches(const struct schema_field *field, struct bytes text)
+{
+	regmatch_t whole = { .rm_so = 0, .rm_eo = (regoff_t)text.size };
+
+	return field->compiled == NULL
+	       || regexec(field->compiled, (const char *)text.data, 1, &whole,
+			  REG_STARTEND)
+			  == 0;
 }
 
 const struct schema_node *schema_without_null(const struct schema_node *node)

@@ -55,6 +55,7 @@ struct schema_field {
 	const char *pii;            /* "none", "nik", ...; "" where the schema is silent */
 	const char *format;         /* "nik", "slug", ... */
 	const char *pattern;        /* POSIX extended regular expression */
+	const void *compiled;       /* of pattern; see schema_matches() */
 	size_t min_length;          /* code points; standard 1 */
 	size_t max_length;          /* code points; standard 200 */
 	size_t max_items;           /* arrays and maps; standard 1000 */
@@ -101,6 +102,9 @@ struct bytes schema_text(const struct schema *schema);
 
 /* The field of a record node by name, or NULL. */
 const struct schema_field *schema_field(const struct schema_node *record, const char *name);
+
+/* Whether text matches the field's pattern; true where it has none. */
+bool schema_matches(const struct schema_field *field, struct bytes text);
 
 /* T of a union [null, T] in either order; any other node itself. */
 const struct schema_node *schema_without_null(const struct schema_node *node);

@@ -4,8 +4,9 @@
 
 /*
  * A checked value: a tree in the shape of its schema node, made by check from JSON and
- * read by the encoder. Everything in it lives in its arena, which is used again from
- * one event to the next; a value is valid until value_reset() of its arena.
+ * read by the encoder. Its nodes live in an arena, which is used again from one event
+ * to the next; its texts look into the document or the arena. A value is valid until
+ * either ends.
  *
  * One thread owns an arena.
  */

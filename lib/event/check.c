@@ -1,0 +1,670 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One walk over JSON and schema together. A fault is noted and the walk goes on, so
+ * that a sender learns all of them at once; the words come from the schema's own doc
+ * texts and from the kind of what was expected.
+ */
+#include "event/check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "event/decimal.h"
+#include "event/document.h"
+#include "event/format.h"
+
+enum { POINTER_BYTES = 256 };
+
+struct check {
+	struct value_arena *arena;
+	struct check_report *report;
+	struct fault *fault; /* memory only */
+	int64_t now_us;
+	char pointer[POINTER_BYTES];
+	size_t pointer_size;
+};
+
+/* What was expected, for a machine, in English and in Indonesian. */
+struct wish {
+	const char *expected;
+	const char *words;
+	const char *words_id;
+};
+
+static bool check_node(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out);
+
+static void pointer_push(struct check *check, const char *name)
+{
+	size_t limit = strnlen(name, CHECK_NAME_BYTES + 1);
+
+	if (limit > CHECK_NAME_BYTES) /* cut before a character, not within one */
+		for (limit = CHECK_NAME_BYTES; ((uint8_t)name[limit] & 0xC0) == 0x80;)
+			limit--;
+	if (check->pointer_size + 2 * limit + 2 >= POINTER_BYTES)
+		return;
+	check->pointer[check->pointer_size++] = '/';
+	for (size_t i = 0; i < limit; i++) {
+		bool escape = name[i] == '~' || name[i] == '/';
+
+		check->pointer[check->pointer_size++] = escape ? '~' : name[i];
+		if (escape)
+			check->pointer[check->pointer_size++] = name[i] == '~' ? '0' : '1';
+	}
+}
+
+static void pointer_push_index(struct check *check, size_t index)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%zu", index);
+	pointer_push(check, text);
+}
+
+static struct check_fault *next_fault(struct check *check, const char *expected)
+{
+	struct check_fault *fault;
+
+	check->report->verdict = CHECK_MISFIT;
+	if (check->report->count == CHECK_FAULTS)
+		return NULL;
+	fault = &check->report->faults[check->report->count++];
+	memcpy(fault->pointer, check->pointer, check->pointer_size);
+	fault->pointer[check->pointer_size] = '\0';
+	snprintf(fault->expected, sizeof fault->expected, "%s", expected);
+	return fault;
+}
+
+/* Always false, so that refusing is one line. */
+static bool refuse(struct check *check, const struct schema_field *field, struct wish wish)
+{
+	struct check_fault *fault = next_fault(check, wish.expected);
+
+	if (fault == NULL)
+		return false;
+	snprintf(fault->detail, sizeof fault->detail, "Expected %s. (%s)", wish.words,
+		field ? field->doc : "");
+	snprintf(fault->detail_id, sizeof fault->detail_id, "Isi dengan %s. (%s)",
+		wish.words_id, field ? field->doc_id : "");
+	return false;
+}
+
+static bool refuse_member(struct check *check, const char *name, const char *expected,
+	const char *words, const char *words_id)
+{
+	size_t size = check->pointer_size;
+	struct check_fault *fault;
+
+	pointer_push(check, name);
+	fault = next_fault(check, expected);
+	if (fault != NULL) {
+		snprintf(fault->detail, sizeof fault->detail, "%s", words);
+		snprintf(fault->detail_id, sizeof fault->detail_id, "%s", words_id);
+	}
+	check->pointer_size = size;
+	return false;
+}
+
+static void *check_alloc(struct check *check, size_t count, size_t size)
+{
+	void *memory = value_alloc(check->arena, count * size + 1);
+
+	if (memory == NULL)
+		fault_memory(check->fault);
+	else
+		memset(memory, 0, count * size);
+	return memory;
+}
+
+static struct bytes bytes_of_json(const json_t *json)
+{
+	return (struct bytes){ (const uint8_t *)json_string_value(json),
+		json_string_length(json) };
+}
+
+/* uuids are kept in small letters: the same identity must look the same. */
+static bool lower_uuid(struct check *check, struct value *out)
+{
+	uint8_t *copy = check_alloc(check, out->bytes.size, 1);
+
+	if (copy == NULL)
+		return false;
+	for (size_t i = 0; i < out->bytes.size; i++) {
+		uint8_t byte = out->bytes.data[i];
+
+		copy[i] = byte >= 'A' && byte <= 'F' ? (uint8_t)(byte + 32) : byte;
+	}
+	out->bytes.data = copy;
+	return true;
+}
+
+static bool check_length(
+	struct check *check, const struct schema_field *field, struct bytes text)
+{
+	size_t length = bytes_code_points(text);
+	char expected[64];
+	char words[96];
+	char words_id[96];
+
+	if (length >= field->min_length && length <= field->max_length)
+		return true;
+	snprintf(expected, sizeof expected, "length %zu..%zu", field->min_length,
+		field->max_length);
+	snprintf(words, sizeof words, "text of %zu to %zu characters", field->min_length,
+		field->max_length);
+	snprintf(words_id, sizeof words_id, "teks %zu sampai %zu tanda",
+		field->min_length, field->max_length);
+	return refuse(check, field, (struct wish){ expected, words, words_id });
+}
+
+static bool check_text(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out)
+{
+	const char *form = node->logical == LOGICAL_UUID ? "uuid" : field->format;
+	const struct format *format = format_find(form);
+
+	if (!json_is_string(json))
+		return refuse(check, field, (struct wish){ "string", "text", "teks" });
+	out->bytes = bytes_of_json(json);
+	if (format != NULL && !format->fits(out->bytes))
+		return refuse(check, field,
+			(struct wish){ form, format->words, format->words_id });
+	if (!check_length(check, field, out->bytes))
+		return false;
+	if (!schema_matches(field, out->bytes))
+		return refuse(check, field,
+			(struct wish){ field->pattern, "text of the form that the field has",
+				"teks sesuai bentuk isian" });
+	return node->logical != LOGICAL_UUID || lower_uuid(check, out);
+}
+
+static bool check_decimal(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out)
+{
+	decimal least;
+	decimal number;
+	char expected[64];
+	char words[128];
+	char words_id[128];
+	uint8_t *bytes;
+	size_t size = node->type == SCHEMA_FIXED ? node->size : DECIMAL_BYTES;
+
+	snprintf(expected, sizeof expected, "decimal(%d,%d)", node->precision, node->scale);
+	snprintf(words, sizeof words,
+		"an amount as text of digits with at most %d decimals, such as \"150000.00\"",
+		node->scale);
+	snprintf(words_id, sizeof words_id,
+		"jumlah sebagai teks angka, paling banyak %d angka di belakang titik, "
+		"misalnya \"150000.00\"",
+		node->scale);
+	if (!json_is_string(json)
+		|| !decimal_parse(bytes_of_json(json), node->precision, node->scale, &number)
+		|| (field->minimum[0] != '\0'
+			&& decimal_parse(bytes_of(field->minimum), node->precision,
+				node->scale, &least)
+			&& number < least))
+		return refuse(check, field, (struct wish){ expected, words, words_id });
+	bytes = check_alloc(check, size, 1);
+	if (bytes == NULL)
+		return false;
+	out->bytes.size = node->type == SCHEMA_FIXED
+				  ? decimal_bytes_fixed(number, bytes, size)
+				  : decimal_bytes(number, bytes);
+	out->bytes.data = bytes;
+	return true;
+}
+
+/* Plain bytes and fixed: text of U+0000 to U+00FF, as Avro's JSON encoding has it. */
+static bool check_bytes(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out)
+{
+	struct bytes text = bytes_of_json(json);
+	uint8_t *bytes = check_alloc(check, text.size, 1);
+	size_t size = 0;
+
+	if (node->logical == LOGICAL_DECIMAL)
+		return check_decimal(check, field, node, json, out);
+	if (bytes == NULL)
+		return false;
+	for (size_t i = 0; json_is_string(json) && i < text.size; i++) {
+		if (text.data[i] > 0xC3)
+			json = NULL;
+		else if (text.data[i] >= 0xC2) {
+			bytes[size++] = (uint8_t)(text.data[i] << 6 | (text.data[i + 1] & 0x3F));
+			i++;
+		} else
+			bytes[size++] = text.data[i];
+	}
+	if (!json_is_string(json) || (node->type == SCHEMA_FIXED && size != node->size))
+		return refuse(check, field, (struct wish){ "bytes", "bytes", "bita" });
+	out->bytes = (struct bytes){ bytes, size };
+	return true;
+}
+
+static bool check_time(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out)
+{
+	static const struct wish date
+		= { "date", "a date such as 2026-11-21", "tanggal, misalnya 2026-11-21" };
+	static const struct wish moment = { "date-time",
+		"a time with its offset, such as 2026-11-21T08:15:00+07:00",
+		"waktu dengan selisihnya, misalnya 2026-11-21T08:15:00+07:00" };
+	int32_t days;
+	int64_t time_us;
+
+	if (node->logical == LOGICAL_DATE) {
+		if (!json_is_string(json) || !clock_parse_date(bytes_of_json(json), &days))
+			return refuse(check, field, date);
+		out->integer = days;
+		return true;
+	}
+	if (!json_is_string(json) || !clock_parse(bytes_of_json(json), &time_us)
+		|| (node->logical == LOGICAL_TIMESTAMP_MILLIS && time_us % 1000 != 0))
+		return refuse(check, field, moment);
+	out->integer = node->logical == LOGICAL_TIMESTAMP_MILLIS ? time_us / 1000 : time_us;
+	return true;
+}
+
+static bool check_integer(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out)
+{
+	static const struct wish whole = { "integer", "a whole number", "bilangan bulat" };
+	json_int_t number = json_integer_value(json);
+
+	if (node->logical != LOGICAL_NONE && node->logical != LOGICAL_TIME_MICROS)
+		return check_time(check, field, node, json, out);
+	if (!json_is_integer(json)
+		|| (node->type == SCHEMA_INT && (number < INT32_MIN || number > INT32_MAX))
+		|| (node->logical == LOGICAL_TIME_MICROS
+			&& (number < 0 || number >= INT64_C(86400000000))))
+		return refuse(check, field, whole);
+	if (field->minimum[0] != '\0' && number < strtoll(field->minimum, NULL, 10))
+		return refuse(check, field, whole);
+	out->integer = number;
+	return true;
+}
+
+static bool check_symbol(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out)
+{
+	const char *text = json_is_string(json) ? json_string_value(json) : "";
+	char list[96] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < node->symbol_count; i++) {
+		bool asked = field->required_of_sender && (int)i == node->default_symbol;
+
+		if (asked)
+			continue;
+		if (strcmp(text, node->symbols[i]) == 0) {
+			out->integer = (int64_t)i;
+			return true;
+		}
+		if (used + strlen(node->symbols[i]) + 2 < sizeof list)
+			used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
+				used ? "|" : "", node->symbols[i]);
+	}
+	return refuse(check, field, (struct wish){ list, list, list });
+}
+
+static bool check_array(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out)
+{
+	size_t count = json_array_size(json);
+	size_t size = check->pointer_size;
+	bool ok = true;
+
+	if (!json_is_array(json) || count > field->max_items)
+		return refuse(check, field,
+			(struct wish){ "array", "a list that is not too long",
+				"daftar yang tidak terlalu panjang" });
+	out->list.values = check_alloc(check, count, sizeof *out->list.values);
+	if (out->list.values == NULL)
+		return false;
+	out->list.count = count;
+	for (size_t i = 0; i < count; i++) {
+		pointer_push_index(check, i);
+		ok &= check_node(check, field, node->items, json_array_get(json, i),
+			&out->list.values[i]);
+		check->pointer_size = size;
+	}
+	return ok;
+}
+
+static bool check_map(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out)
+{
+	size_t size = check->pointer_size;
+	struct value_entry *entry;
+	const char *key;
+	json_t *member;
+	bool ok = true;
+
+	if (!json_is_object(json) || json_object_size(json) > field->max_items)
+		return refuse(check, field,
+			(struct wish){ "object", "an object with not too many members",
+				"objek dengan anggota yang tidak terlalu banyak" });
+	out->map.count = json_object_size(json);
+	out->map.entries = check_alloc(check, out->map.count, sizeof *entry);
+	if (out->map.entries == NULL)
+		return false;
+	entry = out->map.entries;
+	json_object_foreach ((json_t *)json, key, member) {
+		entry->key = bytes_of(key);
+		pointer_push(check, key);
+		ok &= check_length(check, field, entry->key)
+		      && check_node(check, field, node->items, member, &entry->value);
+		check->pointer_size = size;
+		entry++;
+	}
+	return ok;
+}
+
+static bool fits_branch(const struct schema_node *node, const json_t *json)
+{
+	switch (node->type) {
+	case SCHEMA_NULL:
+		return json_is_null(json);
+	case SCHEMA_BOOLEAN:
+		return json_is_boolean(json);
+	case SCHEMA_INT:
+	case SCHEMA_LONG:
+		return node->logical == LOGICAL_NONE ? json_is_integer(json)
+						     : json_is_string(json);
+	case SCHEMA_FLOAT:
+	case SCHEMA_DOUBLE:
+		return json_is_number(json);
+	case SCHEMA_BYTES:
+	case SCHEMA_STRING:
+	case SCHEMA_FIXED:
+	case SCHEMA_ENUM:
+		return json_is_string(json);
+	case SCHEMA_ARRAY:
+		return json_is_array(json);
+	case SCHEMA_RECORD:
+	case SCHEMA_MAP:
+		return json_is_object(json);
+	case SCHEMA_UNION:
+		return false;
+	}
+	return false;
+}
+
+/* null, or the one branch that the JSON could be; else the last, which says why not. */
+static bool check_union(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out)
+{
+	size_t branch = 0;
+
+	while (branch < node->branch_count && !fits_branch(node->branches[branch], json))
+		branch++;
+	if (branch == node->branch_count)
+		for (branch--; branch > 0; branch--)
+			if (node->branches[branch]->type != SCHEMA_NULL)
+				break;
+	out->branch = branch;
+	out->item = check_alloc(check, 1, sizeof *out->item);
+	return out->item != NULL
+	       && check_node(check, field, node->branches[branch], json, out->item);
+}
+
+static bool check_default(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out);
+
+/* The parser of schemas has seen that the default fits, so only memory can run out. */
+static bool take_default(
+	struct check *check, const struct schema_field *field, struct value *out)
+{
+	json_t *json = json_loads(field->standard, JSON_DECODE_ANY, NULL);
+	bool ok = json != NULL && check_default(check, field, field->type, json, out);
+
+	json_decref(json);
+	return ok || fault_memory(check->fault);
+}
+
+static bool default_text(struct check *check, struct bytes text, struct value *out)
+{
+	uint8_t *copy = check_alloc(check, text.size, 1);
+
+	if (copy == NULL)
+		return false;
+	memcpy(copy, text.data, text.size);
+	out->bytes = (struct bytes){ copy, text.size };
+	return true;
+}
+
+static bool default_record(struct check *check, const struct schema_node *node,
+	const json_t *json, struct value *out)
+{
+	out->list.count = node->field_count;
+	out->list.values = check_alloc(check, node->field_count, sizeof *out);
+	if (out->list.values == NULL)
+		return false;
+	for (size_t i = 0; i < node->field_count; i++) {
+		const struct schema_field *field = &node->fields[i];
+		const json_t *member = json_object_get(json, field->name);
+		struct value *value = &out->list.values[i];
+
+		value->node = field->type;
+		if (member ? !check_default(check, field, field->type, member, value)
+			   : !take_default(check, field, value))
+			return false;
+	}
+	return true;
+}
+
+static bool default_list(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out)
+{
+	out->list.count = json_array_size(json);
+	out->list.values = check_alloc(check, out->list.count, sizeof *out);
+	for (size_t i = 0; out->list.values != NULL && i < out->list.count; i++)
+		if (!check_default(check, field, node->items, json_array_get(json, i),
+			    &out->list.values[i]))
+			return false;
+	return out->list.values != NULL;
+}
+
+static bool default_map(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out)
+{
+	struct value_entry *entry;
+	const char *key;
+	json_t *member;
+
+	out->map.count = json_object_size(json);
+	out->map.entries = entry = check_alloc(check, out->map.count, sizeof *entry);
+	if (entry == NULL)
+		return false;
+	json_object_foreach ((json_t *)json, key, member) {
+		struct value name = { 0 };
+
+		if (!default_text(check, bytes_of(key), &name)
+			|| !check_default(check, field, node->items, member, &entry->value))
+			return false;
+		entry->key = name.bytes;
+		entry++;
+	}
+	return true;
+}
+
+/* A default as Avro writes it: a union's is its first branch's, and no form applies. */
+static bool check_default(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out)
+{
+	out->node = node;
+	switch (node->type) {
+	case SCHEMA_NULL:
+		return true;
+	case SCHEMA_BOOLEAN:
+		out->boolean = json_is_true(json);
+		return true;
+	case SCHEMA_INT:
+	case SCHEMA_LONG:
+		out->integer = json_integer_value(json);
+		return true;
+	case SCHEMA_FLOAT:
+	case SCHEMA_DOUBLE:
+		out->real = json_number_value(json);
+		return true;
+	case SCHEMA_STRING:
+		return default_text(check, bytes_of_json(json), out);
+	case SCHEMA_BYTES:
+	case SCHEMA_FIXED:
+		out->bytes = (struct bytes){ 0 };
+		return node->logical != LOGICAL_DECIMAL
+			       ? check_bytes(check, field, node, json, out)
+			       : default_text(check, bytes_of_json(json), out);
+	case SCHEMA_ENUM:
+		for (size_t i = 0; i < node->symbol_count; i++)
+			if (strcmp(node->symbols[i], json_string_value(json)) == 0)
+				out->integer = (int64_t)i;
+		return true;
+	case SCHEMA_RECORD:
+		return default_record(check, node, json, out);
+	case SCHEMA_ARRAY:
+		return default_list(check, field, node, json, out);
+	case SCHEMA_MAP:
+		return default_map(check, field, node, json, out);
+	case SCHEMA_UNION:
+		out->branch = 0;
+		out->item = check_alloc(check, 1, sizeof *out->item);
+		return out->item != NULL
+		       && check_default(check, field, node->branches[0], json, out->item);
+	}
+	return true;
+}
+
+/* Leave a field that the sender did not give as its default, now, or zero. */
+static bool check_absent(
+	struct check *check, const struct schema_field *field, struct value *out)
+{
+	if (field->set_by_gateway || strcmp(field->name, "event_id") == 0)
+		return true;
+	if (strcmp(field->name, "occurred_at") == 0) {
+		out->integer = check->now_us;
+		return true;
+	}
+	if (field->standard != NULL && !field->required_of_sender)
+		return take_default(check, field, out);
+	pointer_push(check, field->name);
+	return refuse(check, field, (struct wish){ "present", "this field", "isian ini" });
+}
+
+static bool check_field(struct check *check, const struct schema_field *field,
+	const json_t *json, struct value *out)
+{
+	size_t size = check->pointer_size;
+	bool ok;
+
+	out->node = field->type;
+	if (json != NULL && field->set_by_gateway)
+		return refuse_member(check, field->name, "absent",
+			"This field is set by the gateway and may not be given.",
+			"Isian ini diisi oleh sistem dan tidak boleh dikirim.");
+	if (json == NULL) {
+		ok = check_absent(check, field, out);
+	} else {
+		pointer_push(check, field->name);
+		ok = check_node(check, field, field->type, json, out);
+	}
+	check->pointer_size = size;
+	return ok;
+}
+
+static bool check_members(
+	struct check *check, const struct schema_node *node, const json_t *json)
+{
+	const char *key;
+	json_t *member;
+	bool ok = true;
+
+	json_object_foreach ((json_t *)json, key, member)
+		if (schema_field(node, key) == NULL)
+			ok = refuse_member(check, key, "absent",
+				"There is no such field.", "Isian ini tidak dikenal.");
+	return ok;
+}
+
+static bool check_record_node(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out)
+{
+	bool ok;
+
+	if (!json_is_object(json))
+		return refuse(check, field,
+			(struct wish){ "object", "an object with its fields",
+				"objek dengan isiannya" });
+	out->list.count = node->field_count;
+	out->list.values = check_alloc(check, node->field_count, sizeof *out);
+	if (out->list.values == NULL)
+		return false;
+	ok = check_members(check, node, json);
+	for (size_t i = 0; i < node->field_count; i++)
+		ok &= check_field(check, &node->fields[i],
+			json_object_get(json, node->fields[i].name), &out->list.values[i]);
+	return ok;
+}
+
+static bool check_node(struct check *check, const struct schema_field *field,
+	const struct schema_node *node, const json_t *json, struct value *out)
+{
+	out->node = node;
+	switch (node->type) {
+	case SCHEMA_NULL:
+		return json_is_null(json)
+		       || refuse(check, field, (struct wish){ "null", "null", "null" });
+	case SCHEMA_BOOLEAN:
+		out->boolean = json_is_true(json);
+		return json_is_boolean(json)
+		       || refuse(check, field,
+			       (struct wish){ "boolean", "true or false",
+				       "true atau false" });
+	case SCHEMA_INT:
+	case SCHEMA_LONG:
+		return check_integer(check, field, node, json, out);
+	case SCHEMA_FLOAT:
+	case SCHEMA_DOUBLE:
+		out->real = json_number_value(json);
+		return json_is_number(json)
+		       || refuse(check, field,
+			       (struct wish){ "number", "a number", "bilangan" });
+	case SCHEMA_BYTES:
+	case SCHEMA_FIXED:
+		return check_bytes(check, field, node, json, out);
+	case SCHEMA_STRING:
+		return check_text(check, field, node, json, out);
+	case SCHEMA_ENUM:
+		return check_symbol(check, field, node, json, out);
+	case SCHEMA_RECORD:
+		return check_record_node(check, field, node, json, out);
+	case SCHEMA_ARRAY:
+		return check_array(check, field, node, json, out);
+	case SCHEMA_MAP:
+		return check_map(check, field, node, json, out);
+	case SCHEMA_UNION:
+		return check_union(check, field, node, json, out);
+	}
+	return false;
+}
+
+bool check_record(const struct schema *schema, const struct document *document,
+	int64_t now_us, struct value_arena *arena, struct value *out,
+	struct check_report *report, struct fault *fault)
+{
+	struct check check = { .arena = arena,
+		.report = report,
+		.fault = fault,
+		.now_us = now_us };
+
+	report->verdict = CHECK_OK;
+	report->count = 0;
+	fault_clear(fault);
+	*out = (struct value){ .node = schema_root(schema) };
+	return check_record_node(&check, NULL, out->node, document->object, out);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef EVENT_FORMAT_H
+#define EVENT_FORMAT_H
+
+/*
+ * The forms of text that a schema may name in `format`, with the words that tell a
+ * person what to type.
+ *
+ * Sources: NIK is 16 digits without a check digit, and temporary ones begin with 0, so
+ * that no more than the digits is checked; village codes are Kemendagri's
+ * PP.RR.DD.KVVV with K = 1 kelurahan, 2 desa, 3 desa adat.
+ */
+
+#include "base/bytes.h"
+
+struct format {
+	const char *name;
+	bool (*fits)(struct bytes text);
+	const char *words;    /* "16 digits" */
+	const char *words_id; /* "16 angka" */
+};
+
+/* NULL when there is no such format. */
+const struct format *format_find(const char *name);
+
+#endif
