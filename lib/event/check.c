@@ -21,7 +21,7 @@
 enum { POINTER_BYTES = 256 };
 
 struct check {
-	struct value_arena *arena;
+	struct arena *arena;
 	struct check_report *report;
 	struct fault *fault; /* memory only */
 	int64_t now_us;
@@ -112,12 +112,10 @@ static bool refuse_member(struct check *check, const char *name, const char *exp
 
 static void *check_alloc(struct check *check, size_t count, size_t size)
 {
-	void *memory = value_alloc(check->arena, count * size + 1);
+	void *memory = arena_alloc(check->arena, count * size);
 
 	if (memory == NULL)
 		fault_memory(check->fault);
-	else
-		memset(memory, 0, count * size);
 	return memory;
 }
 
@@ -429,12 +427,11 @@ static bool take_default(
 
 static bool default_text(struct check *check, struct bytes text, struct value *out)
 {
-	uint8_t *copy = check_alloc(check, text.size, 1);
+	char *copy = arena_copy(check->arena, text.data, text.size);
 
 	if (copy == NULL)
-		return false;
-	memcpy(copy, text.data, text.size);
-	out->bytes = (struct bytes){ copy, text.size };
+		return fault_memory(check->fault);
+	out->bytes = (struct bytes){ (const uint8_t *)copy, text.size };
 	return true;
 }
 
@@ -654,7 +651,7 @@ static bool check_node(struct check *check, const struct schema_field *field,
 }
 
 bool check_record(const struct schema *schema, const struct document *document,
-	int64_t now_us, struct value_arena *arena, struct value *out,
+	int64_t now_us, struct arena *arena, struct value *out,
 	struct check_report *report, struct fault *fault)
 {
 	struct check check = { .arena = arena,

@@ -70,7 +70,7 @@ MUST_CHECK bool document_digest(
  * (report->verdict is then CHECK_OK).
  */
 MUST_CHECK bool check_record(const struct schema *schema, const struct document *document,
-	int64_t now_us, struct value_arena *arena, struct value *out,
+	int64_t now_us, struct arena *arena, struct value *out,
 	struct check_report *report, struct fault *fault);
 
 

@@ -48,6 +48,7 @@ struct column {
 
 struct cell {
 	bool is_null;
+	uint32_t json_offset; /* plan_decode()'s own: where in scratch, counted from 1 */
 	union {
 		int64_t integer; /* BOOL (0 or 1), INT4, INT8, DATE, TIME, TIMESTAMPTZ */
 		double real;

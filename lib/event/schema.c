@@ -16,8 +16,9 @@
 
 #include <jansson.h>
 
+#include "base/arena.h"
+
 enum {
-	ARENA_BYTES = 8192,
 	MAX_NAMES = 256,
 	MAX_FIELDS = 1000,
 	MAX_FIXED = 1 << 20,
@@ -31,15 +32,8 @@ struct pattern {
 	regex_t regex;
 };
 
-struct arena_block {
-	struct arena_block *next;
-	size_t used;
-	size_t room;
-	max_align_t data[];
-};
-
 struct schema {
-	struct arena_block *blocks;
+	struct arena arena;
 	struct pattern *patterns;
 	struct bytes text;
 	const struct schema_node *root;
@@ -55,30 +49,9 @@ struct schema_reader {
 
 static const char *const no_names[] = { NULL };
 
-static void *arena_alloc(struct schema *schema, size_t size)
-{
-	struct arena_block *block = schema->blocks;
-	void *memory;
-
-	size = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
-	if (block == NULL || block->room - block->used < size) {
-		size_t room = size > ARENA_BYTES ? size : ARENA_BYTES;
-
-		block = calloc(1, sizeof *block + room);
-		if (block == NULL)
-			return NULL;
-		block->room = room;
-		block->next = schema->blocks;
-		schema->blocks = block;
-	}
-	memory = (char *)block->data + block->used;
-	block->used += size;
-	return memory;
-}
-
 static void *reader_alloc(struct schema_reader *reader, size_t size)
 {
-	void *memory = arena_alloc(reader->schema, size ? size : 1);
+	void *memory = arena_alloc(&reader->schema->arena, size);
 
 	if (memory == NULL)
 		fault_memory(reader->fault);
@@ -87,11 +60,10 @@ static void *reader_alloc(struct schema_reader *reader, size_t size)
 
 static const char *reader_copy(struct schema_reader *reader, const char *text)
 {
-	size_t size = strlen(text) + 1;
-	char *copy = reader_alloc(reader, size);
+	char *copy = arena_copy(&reader->schema->arena, text, strlen(text));
 
-	if (copy != NULL)
-		memcpy(copy, text, size);
+	if (copy == NULL)
+		fault_memory(reader->fault);
 	return copy;
 }
 
@@ -646,12 +618,11 @@ static bool is_shallow(struct bytes text)
 
 static bool keep_text(struct schema *schema, struct bytes text, struct fault *fault)
 {
-	uint8_t *copy = arena_alloc(schema, text.size + 1);
+	char *copy = arena_copy(&schema->arena, text.data, text.size);
 
 	if (copy == NULL)
 		return fault_memory(fault);
-	memcpy(copy, text.data, text.size);
-	schema->text = (struct bytes){ copy, text.size };
+	schema->text = (struct bytes){ (const uint8_t *)copy, text.size };
 	return true;
 }
 
@@ -709,12 +680,7 @@ void schema_close(struct schema **schema)
 		free(pattern);
 		pattern = next;
 	}
-	for (struct arena_block *block = old->blocks; block != NULL;) {
-		struct arena_block *next = block->next;
-
-		free(block);
-		block = next;
-	}
+	arena_clear(&old->arena);
 	free(old);
 	*schema = NULL;
 }

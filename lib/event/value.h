@@ -11,6 +11,7 @@
  * One thread owns an arena.
  */
 
+#include "base/arena.h"
 #include "base/bytes.h"
 #include "event/schema.h"
 
@@ -41,20 +42,11 @@ struct value_entry {
 	struct value value;
 };
 
-struct value_arena;
-
-MUST_CHECK bool value_arena_open(struct value_arena **out, struct fault *fault);
-void value_arena_close(struct value_arena **arena);
-void value_reset(struct value_arena *arena);
-
-/* Memory in the arena, aligned for anything; NULL when out. */
-void *value_alloc(struct value_arena *arena, size_t size);
-
 /*
  * Fill a head field of a checked record. Text is copied into the arena. The field
  * must exist with a fitting type, and symbol must be one of its enum's: asserts.
  */
-MUST_CHECK bool value_set_text(struct value_arena *arena, struct value *record,
+MUST_CHECK bool value_set_text(struct arena *arena, struct value *record,
 	const char *field, struct bytes text, struct fault *fault);
 void value_set_long(struct value *record, const char *field, int64_t number);
 void value_set_symbol(struct value *record, const char *field, const char *symbol);

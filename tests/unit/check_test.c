@@ -20,7 +20,7 @@ static const char payment[] = "{\"case_id\":\"PBB-1\",\"service\":\"pbb-p2\","
 
 struct bench {
 	struct catalog *catalog;
-	struct value_arena *arena;
+	struct arena arena;
 	struct document *document;
 	struct check_report report;
 	struct value value;
@@ -32,7 +32,6 @@ static int set_up(void **state)
 	struct fault fault;
 
 	must(catalog_open(&bench->catalog, SOURCE_DIR "/schemas", "live", &fault), &fault);
-	must(value_arena_open(&bench->arena, &fault), &fault);
 	*state = bench;
 	return 0;
 }
@@ -42,7 +41,7 @@ static int tear_down(void **state)
 	struct bench *bench = *state;
 
 	document_close(&bench->document);
-	value_arena_close(&bench->arena);
+	arena_clear(&bench->arena);
 	catalog_close(&bench->catalog);
 	free(bench);
 	return 0;
@@ -53,11 +52,11 @@ static enum check_verdict verdict(struct bench *bench, const char *topic, const 
 	struct fault fault;
 
 	document_close(&bench->document);
-	value_reset(bench->arena);
+	arena_reset(&bench->arena);
 	if (!document_parse(&bench->document, bytes_of(body), &bench->report))
 		return bench->report.verdict;
 	if (check_record(catalog_short(bench->catalog, topic)->newest->schema,
-		    bench->document, 1000, bench->arena, &bench->value, &bench->report,
+		    bench->document, 1000, &bench->arena, &bench->value, &bench->report,
 		    &fault))
 		assert_int_equal(bench->report.verdict, CHECK_OK);
 	return bench->report.verdict;
