@@ -436,3 +436,17 @@ void conf_help(const struct conf_key *keys, FILE *out)
 		fprintf(out, ")\n      %s\n", keys->help);
 	}
 }
+
+void conf_table(const struct conf_key *keys, FILE *out)
+{
+	for (; keys->name != NULL; keys++) {
+		const char *standard = keys->standard ? keys->standard : "must be set";
+
+		if (keys->type == CONF_FAMILY)
+			standard = "";
+		fprintf(out, "| `%s%s` | %s | %s | %s |\n", keys->name,
+			keys->type == CONF_FAMILY ? ".*" : "",
+			keys->choices ? keys->choices : conf_type_name(keys->type),
+			standard, keys->help);
+	}
+}

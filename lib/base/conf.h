@@ -89,4 +89,7 @@ void conf_print(const struct conf *conf, FILE *out);
 /* The table for people: key, type, default, sentence. */
 void conf_help(const struct conf_key *keys, FILE *out);
 
+/* The same as rows of a Markdown table. */
+void conf_table(const struct conf_key *keys, FILE *out);
+
 #endif

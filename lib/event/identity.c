@@ -13,7 +13,7 @@
 /* Fixed by a throw of dice in 2026; it must never change. */
 static const char namespace_text[] = "id.go.jember.desa/event-id/1";
 
-static void format_uuid(const uint8_t bytes[16], char text[UUID_TEXT_BYTES])
+void identity_format(const uint8_t bytes[16], char text[UUID_TEXT_BYTES])
 {
 	static const char digits[] = "0123456789abcdef";
 	char *at = text;
@@ -62,7 +62,7 @@ void identity_new(char text[UUID_TEXT_BYTES])
 	bytes[7] = (uint8_t)stamp;
 	random_bytes(bytes + 8, 8);
 	set_version(bytes, 7);
-	format_uuid(bytes, text);
+	identity_format(bytes, text);
 }
 
 void identity_random(char text[UUID_TEXT_BYTES])
@@ -71,7 +71,7 @@ void identity_random(char text[UUID_TEXT_BYTES])
 
 	random_bytes(bytes, sizeof bytes);
 	set_version(bytes, 4);
-	format_uuid(bytes, text);
+	identity_format(bytes, text);
 }
 
 void identity_derive(
@@ -87,7 +87,7 @@ void identity_derive(
 	SHA256(input.data, input.size, digest);
 	buffer_clear(&input);
 	set_version(digest, 8);
-	format_uuid(digest, text);
+	identity_format(digest, text);
 }
 
 static int hex_digit(uint8_t byte)

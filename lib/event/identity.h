@@ -19,6 +19,9 @@ void identity_random(char text[UUID_TEXT_BYTES]); /* UUIDv4, for incarnations */
 void identity_derive(
 	struct bytes village_code, struct bytes key, char text[UUID_TEXT_BYTES]);
 
+/* 16 bytes to text. */
+void identity_format(const uint8_t bytes[16], char text[UUID_TEXT_BYTES]);
+
 /* 36 characters, lower or upper case, to 16 bytes. */
 MUST_CHECK bool identity_parse(struct bytes text, uint8_t out[16]);
 

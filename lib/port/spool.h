@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PORT_SPOOL_H
+#define PORT_SPOOL_H
+
+/*
+ * The spool keeps events on disk from the moment a client is told "accepted" until the
+ * broker has confirmed them, and for the days after in which they may be asked for
+ * again. It gives the numbers.
+ *
+ * Promise: once spool_commit() has returned true, what was appended since
+ * spool_begin() survives a crash of the process and a loss of power. Numbers of a
+ * stream have no gap: one that was rolled back is given again.
+ *
+ * One thread of one process owns a spool; a second opener gets FAULT_RETRY. A full disk
+ * is FAULT_RETRY with code "disk-full"; a damaged file is FAULT_STOP.
+ *
+ * Format: schemas/spool/spool.sql. SQLite's facts: "Write-Ahead Logging", "PRAGMA
+ * synchronous".
+ */
+
+#include "base/bytes.h"
+#include "base/fault.h"
+#include "event/identity.h"
+
+struct spool;
+
+enum spool_state { SPOOL_ACCEPTED, SPOOL_DELIVERED };
+
+/* An event that has everything but its number. Borrowed for the call. */
+struct spool_draft {
+	size_t stream; /* index among the topics given to spool_open() */
+	uint8_t event_id[16];
+	int64_t recorded_at_us;
+	struct bytes headers;
+	struct bytes value; /* with its framing */
+	size_t seam;        /* where in value the number's byte stands */
+	bool repeatable;    /* a repeat may come: it has a key or the sender's own id */
+	uint8_t digest[32]; /* of the body, where repeatable */
+	bool has_alias;
+	uint8_t alias[16]; /* id derived from the key, where event_id is the sender's */
+};
+
+struct spool_receipt {
+	char event_id[UUID_TEXT_BYTES];
+	size_t stream;
+	int64_t seq;
+	int64_t recorded_at_us;
+	enum spool_state state;
+	bool repeated; /* the event was here before; nothing was stored */
+};
+
+/* An event as forward sends it; the views live until the visitor returns. */
+struct spool_row {
+	char event_id[UUID_TEXT_BYTES];
+	int64_t seq;
+	int64_t recorded_at_us;
+	struct bytes headers;
+	struct bytes value;
+};
+
+struct spool_stream {
+	const char *topic;
+	int64_t last_seq;
+	int64_t delivered_seq;
+};
+
+struct spool_status {
+	int64_t pending;
+	int64_t oldest_pending_us; /* 0: none is pending */
+	int64_t bytes;             /* of the file and its log */
+	int64_t free_bytes;        /* of the disk */
+};
+
+/*
+ * Open the spool at path for the village, creating it if absent, with one stream for
+ * each topic. End it with spool_close().
+ */
+MUST_CHECK bool spool_open(struct spool **out, const char *path, const char *village_code,
+	const char *const *topics, size_t topic_count, struct fault *fault);
+void spool_close(struct spool **spool);
+
+const char *spool_incarnation(const struct spool *spool);
+const struct spool_stream *spool_stream(const struct spool *spool, size_t stream);
+
+/* A group: begin, append any number, commit or roll back. */
+MUST_CHECK bool spool_begin(struct spool *spool, struct fault *fault);
+MUST_CHECK bool spool_commit(struct spool *spool, struct fault *fault);
+void spool_rollback(struct spool *spool);
+
+/* Within a group: what was appended since the mark can be taken back alone. */
+MUST_CHECK bool spool_mark(struct spool *spool, struct fault *fault);
+MUST_CHECK bool spool_undo(struct spool *spool, struct fault *fault);
+
+/*
+ * Store the draft and give it its number. A repeat of a known event yields its first
+ * receipt; with another digest it is FAULT_REJECT, code "key-reused".
+ */
+MUST_CHECK bool spool_append(struct spool *spool, const struct spool_draft *draft,
+	struct spool_receipt *out, struct fault *fault);
+
+/* Within a group: the broker has confirmed all events of the stream up to seq. */
+void spool_delivered(struct spool *spool, size_t stream, int64_t seq);
+
+/*
+ * Show up to limit events after after_seq in order; the visitor returns false to stop.
+ * *out_seq is the last one it accepted, after_seq when none.
+ */
+typedef bool spool_visitor(void *context, const struct spool_row *row);
+MUST_CHECK bool spool_read(struct spool *spool, size_t stream, int64_t after_seq,
+	int limit, spool_visitor *visitor, void *context, int64_t *out_seq,
+	struct fault *fault);
+
+/* *found tells whether there is one. */
+MUST_CHECK bool spool_find(struct spool *spool, const uint8_t event_id[16], bool *found,
+	struct spool_receipt *out, struct fault *fault);
+
+/* The newest events of all streams, newest first; returns their count in *count. */
+MUST_CHECK bool spool_list(struct spool *spool, bool pending_only,
+	struct spool_receipt *out, size_t room, size_t *count, struct fault *fault);
+
+MUST_CHECK bool spool_status(
+	struct spool *spool, struct spool_status *out, struct fault *fault);
+
+/* Within a group: forget up to limit delivered events recorded before the time. */
+MUST_CHECK bool spool_expire(
+	struct spool *spool, int64_t before_us, int limit, struct fault *fault);
+
+/*
+ * Move the log into the file when it has grown: any time when idle, at four times the
+ * size when busy. Outside a group only.
+ */
+MUST_CHECK bool spool_checkpoint(struct spool *spool, bool idle, struct fault *fault);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "port/topic_producer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/eventfd.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include "base/log.h"
+#include "port/topic_settings.h"
+
+struct producer {
+	rd_kafka_t *rk;
+	int fd;
+	enum producer_link link;
+	producer_listener *listener;
+	void *context;
+};
+
+/* The record's place travels as the message's opaque: 16 bits stream, 48 bits seq. */
+static void *pack_place(size_t stream, int64_t seq)
+{
+	return (void *)(uintptr_t)((uint64_t)stream << 48 | (uint64_t)seq);
+}
+
+static bool is_configuration(rd_kafka_resp_err_t error)
+{
+	switch (error) {
+	case RD_KAFKA_RESP_ERR__TIMED_OUT:
+	case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+	case RD_KAFKA_RESP_ERR__TRANSPORT:
+	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+	case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
+	case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
+	case RD_KAFKA_RESP_ERR__FATAL:
+	case RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE:
+	case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+	case RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER:
+	case RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID:
+	case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+	case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+	case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
+	case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
+	case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *context)
+{
+	struct producer *producer = context;
+	uint64_t place = (uint64_t)(uintptr_t)message->_private;
+	rd_kafka_resp_err_t error = message->err;
+	char text[128];
+	struct producer_report report = {
+		.stream = (size_t)(place >> 48),
+		.seq = (int64_t)(place & 0xFFFFFFFFFFFF),
+		.delivered = error == RD_KAFKA_RESP_ERR_NO_ERROR,
+		.offset = message->offset,
+	};
+
+	if (error == RD_KAFKA_RESP_ERR__FATAL)
+		error = rd_kafka_fatal_error(rk, text, sizeof text);
+	if (report.delivered)
+		producer->link = LINK_UP;
+	else {
+		report.configuration = is_configuration(error);
+		snprintf(report.reason, sizeof report.reason, "%s", rd_kafka_err2name(error));
+	}
+	producer->listener(producer->context, &report);
+}
+
+static void on_error(rd_kafka_t *rk, int error, const char *reason, void *context)
+{
+	struct producer *producer = context;
+
+	(void)rk;
+	(void)reason;
+	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+		producer->link = LINK_DOWN;
+}
+
+/* Nothing tells that a broker came back while nothing is sent, but the statistics. */
+static int on_statistics(rd_kafka_t *rk, char *json, size_t size, void *context)
+{
+	struct producer *producer = context;
+
+	(void)rk;
+	(void)size;
+	if (strstr(json, "\"state\":\"UP\"") != NULL)
+		producer->link = LINK_UP;
+	else if (producer->link == LINK_UP)
+		producer->link = LINK_DOWN;
+	return 0;
+}
+
+static bool producer_settings(rd_kafka_conf_t *conf, bool thin, struct fault *fault)
+{
+	static const char *const always[] = { "enable.idempotence", "true",
+		"enable.gapless.guarantee", "true", "acks", "all", "message.timeout.ms", "0",
+		"queue.buffering.max.messages", "5000", "queue.buffering.max.kbytes", "8192",
+		"socket.nagle.disable", "true", "socket.keepalive.enable", "true",
+		"reconnect.backoff.ms", "500", "reconnect.backoff.max.ms", "10000",
+		"statistics.interval.ms", "5000", "message.max.bytes", "1000000", NULL };
+	static const char *const normal[] = { "linger.ms", "2", "batch.size", "262144",
+		"max.in.flight.requests.per.connection", "5", "compression.codec", "lz4",
+		NULL };
+	static const char *const slow[] = { "linger.ms", "50", "batch.size", "16384",
+		"max.in.flight.requests.per.connection", "1", "socket.timeout.ms", "300000",
+		"compression.codec", "zstd", NULL };
+
+	return topic_set(conf, always, fault) && topic_set(conf, thin ? slow : normal, fault);
+}
+
+static bool producer_start(
+	struct producer *producer, const struct conf *conf, struct fault *fault)
+{
+	rd_kafka_conf_t *settings = rd_kafka_conf_new();
+	rd_kafka_queue_t *queue;
+	char text[256];
+
+	rd_kafka_conf_set_opaque(settings, producer);
+	rd_kafka_conf_set_dr_msg_cb(settings, on_report);
+	rd_kafka_conf_set_error_cb(settings, on_error);
+	rd_kafka_conf_set_stats_cb(settings, on_statistics);
+	if (!producer_settings(settings, conf_is(conf, "link", "thin"), fault)
+		|| !topic_set_conf(settings, conf, fault)) {
+		rd_kafka_conf_destroy(settings);
+		return false;
+	}
+	producer->rk = rd_kafka_new(RD_KAFKA_PRODUCER, settings, text, sizeof text);
+	if (producer->rk == NULL) {
+		rd_kafka_conf_destroy(settings);
+		return fault_set(fault, FAULT_STOP, "Kafka producer: %s", text);
+	}
+	queue = rd_kafka_queue_get_main(producer->rk);
+	rd_kafka_queue_io_event_enable(queue, producer->fd, &(uint64_t){ 1 }, 8);
+	rd_kafka_queue_destroy(queue);
+	return true;
+}
+
+bool producer_open(struct producer **out, const struct conf *conf,
+	producer_listener *listener, void *context, struct fault *fault)
+{
+	struct producer *producer = calloc(1, sizeof *producer);
+
+	if (producer == NULL)
+		return fault_memory(fault);
+	producer->listener = listener;
+	producer->context = context;
+	producer->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (producer->fd < 0 || !producer_start(producer, conf, fault)) {
+		if (producer->fd < 0)
+			fault_memory(fault);
+		producer_close(&producer);
+		return false;
+	}
+	*out = producer;
+	return true;
+}
+
+static void ignore_report(void *context, const struct producer_report *report)
+{
+	(void)context;
+	(void)report;
+}
+
+void producer_close(struct producer **producer)
+{
+	struct producer *old = *producer;
+
+	if (old == NULL)
+		return;
+	old->listener = ignore_report;
+	if (old->rk != NULL) {
+		rd_kafka_purge(old->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT
+						| RD_KAFKA_PURGE_F_NON_BLOCKING);
+		rd_kafka_poll(old->rk, 0);
+		rd_kafka_destroy(old->rk);
+	}
+	if (old->fd >= 0)
+		close(old->fd);
+	free(old);
+	*producer = NULL;
+}
+
+static rd_kafka_headers_t *make_headers(const struct producer_record *record)
+{
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(record->header_count);
+
+	for (size_t i = 0; i < record->header_count; i++)
+		rd_kafka_header_add(headers, record->headers[i].name, -1,
+			record->headers[i].value.data, (ssize_t)record->headers[i].value.size);
+	return headers;
+}
+
+bool producer_send(struct producer *producer, const struct producer_record *record,
+	struct fault *fault)
+{
+	rd_kafka_headers_t *headers = make_headers(record);
+	rd_kafka_resp_err_t error = rd_kafka_producev(producer->rk,
+		RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
+		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+		RD_KAFKA_V_KEY(record->key.data, record->key.size),
+		RD_KAFKA_V_VALUE((void *)record->value.data, record->value.size),
+		RD_KAFKA_V_HEADERS(headers),
+		RD_KAFKA_V_OPAQUE(pack_place(record->stream, record->seq)), RD_KAFKA_V_END);
+
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return true;
+	rd_kafka_headers_destroy(headers);
+	if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+		return fault_code(fault, FAULT_RETRY, "queue-full", "the send queue is full");
+	return fault_code(fault, FAULT_UNSURE,
+		is_configuration(error) ? "blocked" : "broken", "send to %s: %s",
+		record->topic, rd_kafka_err2name(error));
+}
+
+void producer_poll(struct producer *producer)
+{
+	uint64_t count;
+
+	if (read(producer->fd, &count, sizeof count) < 0)
+		count = 0; /* nothing was signalled; the poll is harmless */
+	while (rd_kafka_poll(producer->rk, 0) > 0)
+		continue;
+}
+
+int producer_fd(const struct producer *producer)
+{
+	return producer->fd;
+}
+
+enum producer_link producer_link(const struct producer *producer)
+{
+	return producer->link;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#include "port/topic_settings.h"
+
+#include <librdkafka/rdkafka.h>
+
+static bool set_one(
+	rd_kafka_conf_t *settings, const char *name, const char *value, struct fault *fault)
+{
+	char text[256];
+
+	return rd_kafka_conf_set(settings, name, value, text, sizeof text)
+		       == RD_KAFKA_CONF_OK
+	       || fault_set(fault, FAULT_STOP, "kafka.%s: %s", name, text);
+}
+
+bool topic_set(rd_kafka_conf_t *settings, const char *const *pairs, struct fault *fault)
+{
+	for (; *pairs != NULL; pairs += 2)
+		if (!set_one(settings, pairs[0], pairs[1], fault))
+			return false;
+	return true;
+}
+
+/* What the library logs is told by faults and states; its lines would say it twice. */
+static void be_silent(
+	const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	(void)rk;
+	(void)level;
+	(void)facility;
+	(void)text;
+}
+
+bool topic_set_brokers(rd_kafka_conf_t *settings, const char *brokers, struct fault *fault)
+{
+	rd_kafka_conf_set_log_cb(settings, be_silent);
+	return set_one(settings, "bootstrap.servers", brokers, fault)
+	       && set_one(settings, "client.id", "kentongan", fault)
+	       && set_one(settings, "allow.auto.create.topics", "false", fault);
+}
+
+bool topic_set_conf(rd_kafka_conf_t *settings, const struct conf *conf, struct fault *fault)
+{
+	const char *name;
+	const char *value;
+
+	if (!topic_set_brokers(settings, conf_text(conf, "brokers"), fault))
+		return false;
+	for (size_t i = 0; conf_member(conf, "kafka", i, &name, &value); i++)
+		if (!set_one(settings, name, value, fault))
+			return false;
+	return true;
+}

@@ -1,0 +1,42 @@
+-- SPDX-License-Identifier: MIT
+-- The gateway's spool: docs/overview.md says what it is, lib/port/spool.c uses it.
+
+-- One row: whose spool this is, and which life of it.
+CREATE TABLE IF NOT EXISTS node (
+    one          INTEGER PRIMARY KEY CHECK (one = 1),
+    village_code TEXT NOT NULL,
+    incarnation  TEXT NOT NULL,
+    created_at   INTEGER NOT NULL -- microseconds since 1970
+) STRICT;
+
+-- Numbers given and numbers that the broker has confirmed. Delivery is in order, so
+-- one number says all about it and no wide row is written twice.
+CREATE TABLE IF NOT EXISTS stream (
+    id            INTEGER PRIMARY KEY,
+    incarnation   TEXT NOT NULL,
+    topic         TEXT NOT NULL,
+    next_seq      INTEGER NOT NULL DEFAULT 1,
+    delivered_seq INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (incarnation, topic),
+    CHECK (delivered_seq < next_seq)
+) STRICT;
+
+-- value is what goes to the topic, framing and all; headers is envelope_pack()'s.
+CREATE TABLE IF NOT EXISTS event (
+    stream      INTEGER NOT NULL REFERENCES stream,
+    seq         INTEGER NOT NULL,
+    event_id    BLOB NOT NULL,
+    id_high     INTEGER NOT NULL, -- first 8 bytes of event_id, to find it by
+    recorded_at INTEGER NOT NULL,
+    headers     BLOB NOT NULL,
+    value       BLOB NOT NULL,
+    digest      BLOB,    -- of the body, where a repeat may come
+    alias       BLOB,    -- id derived from the key of a post that had an own event_id
+    alias_high  INTEGER,
+    PRIMARY KEY (stream, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Ids of the gateway grow with time, so this index grows at its end; only the ids that
+-- are derived from a key fall anywhere.
+CREATE INDEX IF NOT EXISTS event_by_id ON event (id_high);
+CREATE INDEX IF NOT EXISTS event_by_alias ON event (alias_high) WHERE alias_high IS NOT NULL;
