@@ -2,6 +2,7 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <sys/timex.h>
 #include <time.h>
 
 static int64_t clock_read_us(clockid_t id)
@@ -20,6 +21,13 @@ int64_t clock_wall_us(void)
 int64_t clock_monotonic_us(void)
 {
 	return clock_read_us(CLOCK_MONOTONIC);
+}
+
+bool clock_is_synced(void)
+{
+	struct timex timex = { 0 };
+
+	return adjtimex(&timex) != TIME_ERROR && (timex.status & STA_UNSYNC) == 0;
 }
 
 /* Days and civil dates, proleptic Gregorian: H. Hinnant, "chrono-compatible low-level

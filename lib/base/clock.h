@@ -17,6 +17,9 @@ enum { CLOCK_TEXT_BYTES = 32 };
 int64_t clock_wall_us(void);
 int64_t clock_monotonic_us(void);
 
+/* Whether the kernel says that somebody keeps the wall clock right: adjtimex(2). */
+bool clock_is_synced(void);
+
 /* "2026-11-21T08:15:02.140000Z" (six decimals, always Z) for years 0001 to 9999. */
 void clock_format(int64_t wall_us, char text[CLOCK_TEXT_BYTES]);
 

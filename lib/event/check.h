@@ -57,9 +57,12 @@ void document_close(struct document **document);
  */
 bool document_take(struct document *document, const char *member, struct bytes *out);
 
-/* SHA-256 over the object in a canonical form: the same members, the same digest. */
-MUST_CHECK bool document_digest(
-	const struct document *document, uint8_t digest[32], struct fault *fault);
+/*
+ * SHA-256 over topic and object in a canonical form: the same members, the same digest,
+ * whatever their order and spacing.
+ */
+MUST_CHECK bool document_digest(const struct document *document, const char *topic,
+	uint8_t digest[32], struct fault *fault);
 
 /*
  * Check the object as a record that a sender posts. Fields that the gateway sets are

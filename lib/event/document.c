@@ -114,14 +114,20 @@ bool document_take(struct document *document, const char *member, struct bytes *
 	return true;
 }
 
-bool document_digest(
-	const struct document *document, uint8_t digest[32], struct fault *fault)
+bool document_digest(const struct document *document, const char *topic,
+	uint8_t digest[32], struct fault *fault)
 {
 	char *text = json_dumps(document->object, JSON_COMPACT | JSON_SORT_KEYS);
+	struct buffer whole = { 0 };
+	bool ok;
 
 	if (text == NULL)
 		return fault_memory(fault);
-	SHA256((const uint8_t *)text, strlen(text), digest);
+	buffer_format(&whole, "%s %s", topic, text);
 	free(text);
-	return true;
+	ok = buffer_ok(&whole, fault);
+	if (ok)
+		SHA256(whole.data, whole.size, digest);
+	buffer_clear(&whole);
+	return ok;
 }

@@ -583,8 +583,6 @@ static enum MHD_Result dispatch(struct http_request *request)
 	request->route->handle(request->route->context, request);
 	if (request->response != NULL)
 		return send_answer(request);
-	if (request->http->closing)
-		return MHD_NO;
 	request->suspended = true;
 	LIST_PUSH(request->http->waiting, request);
 	MHD_suspend_connection(request->mhd);
@@ -612,6 +610,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd,
 		*size = 0;
 		return request->body.failed ? MHD_NO : MHD_YES;
 	}
+	if (request->response == NULL && http->closing)
+		return MHD_NO;
 	return request->response == NULL ? dispatch(request) : send_answer(request);
 }
 

@@ -100,7 +100,7 @@ static bool spool_fault(struct spool *spool, struct fault *fault)
 		return fault_memory(fault);
 	case SQLITE_IOERR:
 		/* What was written since the last good answer is not to be believed. */
-		return fault_code(fault, FAULT_STOP, "disk", "spool: %s", text);
+		return fault_code(fault, FAULT_STOP, "internal", "spool: %s", text);
 	default:
 		return fault_code(fault, FAULT_STOP, "spool", "spool: %s", text);
 	}

@@ -196,7 +196,8 @@ int svc_exit_status(const struct fault *fault)
 	case FAULT_REJECT:
 		return EXIT_DATA;
 	case FAULT_STOP:
-		if (strcmp(fault->code, "out-of-memory") == 0)
+		if (strcmp(fault->code, "out-of-memory") == 0
+			|| strcmp(fault->code, "internal") == 0)
 			return EXIT_INTERNAL;
 		return strcmp(fault->code, "usage") == 0 ? EXIT_USAGE
 							 : EXIT_CONFIGURATION;

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two queues under one lock: what the loop hands in, what the keeper hands back. The
+ * keeper sleeps in poll() on an eventfd, which the loop's thread rings when it hands
+ * something in, and on the producer's descriptor.
+ *
+ * Confirmations are written into the next group; when there is none they wait a moment
+ * for company, since a crash meanwhile only sends again what readers drop.
+ */
+#include "keeper.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	GROUP_POSTS = 256,
+	GROUP_BYTES = 256 * 1024,
+	WAITING_POSTS = 4096,
+	WAITING_BYTES = 16 * 1024 * 1024,
+	MARK_MS = 50,
+	EXPIRE_ROWS = 32,
+};
+
+struct keeper {
+	struct loop *loop;
+	const struct conf *conf;
+	struct spool *spool;
+	struct forward *forward;
+	pthread_t thread;
+	bool has_thread;
+	atomic_bool ending;
+	int bell;
+	pthread_mutex_t lock; /* of all below */
+	struct keeper_post *posts;
+	struct keeper_post **posts_end;
+	size_t waiting_posts;
+	size_t waiting_bytes;
+	struct keeper_question *questions;
+	struct keeper_post *kept; /* to be answered on the loop's thread */
+	struct keeper_post **kept_end;
+	struct keeper_question *answered;
+	bool ill;
+	struct fault illness;
+	/* the keeper's thread only */
+	int64_t marks_since_us; /* 0: none are waiting */
+};
+
+static void ring(struct keeper *keeper)
+{
+	uint64_t one = 1;
+
+	if (write(keeper->bell, &one, sizeof one) < 0)
+		return; /* the counter is full: it rings already */
+}
+
+/* On the loop's thread */
+
+bool keeper_post(struct keeper *keeper, struct keeper_post *post, struct fault *fault)
+{
+	bool full;
+
+	post->next = NULL;
+	post->bytes = 0;
+	for (size_t i = 0; i < post->count; i++)
+		post->bytes += post->drafts[i].value.size + post->drafts[i].headers.size;
+	pthread_mutex_lock(&keeper->lock);
+	full = keeper->waiting_posts >= WAITING_POSTS
+	       || keeper->waiting_bytes + post->bytes > WAITING_BYTES;
+	if (!full) {
+		*keeper->posts_end = post;
+		keeper->posts_end = &post->next;
+		keeper->waiting_posts++;
+		keeper->waiting_bytes += post->bytes;
+	}
+	pthread_mutex_unlock(&keeper->lock);
+	if (full)
+		return fault_code(fault, FAULT_RETRY, "busy", "too many posts are waiting");
+	ring(keeper);
+	return true;
+}
+
+void keeper_ask(struct keeper *keeper, struct keeper_question *question)
+{
+	pthread_mutex_lock(&keeper->lock);
+	question->next = keeper->questions;
+	keeper->questions = question;
+	pthread_mutex_unlock(&keeper->lock);
+	ring(keeper);
+}
+
+bool keeper_is_ill(const struct keeper *keeper, struct fault *out)
+{
+	struct keeper *self = (struct keeper *)keeper;
+	bool ill;
+
+	pthread_mutex_lock(&self->lock);
+	ill = self->ill;
+	*out = self->illness;
+	pthread_mutex_unlock(&self->lock);
+	return ill;
+}
+
+static void hand_out(void *context)
+{
+	struct keeper *keeper = context;
+	struct keeper_post *post;
+	struct keeper_question *question;
+
+	pthread_mutex_lock(&keeper->lock);
+	post = keeper->kept;
+	keeper->kept = NULL;
+	keeper->kept_end = &keeper->kept;
+	question = keeper->answered;
+	keeper->answered = NULL;
+	pthread_mutex_unlock(&keeper->lock);
+	while (post != NULL) {
+		struct keeper_post *next = post->next;
+
+		post->done(post->context, post);
+		post = next;
+	}
+	while (question != NULL) {
+		struct keeper_question *next = question->next;
+
+		question->done(question->context, question);
+		question = next;
+	}
+}
+
+/* On the keeper's thread */
+
+/* Take a group off the queue: whatever waits, within the bounds; one unit at least. */
+static struct keeper_post *take_group(struct keeper *keeper)
+{
+	struct keeper_post *group;
+	struct keeper_post *last = NULL;
+	size_t posts = 0;
+	size_t bytes = 0;
+
+	pthread_mutex_lock(&keeper->lock);
+	group = keeper->posts;
+	for (struct keeper_post *at = group; at != NULL; at = at->next) {
+		if (last != NULL
+			&& (posts == GROUP_POSTS || bytes + at->bytes > GROUP_BYTES))
+			break;
+		posts++;
+		bytes += at->bytes;
+		last = at;
+	}
+	if (last != NULL) {
+		keeper->posts = last->next;
+		if (keeper->posts == NULL)
+			keeper->posts_end = &keeper->posts;
+		last->next = NULL;
+		keeper->waiting_posts -= posts;
+		keeper->waiting_bytes -= bytes;
+	}
+	pthread_mutex_unlock(&keeper->lock);
+	return group;
+}
+
+static void note_illness(struct keeper *keeper, const struct fault *fault)
+{
+	bool changed;
+
+	pthread_mutex_lock(&keeper->lock);
+	changed = keeper->ill != (fault != NULL);
+	keeper->ill = fault != NULL;
+	if (fault != NULL)
+		keeper->illness = *fault;
+	pthread_mutex_unlock(&keeper->lock);
+	if (changed && fault != NULL)
+		log_fault(NULL, "cannot store events", fault);
+	else if (changed)
+		log_info(NULL, "events can be stored again");
+}
+
+/* All drafts of one post, or none of them. False when the group itself is lost. */
+static bool store_post(struct keeper *keeper, struct keeper_post *post)
+{
+	bool repeated = true;
+
+	if (post->count > 1 && !spool_mark(keeper->spool, &post->fault))
+		return false;
+	for (size_t i = 0; i < post->count; i++) {
+		struct spool_receipt *receipt = &post->receipts[i];
+
+		if (!spool_append(keeper->spool, &post->drafts[i], receipt, &post->fault)) {
+			post->result = KEEPER_FAILED;
+			post->failed = i;
+			if (post->fault.kind != FAULT_REJECT)
+				return false;
+			return post->count == 1 || spool_undo(keeper->spool, &post->fault);
+		}
+		repeated = repeated && receipt->repeated;
+	}
+	post->result = repeated ? KEEPER_REPEATED : KEEPER_KEPT;
+	return true;
+}
+
+static bool store_group(
+	struct keeper *keeper, struct keeper_post *group, struct fault *fault)
+{
+	int64_t before_us = clock_wall_us()
+			    - (int64_t)conf_number(keeper->conf, "keep_days") * 86400000000;
+
+	if (!spool_begin(keeper->spool, fault))
+		return false;
+	for (struct keeper_post *post = group; post != NULL; post = post->next) {
+		if (!store_post(keeper, post)) {
+			*fault = post->fault;
+			spool_rollback(keeper->spool);
+			return false;
+		}
+	}
+	forward_mark(keeper->forward);
+	keeper->marks_since_us = 0;
+	if (!spool_expire(keeper->spool, before_us, EXPIRE_ROWS, fault)) {
+		spool_rollback(keeper->spool);
+		return false;
+	}
+	return spool_commit(keeper->spool, fault);
+}
+
+static void fail_group(struct keeper_post *group, const struct fault *fault)
+{
+	for (; group != NULL; group = group->next) {
+		group->result = KEEPER_FAILED;
+		group->fault = *fault;
+	}
+}
+
+static void hand_back(struct keeper *keeper, struct keeper_post *group)
+{
+	struct keeper_post *last = group;
+
+	while (last->next != NULL)
+		last = last->next;
+	pthread_mutex_lock(&keeper->lock);
+	*keeper->kept_end = group;
+	keeper->kept_end = &last->next;
+	pthread_mutex_unlock(&keeper->lock);
+	loop_wake(keeper->loop);
+}
+
+/* Store what waits. True when there was something. */
+static bool serve_posts(struct keeper *keeper)
+{
+	struct keeper_post *group = take_group(keeper);
+	struct fault fault = { 0 };
+
+	if (group == NULL)
+		return false;
+	if (store_group(keeper, group, &fault)) {
+		note_illness(keeper, NULL);
+	} else {
+		fail_group(group, &fault);
+		note_illness(keeper, &fault);
+	}
+	hand_back(keeper, group);
+	return true;
+}
+
+static void write_marks(struct keeper *keeper)
+{
+	struct fault fault = { 0 };
+	int64_t now_us = clock_monotonic_us();
+
+	if (!forward_has_marks(keeper->forward))
+		return;
+	if (keeper->marks_since_us == 0)
+		keeper->marks_since_us = now_us;
+	if (now_us - keeper->marks_since_us < MARK_MS * 1000)
+		return;
+	if (!store_group(keeper, NULL, &fault))
+		note_illness(keeper, &fault);
+}
+
+static bool answer_status(struct keeper *keeper, struct keeper_question *question)
+{
+	struct keeper_status *status = &question->status;
+
+	for (size_t i = 0; i < status->stream_count; i++) {
+		status->streams[i] = *spool_stream(keeper->spool, i);
+		status->delivered[i] = forward_delivered(keeper->forward, i);
+	}
+	forward_link(keeper->forward, &status->link);
+	return spool_status(keeper->spool, &status->spool, &question->fault);
+}
+
+static void answer(struct keeper *keeper, struct keeper_question *question)
+{
+	bool found;
+
+	switch (question->asking) {
+	case KEEPER_FIND:
+		question->ok = spool_find(keeper->spool, question->event_id, &found,
+			question->receipts, &question->fault);
+		question->count = question->ok && found;
+		break;
+	case KEEPER_LIST:
+		question->ok = spool_list(keeper->spool, question->pending_only,
+			question->receipts, question->room, &question->count,
+			&question->fault);
+		break;
+	case KEEPER_STATUS:
+		question->ok = answer_status(keeper, question);
+		break;
+	}
+}
+
+static void serve_questions(struct keeper *keeper)
+{
+	struct keeper_question *list;
+	struct keeper_question *last = NULL;
+
+	pthread_mutex_lock(&keeper->lock);
+	list = keeper->questions;
+	keeper->questions = NULL;
+	pthread_mutex_unlock(&keeper->lock);
+	if (list == NULL)
+		return;
+	for (struct keeper_question *at = list; at != NULL; at = at->next) {
+		answer(keeper, at);
+		last = at;
+	}
+	pthread_mutex_lock(&keeper->lock);
+	last->next = keeper->answered;
+	keeper->answered = list;
+	pthread_mutex_unlock(&keeper->lock);
+	loop_wake(keeper->loop);
+}
+
+static void wait_for_work(struct keeper *keeper)
+{
+	struct pollfd fds[2] = { { .fd = keeper->bell, .events = POLLIN },
+		{ .fd = forward_fd(keeper->forward), .events = POLLIN } };
+	int wait_ms = forward_wait_ms(keeper->forward);
+	uint64_t count;
+
+	if (keeper->marks_since_us != 0 && wait_ms > MARK_MS)
+		wait_ms = MARK_MS;
+	poll(fds, fds[1].fd >= 0 ? 2 : 1, wait_ms);
+	if ((fds[0].revents & POLLIN) != 0
+		&& read(keeper->bell, &count, sizeof count) < 0)
+		return;
+}
+
+static void *keep(void *context)
+{
+	struct keeper *keeper = context;
+	struct fault fault = { 0 };
+
+	while (!atomic_load(&keeper->ending)) {
+		bool stored = serve_posts(keeper);
+		enum step step = forward_step(keeper->forward, &fault);
+
+		if (step == STEP_FAULT)
+			note_illness(keeper, &fault);
+		serve_questions(keeper);
+		write_marks(keeper);
+		if (!spool_checkpoint(keeper->spool, !stored && step == STEP_IDLE, &fault))
+			note_illness(keeper, &fault);
+		if (!stored && step != STEP_DONE)
+			wait_for_work(keeper);
+	}
+	if (forward_has_marks(keeper->forward) && !store_group(keeper, NULL, &fault))
+		log_fault(NULL, "last marks", &fault);
+	return NULL;
+}
+
+static bool keeper_start(
+	struct keeper *keeper, const struct catalog *catalog, struct fault *fault)
+{
+	const char *topics[16];
+	const char *village = conf_text(keeper->conf, "village");
+
+	for (size_t i = 0; i < catalog->topic_count && i < 16; i++)
+		topics[i] = catalog->topics[i].topic;
+	if (!spool_open(&keeper->spool, conf_text(keeper->conf, "spool"), village, topics,
+		    catalog->topic_count, fault)
+		|| !forward_open(&keeper->forward, keeper->spool, keeper->conf, village,
+			catalog->modulus, catalog->topic_count, fault))
+		return false;
+	loop_on_wake(keeper->loop, hand_out, keeper);
+	keeper->has_thread = pthread_create(&keeper->thread, NULL, keep, keeper) == 0;
+	return keeper->has_thread || fault_memory(fault);
+}
+
+bool keeper_open(struct keeper **out, struct loop *loop, const struct conf *conf,
+	const struct catalog *catalog, struct fault *fault)
+{
+	struct keeper *keeper = calloc(1, sizeof *keeper);
+
+	if (keeper == NULL)
+		return fault_memory(fault);
+	keeper->loop = loop;
+	keeper->conf = conf;
+	keeper->posts_end = &keeper->posts;
+	keeper->kept_end = &keeper->kept;
+	pthread_mutex_init(&keeper->lock, NULL);
+	keeper->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (keeper->bell < 0 || !keeper_start(keeper, catalog, fault)) {
+		if (keeper->bell < 0)
+			fault_memory(fault);
+		keeper_close(&keeper);
+		return false;
+	}
+	*out = keeper;
+	return true;
+}
+
+/* What was not begun is told so: nothing of it is on disk. */
+static void give_up_waiting(struct keeper *keeper)
+{
+	struct fault fault = { 0 };
+
+	fault_code(&fault, FAULT_RETRY, "stopping", "the gateway is stopping");
+	fail_group(keeper->posts, &fault);
+	*keeper->kept_end = keeper->posts;
+	keeper->posts = NULL;
+	while (keeper->questions != NULL) {
+		struct keeper_question *question = keeper->questions;
+
+		keeper->questions = question->next;
+		question->fault = fault;
+		question->next = keeper->answered;
+		keeper->answered = question;
+	}
+	hand_out(keeper);
+}
+
+void keeper_close(struct keeper **keeper)
+{
+	struct keeper *old = *keeper;
+
+	if (old == NULL)
+		return;
+	if (old->has_thread) {
+		atomic_store(&old->ending, true);
+		ring(old);
+		pthread_join(old->thread, NULL);
+	}
+	give_up_waiting(old);
+	forward_close(&old->forward);
+	spool_close(&old->spool);
+	if (old->bell >= 0)
+		close(old->bell);
+	pthread_mutex_destroy(&old->lock);
+	free(old);
+	*keeper = NULL;
+}
+
+const char *keeper_incarnation(const struct keeper *keeper)
+{
+	return spool_incarnation(keeper->spool);
+}

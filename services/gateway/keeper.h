@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_KEEPER_H
+#define GATEWAY_KEEPER_H
+
+/*
+ * The keeper is the one thread that owns the spool and the forward. Posts and questions
+ * are handed to it from the loop's thread; it takes whatever is waiting as one group,
+ * commits, and hands the answers back to the loop's thread.
+ *
+ * Promise: a post whose result is KEEPER_KEPT is on disk. A group costs one sync, so
+ * that a lone post waits for nobody and many posts share.
+ */
+
+#include "base/conf.h"
+#include "event/catalog.h"
+#include "flow/forward.h"
+#include "port/loop.h"
+#include "port/spool.h"
+
+struct keeper;
+
+enum keeper_result { KEEPER_KEPT, KEEPER_REPEATED, KEEPER_FAILED };
+
+/* One unit: all its drafts are stored, or none. The poster owns it until `done`. */
+struct keeper_post {
+	struct spool_draft *drafts;
+	struct spool_receipt *receipts; /* room for count; filled when kept */
+	size_t count;
+	enum keeper_result result;
+	size_t failed; /* which draft, when FAILED by a REJECT */
+	struct fault fault;
+	void (*done)(void *context, struct keeper_post *post); /* on the loop's thread */
+	void *context;
+	struct keeper_post *next; /* the keeper's own */
+	size_t bytes;
+};
+
+struct keeper_status {
+	struct spool_status spool;
+	struct forward_link link;
+	struct spool_stream streams[16];
+	int64_t delivered[16]; /* since the start */
+	size_t stream_count;
+};
+
+enum keeper_asking { KEEPER_FIND, KEEPER_LIST, KEEPER_STATUS };
+
+struct keeper_question {
+	enum keeper_asking asking;
+	uint8_t event_id[16]; /* FIND */
+	bool pending_only;    /* LIST */
+	struct spool_receipt *receipts; /* FIND: one; LIST: room of them */
+	size_t room;
+	size_t count;
+	struct keeper_status status;
+	bool ok;
+	struct fault fault;
+	void (*done)(void *context, struct keeper_question *question);
+	void *context;
+	struct keeper_question *next;
+};
+
+/* Opens the spool and the forward and starts the thread. loop_on_wake() is taken. */
+MUST_CHECK bool keeper_open(struct keeper **out, struct loop *loop,
+	const struct conf *conf, const struct catalog *catalog, struct fault *fault);
+
+/* Finishes the group in hand, leaves the rest unanswered, ends the thread. */
+void keeper_close(struct keeper **keeper);
+
+const char *keeper_incarnation(const struct keeper *keeper);
+
+/* False, FAULT_RETRY, when too much is waiting; then done is not called. */
+MUST_CHECK bool keeper_post(
+	struct keeper *keeper, struct keeper_post *post, struct fault *fault);
+void keeper_ask(struct keeper *keeper, struct keeper_question *question);
+
+/* Why the gateway cannot take an event now; false when it can. Any thread. */
+bool keeper_is_ill(const struct keeper *keeper, struct fault *out);
+
+#define KEEPER_KEYS                                                                    \
+	CONF_MUST(TEXT, village, "code of the village, such as 35.09.01.2001"),        \
+		CONF_MUST(PATH, spool, "file that keeps accepted events"),             \
+		CONF_KEY(COUNT, keep_days, "35",                                       \
+			"days that delivered events and keys are kept"),               \
+		FORWARD_KEYS
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The gateway stands in a village. It takes events by HTTP, answers when they are on
+ * disk, and sends them to the hub whenever there is a link.
+ */
+#include "gateway.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum { REFRESH_MS = 5000 };
+
+static const struct conf_key gateway_keys[] = {
+	KEEPER_KEYS,
+	CONF_KEY(PATH, schemas, "schemas", "folder of catalog.json and the schemas"),
+	CONF_ONE_OF(mode, "live", "live|latihan",
+		"latihan is for training: other topics that reach no department"),
+	CONF_KEY(COUNT, max_connections, "512", "connections at the same time"),
+	CONF_KEY(COUNT, max_connections_per_address, "64",
+		"of them from one address; this machine's own are not counted"),
+	CONF_KEY(MS, request_deadline_ms, "10000", "longest that a request may take to arrive"),
+	CONF_KEY(TEXT, hosts, "",
+		"names with commas between under which the page is served"),
+	SVC_KEYS,
+	CONF_END,
+};
+
+static struct http_route *add_route(struct http_route *at, const char *method,
+	const char *path, http_handler *handle, void *context)
+{
+	*at = (struct http_route){ method, path, NULL, 0, handle, context };
+	return at + 1;
+}
+
+static void lay_routes(struct gateway *gateway)
+{
+	const struct catalog *catalog = gateway->catalog;
+	struct http_route *at = gateway->routes;
+
+	for (size_t i = 0; i < catalog->topic_count; i++)
+		*at++ = (struct http_route){ "POST", gateway->intakes[i].path,
+			"application/json", catalog->body_bytes, accept_one,
+			&gateway->intakes[i] };
+	*at++ = (struct http_route){ "POST", "/v1/batch", "application/x-ndjson",
+		catalog->batch_bytes, accept_batch, gateway };
+	at = add_route(at, "GET", "/v1/status", status_show, gateway);
+	at = add_route(at, "GET", "/v1/events/", status_event, gateway);
+	at = add_route(at, "GET", "/v1/events", status_events, gateway);
+	at = add_route(at, "GET", "/openapi.json", page_openapi, gateway);
+	at = add_route(at, "GET", "/assets/", page_show, gateway);
+	at = add_route(at, "GET", "/", page_show, gateway);
+	http_serve(gateway->http, gateway->routes);
+}
+
+static bool open_intakes(struct gateway *gateway, struct fault *fault)
+{
+	if (gateway->catalog->topic_count > GATEWAY_TOPICS)
+		return fault_set(fault, FAULT_STOP, "catalog.json: more than %d topics",
+			GATEWAY_TOPICS);
+	for (size_t i = 0; i < gateway->catalog->topic_count; i++) {
+		struct intake *intake = &gateway->intakes[i];
+		char label[160];
+
+		intake->gateway = gateway;
+		intake->stream = i;
+		intake->topic = &gateway->catalog->topics[i];
+		snprintf(intake->path, sizeof intake->path, "/v1/%s", intake->topic->name);
+		snprintf(label, sizeof label, "topic=\"%s\"", intake->topic->topic);
+		intake->accepted = health_metric(gateway->health, METRIC_COUNTER,
+			"kentongan_gateway_accepted_events_total", label,
+			"Events on disk since the start");
+		intake->delivered = health_metric(gateway->health, METRIC_COUNTER,
+			"kentongan_gateway_delivered_events_total", label,
+			"Events confirmed by the broker since the start");
+		if (!avro_encoder_open(
+			    &intake->encoder, intake->topic->newest->schema, fault))
+			return false;
+	}
+	gateway->pending = health_metric(gateway->health, METRIC_GAUGE,
+		"kentongan_gateway_pending_events", "", "Events that wait to be delivered");
+	gateway->oldest = health_metric(gateway->health, METRIC_GAUGE,
+		"kentongan_gateway_oldest_pending_seconds", "",
+		"Age of the oldest event that waits");
+	return true;
+}
+
+static bool read_openapi(struct gateway *gateway, struct fault *fault)
+{
+	char path[4096];
+	char part[4096];
+	FILE *file;
+	size_t size;
+
+	snprintf(path, sizeof path, "%s/openapi.json",
+		conf_text(svc_conf(gateway->svc), "schemas"));
+	file = fopen(path, "r");
+	if (file == NULL)
+		return fault_set(fault, FAULT_STOP, "%s: %s", path, strerror(errno));
+	while ((size = fread(part, 1, sizeof part, file)) > 0)
+		buffer_append(&gateway->openapi, part, size);
+	fclose(file);
+	return buffer_ok(&gateway->openapi, fault);
+}
+
+static bool check_village(const struct conf *conf, struct fault *fault)
+{
+	static const char shape[] = "99.99.99.9999";
+	const char *code = conf_text(conf, "village");
+	bool fits = strlen(code) == sizeof shape - 1;
+
+	for (size_t i = 0; fits && shape[i] != '\0'; i++)
+		fits = shape[i] == '9' ? code[i] >= '0' && code[i] <= '9' : code[i] == '.';
+	return fits
+	       || fault_set(fault, FAULT_STOP,
+		       "village: expected a code such as 35.09.01.2001");
+}
+
+static bool open_http(struct gateway *gateway, struct fault *fault)
+{
+	const struct conf *conf = svc_conf(gateway->svc);
+	struct http_settings settings = {
+		.listen = conf_text(conf, "listen"),
+		.connections = (unsigned)conf_number(conf, "max_connections"),
+		.connections_per_address
+		= (unsigned)conf_number(conf, "max_connections_per_address"),
+		.deadline_ms = (unsigned)conf_number(conf, "request_deadline_ms"),
+		.hosts = conf_text(conf, "hosts"),
+	};
+
+	return http_open(&gateway->http, gateway->loop, &settings, fault)
+	       && svc_write_address(gateway->svc, http_address(gateway->http), fault);
+}
+
+static bool gateway_open(struct gateway *gateway, struct fault *fault)
+{
+	const struct conf *conf = svc_conf(gateway->svc);
+	struct loop_timer *refresh;
+
+	if (!check_village(conf, fault)
+		|| !catalog_open(&gateway->catalog, conf_text(conf, "schemas"),
+			conf_text(conf, "mode"), fault)
+		|| !read_openapi(gateway, fault) || !health_open(&gateway->health, fault)
+		|| !open_intakes(gateway, fault) || !loop_open(&gateway->loop, fault)
+		|| !keeper_open(&gateway->keeper, gateway->loop, conf, gateway->catalog, fault)
+		|| !loop_timer_open(
+			gateway->loop, &refresh, status_refresh, gateway, fault)
+		|| !open_http(gateway, fault))
+		return false;
+	lay_routes(gateway);
+	health_serve(gateway->health, gateway->http);
+	health_on_look(gateway->health, status_refresh, gateway);
+	loop_timer_set(refresh, 0, REFRESH_MS);
+	log_info(NULL, "accepting village=%s mode=%s at %s", conf_text(conf, "village"),
+		conf_text(conf, "mode"), http_address(gateway->http));
+	return true;
+}
+
+/* The keeper first: what it has in hand is still answered. */
+static void gateway_close(struct gateway *gateway)
+{
+	keeper_close(&gateway->keeper);
+	http_close(&gateway->http);
+	loop_close(&gateway->loop);
+	for (size_t i = 0; i < GATEWAY_TOPICS; i++)
+		avro_encoder_close(&gateway->intakes[i].encoder);
+	health_close(&gateway->health);
+	catalog_close(&gateway->catalog);
+	arena_clear(&gateway->arena);
+	buffer_clear(&gateway->openapi);
+}
+
+static enum step gateway_step(void *service, struct fault *fault)
+{
+	struct gateway *gateway = service;
+	struct fault illness;
+
+	loop_turn(gateway->loop);
+	if (!keeper_is_ill(gateway->keeper, &illness)) {
+		health_ready(gateway->health, "");
+		return STEP_DONE;
+	}
+	health_ready(gateway->health, illness.text);
+	if (illness.kind != FAULT_STOP)
+		return STEP_DONE;
+	*fault = illness;
+	return STEP_FAULT;
+}
+
+static void gateway_hurry(void *service)
+{
+	struct gateway *gateway = service;
+
+	if (gateway->loop != NULL)
+		loop_wake(gateway->loop);
+}
+
+static const struct svc_program gateway_program = {
+	.name = "gateway",
+	.binary = "kentongan-gateway",
+	.purpose = "takes a village's events and sends them to the hub",
+	.keys = gateway_keys,
+	.step = gateway_step,
+	.hurry = gateway_hurry,
+};
+
+int main(int argc, char **argv)
+{
+	struct gateway gateway = { 0 };
+	struct fault fault = { 0 };
+
+	if (svc_begin(&gateway.svc, &gateway_program, &gateway, argc, argv, &fault)
+		&& gateway_open(&gateway, &fault))
+		svc_run(gateway.svc, &fault);
+
+	gateway_close(&gateway);
+	return svc_end(&gateway.svc, &fault);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway.h"
+
+#include <string.h>
+
+#include "base/embedded.h"
+
+extern const struct embedded embedded_page[];
+
+static const char *media_of(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	if (dot != NULL && strcmp(dot, ".css") == 0)
+		return "text/css; charset=utf-8";
+	if (dot != NULL && strcmp(dot, ".js") == 0)
+		return "text/javascript; charset=utf-8";
+	return "text/html; charset=utf-8";
+}
+
+void page_show(void *context, struct http_request *request)
+{
+	static const struct http_problem unknown = { 404, "not-found", "Not found",
+		"There is nothing at this address.", "Tidak ada apa-apa di alamat ini." };
+	const char *name = http_tail(request)[0] ? http_tail(request) : "index.html";
+	const struct embedded *file = embedded_find(embedded_page, name);
+
+	(void)context;
+	if (file == NULL) {
+		http_refuse(request, &unknown, NULL);
+		return;
+	}
+	http_answer_header(request, "Content-Security-Policy",
+		"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+		"form-action 'none'; frame-ancestors 'none'; base-uri 'none'");
+	http_answer_header(request, "Cache-Control", "no-cache");
+	http_answer(request, 200, media_of(file->name),
+		(struct bytes){ file->bytes, file->size });
+}
+
+void page_openapi(void *context, struct http_request *request)
+{
+	struct gateway *gateway = context;
+
+	http_answer(request, 200, "application/json", buffer_bytes(&gateway->openapi));
+}
