@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Streams are kept in a table by village, incarnation and topic, from batch to batch.
+ * A record is decoded in the first pass only as far as its row: the row's bytes are
+ * kept, the number is placed in the second pass, when its stream is known.
+ */
+#include "flow/batch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/sha.h>
+
+#include "event/identity.h"
+#include "port/table.h"
+
+static const char void_record[] = "id.go.jember.desa.Void";
+
+const char *dead_class_name(enum dead_class class)
+{
+	static const char *const names[DELIVER_CLASSES] = { "framing", "unknown-schema",
+		"decode", "origin", "sequence", "data" };
+
+	return names[class];
+}
+
+/* Opening */
+
+static bool compile_lane(struct batch *batch, struct lane *lane, struct fault *fault)
+{
+	const struct catalog *catalog = batch->catalog;
+	const struct catalog_schema *newest = lane->topic->topic->newest;
+
+	lane->plans = calloc(catalog->schema_count, sizeof(struct plan *));
+	if (lane->plans == NULL)
+		return fault_memory(fault);
+	for (size_t i = 0; i < catalog->schema_count; i++) {
+		const struct catalog_schema *writer = &catalog->schemas[i];
+
+		if (strcmp(writer->subject, newest->subject) != 0)
+			continue;
+		if (!plan_compile(&lane->plans[i], writer->schema, newest->schema,
+			    &lane->topic->grant, fault))
+			return fault_wrap(fault, "%s", lane->topic->file);
+		if (writer == newest)
+			lane->newest = lane->plans[i];
+	}
+	lane->columns = plan_columns(lane->newest, &lane->column_count);
+	department_batch_name(lane->topic->topic, lane->batch_name);
+	return true;
+}
+
+static bool compile_void(struct batch *batch, struct fault *fault)
+{
+	static const struct plan_grant head_only = { 0 };
+
+	for (size_t i = 0; i < batch->catalog->schema_count; i++) {
+		const struct catalog_schema *schema = &batch->catalog->schemas[i];
+
+		if (strcmp(schema->subject, void_record) != 0)
+			continue;
+		batch->void_id = schema->id;
+		plan_close(&batch->void_plan);
+		if (!plan_compile(&batch->void_plan, schema->schema, schema->schema,
+			    &head_only, fault))
+			return fault_wrap(fault, "%s", schema->file);
+	}
+	return true;
+}
+
+bool batch_open(struct batch *batch, const struct department *department,
+	const struct catalog *catalog, struct fault *fault)
+{
+	size_t most = 32;
+
+	batch->catalog = catalog;
+	batch->keep_values = conf_flag(department->conf, "keep_values");
+	batch->lane_count = department->topic_count;
+	batch->lanes = calloc(batch->lane_count, sizeof *batch->lanes);
+	if (batch->lanes == NULL)
+		return fault_memory(fault);
+	for (size_t i = 0; i < batch->lane_count; i++) {
+		batch->lanes[i].topic = &department->topics[i];
+		if (!compile_lane(batch, &batch->lanes[i], fault))
+			return false;
+		if (batch->lanes[i].column_count > most)
+			most = batch->lanes[i].column_count;
+	}
+	batch->cells = calloc(most, sizeof *batch->cells);
+	return batch->cells != NULL ? compile_void(batch, fault) : fault_memory(fault);
+}
+
+static void stream_free(struct stream *stream)
+{
+	place_clear(&stream->place);
+	free(stream->key);
+	free(stream);
+}
+
+void batch_forget_streams(struct batch *batch)
+{
+	for (size_t i = 0; i < STREAM_BUCKETS; i++) {
+		while (batch->streams[i] != NULL) {
+			struct stream *next = batch->streams[i]->next;
+
+			stream_free(batch->streams[i]);
+			batch->streams[i] = next;
+		}
+	}
+	batch->touched = NULL;
+}
+
+void batch_close(struct batch *batch)
+{
+	batch_forget_streams(batch);
+	for (size_t i = 0; i < batch->lane_count && batch->lanes != NULL; i++) {
+		struct lane *lane = &batch->lanes[i];
+
+		for (size_t j = 0; lane->plans && j < batch->catalog->schema_count; j++)
+			plan_close(&lane->plans[j]);
+		free(lane->plans);
+		free(lane->items);
+		buffer_clear(&lane->rows);
+	}
+	free(batch->lanes);
+	free(batch->cells);
+	plan_close(&batch->void_plan);
+	buffer_clear(&batch->scratch);
+	buffer_clear(&batch->key);
+	*batch = (struct batch){ 0 };
+}
+
+void batch_reset(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->lane_count; i++) {
+		batch->lanes[i].item_count = 0;
+		buffer_reset(&batch->lanes[i].rows);
+	}
+}
+
+struct lane *batch_lane(struct batch *batch, const char *topic)
+{
+	for (size_t i = 0; i < batch->lane_count; i++)
+		if (strcmp(batch->lanes[i].topic->topic->topic, topic) == 0)
+			return &batch->lanes[i];
+	return NULL;
+}
+
+/* Streams */
+
+static size_t bucket_of(struct bytes key)
+{
+	uint64_t hash = 14695981039346656037u; /* FNV-1a */
+
+	for (size_t i = 0; i < key.size; i++)
+		hash = (hash ^ key.data[i]) * 1099511628211u;
+	return (size_t)(hash % STREAM_BUCKETS);
+}
+
+static struct stream *stream_new(struct bytes key, const struct head *head,
+	const char *incarnation, const char *topic)
+{
+	struct stream *stream = calloc(1, sizeof *stream);
+
+	if (stream == NULL)
+		return NULL;
+	stream->key = strndup((const char *)key.data, key.size);
+	if (stream->key == NULL) {
+		free(stream);
+		return NULL;
+	}
+	stream->topic = topic;
+	snprintf(stream->village_code, sizeof stream->village_code, "%.*s",
+		(int)head->village_code.size, (const char *)head->village_code.data);
+	snprintf(stream->incarnation, sizeof stream->incarnation, "%s", incarnation);
+	return stream;
+}
+
+static struct stream *find_stream(
+	struct batch *batch, const struct head *head, const char *topic, struct fault *fault)
+{
+	struct buffer *key = &batch->key;
+	struct stream **bucket;
+	struct stream *stream;
+	char incarnation[UUID_TEXT_BYTES] = "";
+	uint8_t uuid[16];
+
+	/* The same identity may be written in small and in capital letters. */
+	if (identity_parse(head->incarnation, uuid))
+		identity_format(uuid, incarnation);
+	buffer_reset(key);
+	buffer_append(key, head->village_code.data, head->village_code.size);
+	buffer_append_byte(key, ' ');
+	buffer_append_text(key, incarnation);
+	buffer_append_byte(key, ' ');
+	buffer_append_text(key, topic);
+	bucket = &batch->streams[bucket_of(buffer_bytes(key))];
+	for (stream = *bucket; stream != NULL; stream = stream->next)
+		if (bytes_equal_text(buffer_bytes(key), stream->key))
+			break;
+	if (stream == NULL) {
+		stream = stream_new(buffer_bytes(key), head, incarnation, topic);
+		if (stream == NULL) {
+			fault_memory(fault);
+			return NULL;
+		}
+		stream->next = *bucket;
+		*bucket = stream;
+	}
+	if (!stream->touched) {
+		stream->touched = true;
+		stream->next_touched = batch->touched;
+		batch->touched = stream;
+	}
+	return stream;
+}
+
+/* First pass */
+
+static struct item *add_item(struct lane *lane, struct topic_record *record)
+{
+	struct item *items;
+
+	if (lane->item_count == lane->item_room) {
+		size_t room = lane->item_room ? lane->item_room * 2 : 256;
+
+		items = realloc(lane->items, room * sizeof *items);
+		if (items == NULL)
+			return NULL;
+		lane->items = items;
+		lane->item_room = room;
+	}
+	lane->items[lane->item_count] = (struct item){ .record = record };
+	return &lane->items[lane->item_count++];
+}
+
+void batch_set_aside(struct item *item, enum dead_class class, const char *sqlstate,
+	const char *constraint, const char *reason)
+{
+	item->fate = FATE_DEAD;
+	item->class = class;
+	snprintf(item->sqlstate, sizeof item->sqlstate, "%s", sqlstate);
+	snprintf(item->constraint, sizeof item->constraint, "%s", constraint);
+	snprintf(item->reason, sizeof item->reason, "%s", reason);
+}
+
+static void put_row(
+	struct lane *lane, const struct batch *batch, const struct topic_record *record)
+{
+	struct cell extra[EXTRA_COLUMNS] = {
+		[EXTRA_TOPIC] = { .bytes = bytes_of(record->topic) },
+		[EXTRA_PARTITION] = { .integer = record->partition },
+		[EXTRA_OFFSET] = { .integer = record->offset },
+		[EXTRA_APPENDED_AT] = { .integer = record->appended_at_us },
+		[EXTRA_LATE] = { .integer = 0 },
+	};
+
+	table_row_begin(&lane->rows, lane->column_count + EXTRA_COLUMNS);
+	for (size_t i = 0; i < lane->column_count; i++)
+		table_row_cell(&lane->rows, &lane->columns[i], &batch->cells[i]);
+	for (size_t i = 0; i < EXTRA_COLUMNS; i++)
+		table_row_cell(&lane->rows, &department_extra[i], &extra[i]);
+}
+
+/* Key, partition and village agree, or somebody writes in another's name. */
+static bool origin_agrees(const struct batch *batch, const struct topic_record *record,
+	const struct head *head)
+{
+	return bytes_equal(record->key, head->village_code)
+	       && head->village_code.size == VILLAGE_BYTES
+	       && envelope_partition(head->village_code, batch->catalog->modulus)
+			  == record->partition;
+}
+
+static const struct plan *find_plan(
+	const struct batch *batch, const struct lane *lane, int32_t id)
+{
+	if (id == batch->void_id)
+		return batch->void_plan;
+	for (size_t i = 0; i < batch->catalog->schema_count; i++)
+		if (batch->catalog->schemas[i].id == id)
+			return lane->plans[i];
+	return NULL;
+}
+
+/* Decode the item's record. False: it was set aside, or fault is STOP. */
+static bool decode_item(struct batch *batch, const struct lane *lane, struct item *item,
+	struct head *head, bool *is_void, struct fault *fault)
+{
+	const struct plan *plan;
+	struct bytes value;
+	int32_t id;
+
+	if (!envelope_unframe(item->record->value, &id, &value, fault)) {
+		batch_set_aside(item, DEAD_FRAMING, "", "", fault->text);
+		return false;
+	}
+	plan = find_plan(batch, lane, id);
+	if (plan == NULL) {
+		char reason[128];
+
+		snprintf(reason, sizeof reason,
+			"schema id %d is not one of this topic's in the catalog", (int)id);
+		batch_set_aside(item, DEAD_UNKNOWN_SCHEMA, "", "", reason);
+		return false;
+	}
+	if (!plan_decode(plan, value, batch->cells, &batch->scratch, fault)) {
+		if (fault->kind == FAULT_REJECT)
+			batch_set_aside(item, DEAD_DECODE, "", "", fault->text);
+		return false;
+	}
+	plan_head(plan, batch->cells, head);
+	*is_void = plan == batch->void_plan;
+	return true;
+}
+
+bool batch_add(struct batch *batch, struct topic_record *record, struct fault *fault)
+{
+	struct lane *lane = batch_lane(batch, record->topic);
+	struct item *item = add_item(lane, record);
+	struct head head;
+	bool is_void;
+
+	if (item == NULL)
+		return fault_memory(fault);
+	if (!decode_item(batch, lane, item, &head, &is_void, fault))
+		return item->fate == FATE_DEAD;
+	if (!origin_agrees(batch, record, &head)) {
+		batch_set_aside(item, DEAD_ORIGIN, "", "",
+			"key, partition and village_code do not agree");
+		return true;
+	}
+	item->seq = head.seq;
+	item->stream = find_stream(batch, &head, lane->topic->topic->topic, fault);
+	if (item->stream == NULL)
+		return false;
+	item->fate = is_void ? FATE_VOID : FATE_ROW;
+	item->row_start = lane->rows.size;
+	if (!is_void)
+		put_row(lane, batch, record);
+	item->row_size = lane->rows.size - item->row_start;
+	return buffer_ok(&lane->rows, fault);
+}
+
+bool batch_unknown(struct batch *batch, struct buffer *out)
+{
+	size_t start = out->size;
+
+	for (struct stream *at = batch->touched; at != NULL; at = at->next_touched) {
+		if (at->known || at->place.first_seq != 0)
+			continue;
+		buffer_format(out,
+			"%c{\"village_code\":\"%s\",\"incarnation\":\"%s\",\"topic\":\"%s\"}",
+			out->size == start ? '[' : ',', at->village_code, at->incarnation,
+			at->topic);
+	}
+	if (out->size == start)
+		return false;
+	buffer_append_byte(out, ']');
+	return true;
+}
+
+bool batch_learn(struct batch *batch, const char *village_code, const char *incarnation,
+	const char *topic, int64_t first_seq, int64_t high_seq, const char *gaps,
+	struct fault *fault)
+{
+	struct head head = { .village_code = bytes_of(village_code),
+		.incarnation = bytes_of(incarnation) };
+	struct stream *stream = find_stream(batch, &head, topic, fault);
+
+	if (stream == NULL)
+		return false;
+	stream->known = true;
+	stream->place.first_seq = first_seq;
+	stream->place.high_seq = stream->old_high = high_seq;
+	return place_gaps_parse(&stream->place, gaps, fault);
+}
+
+/* Second pass */
+
+static bool place_item(struct item *item, struct lane *lane, struct fault *fault)
+{
+	struct stream *stream = item->stream;
+
+	switch (place_of(&stream->place, item->seq)) {
+	case PLACE_REPEAT:
+		item->fate = FATE_REPEAT;
+		return true;
+	case PLACE_JUMP:
+		batch_set_aside(item, DEAD_SEQUENCE, "", "",
+			"the number is too far from the others of its village");
+		item->stream = NULL; /* the number has no place, so nothing is counted */
+		return true;
+	case PLACE_LATE:
+		/* The row's last byte is the value of its last column. */
+		if (item->fate == FATE_ROW)
+			lane->rows.data[item->row_start + item->row_size - 1] = 1;
+		break;
+	case PLACE_NEXT:
+	case PLACE_GAP:
+		break;
+	}
+	if (item->fate == FATE_VOID)
+		stream->voided++;
+	else
+		stream->applied++;
+	return place_take(&stream->place, item->seq, fault);
+}
+
+bool batch_place(struct batch *batch, struct fault *fault)
+{
+	for (size_t i = 0; i < batch->lane_count; i++) {
+		struct lane *lane = &batch->lanes[i];
+
+		for (size_t j = 0; j < lane->item_count; j++)
+			if (lane->items[j].stream != NULL
+				&& !place_item(&lane->items[j], lane, fault))
+				return false;
+	}
+	return true;
+}
+
+bool batch_moves(struct batch *batch, struct buffer *out)
+{
+	size_t start = out->size;
+
+	for (struct stream *at = batch->touched; at != NULL; at = at->next_touched) {
+		if (at->applied + at->dead + at->voided == 0)
+			continue;
+		buffer_format(out,
+			"%c{\"village_code\":\"%s\",\"incarnation\":\"%s\",\"topic\":\"%s\","
+			"\"first\":%lld,\"high\":%lld,\"applied\":%lld,\"dead\":%lld,"
+			"\"void\":%lld,\"missing\":%lld,\"gaps\":\"",
+			out->size == start ? '[' : ',', at->village_code, at->incarnation,
+			at->topic, (long long)at->place.first_seq,
+			(long long)at->place.high_seq, (long long)at->applied,
+			(long long)at->dead, (long long)at->voided,
+			(long long)place_missing(&at->place));
+		place_gaps_text(&at->place, out);
+		if (at->known)
+			buffer_format(out, "\",\"old\":%lld}", (long long)at->old_high);
+		else
+			buffer_append_text(out, "\",\"old\":null}");
+	}
+	if (out->size == start)
+		return false;
+	buffer_append_byte(out, ']');
+	return true;
+}
+
+void batch_settle(struct batch *batch)
+{
+	while (batch->touched != NULL) {
+		struct stream *stream = batch->touched;
+
+		batch->touched = stream->next_touched;
+		stream->touched = false;
+		stream->known = stream->place.first_seq != 0;
+		stream->old_high = stream->place.high_seq;
+		stream->applied = stream->dead = stream->voided = 0;
+	}
+}
+
+/* Dead letters */
+
+static void put_hex(struct buffer *out, struct bytes bytes)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < bytes.size; i++) {
+		buffer_append_byte(out, (uint8_t)digits[bytes.data[i] >> 4]);
+		buffer_append_byte(out, (uint8_t)digits[bytes.data[i] & 15]);
+	}
+}
+
+static void put_text(struct buffer *out, const char *name, struct bytes text)
+{
+	buffer_format(out, ",\"%s\":", name);
+	if (text.size == 0 || !bytes_is_text(text))
+		buffer_append_text(out, "null");
+	else
+		buffer_append_json(out, text);
+}
+
+/* What the department may see of the record, if it can be decoded at all. */
+static void put_fields(struct batch *batch, const struct lane *lane,
+	const struct item *item, struct buffer *out)
+{
+	struct item again = { .record = item->record };
+	struct fault fault;
+	struct head head;
+	bool is_void;
+
+	if (!decode_item(batch, lane, &again, &head, &is_void, &fault) || is_void)
+		return;
+	put_text(out, "case_id", head.case_id);
+	buffer_append_text(out, ",\"fields\":{");
+	for (size_t i = 0; i < lane->column_count; i++) {
+		buffer_format(out, "%s\"%s\":", i > 0 ? "," : "", lane->columns[i].name);
+		cell_json(&lane->columns[i], &batch->cells[i], out);
+	}
+	buffer_append_byte(out, '}');
+}
+
+static void put_letter(struct batch *batch, const struct lane *lane,
+	const struct item *item, struct buffer *out)
+{
+	const struct topic_record *record = item->record;
+	uint8_t digest[SHA256_DIGEST_LENGTH];
+	bool is_village = record->key.size == VILLAGE_BYTES;
+
+	SHA256(record->value.data, record->value.size, digest);
+	buffer_format(out,
+		"{\"topic\":\"%s\",\"partition\":%d,\"kafka_offset\":%lld,\"class\":\"%s\"",
+		record->topic, (int)record->partition, (long long)record->offset,
+		dead_class_name(item->class));
+	put_text(out, "village_code", is_village ? record->key : (struct bytes){ 0 });
+	put_text(out, "sqlstate", bytes_of(item->sqlstate));
+	put_text(out, "constraint_name", bytes_of(item->constraint));
+	put_text(out, "reason", bytes_of(item->reason));
+	if (item->stream != NULL) {
+		put_text(out, "incarnation", bytes_of(item->stream->incarnation));
+		buffer_format(out, ",\"seq\":%lld", (long long)item->seq);
+	}
+	put_fields(batch, lane, item, out);
+	buffer_append_text(out, ",\"sha256\":\"");
+	put_hex(out, (struct bytes){ digest, sizeof digest });
+	if (batch->keep_values) {
+		buffer_append_text(out, "\",\"value\":\"");
+		put_hex(out, record->value);
+	}
+	buffer_append_text(out, "\"}");
+}
+
+bool batch_letters(
+	struct batch *batch, bool *any, struct buffer *out, struct fault *fault)
+{
+	*any = false;
+	for (size_t i = 0; i < batch->lane_count; i++) {
+		struct lane *lane = &batch->lanes[i];
+
+		for (size_t j = 0; j < lane->item_count; j++) {
+			if (lane->items[j].fate != FATE_DEAD)
+				continue;
+			buffer_append_byte(out, *any ? ',' : '[');
+			put_letter(batch, lane, &lane->items[j], out);
+			*any = true;
+		}
+	}
+	if (*any)
+		buffer_append_byte(out, ']');
+	return buffer_ok(out, fault);
+}

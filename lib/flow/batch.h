@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLOW_BATCH_H
+#define FLOW_BATCH_H
+
+/*
+ * The records of one transaction, each with its fate: a row for the mapping, a repeat,
+ * a void, or a dead letter. Building a batch asks no database; it works on the streams
+ * as they were last read, and what it changes in them is thrown away when the
+ * transaction fails.
+ */
+
+#include "event/place.h"
+#include "flow/deliver.h"
+#include "port/topic_consumer.h"
+
+/* A stream as this department has it, with what the batch adds. */
+struct stream {
+	struct stream *next; /* of its bucket */
+	char *key;           /* "village incarnation topic" */
+	char village_code[16];
+	char incarnation[40];
+	const char *topic;
+	struct place_stream place;
+	bool known;        /* it stands in the database */
+	int64_t old_high;  /* as it stands there */
+	bool touched;      /* by this batch */
+	struct stream *next_touched;
+	int64_t applied;
+	int64_t dead;
+	int64_t voided;
+};
+
+enum fate { FATE_ROW, FATE_REPEAT, FATE_VOID, FATE_DEAD };
+
+struct item {
+	struct topic_record *record;
+	enum fate fate;
+	struct stream *stream; /* NULL: the record does not say */
+	int64_t seq;
+	size_t row_start; /* in the topic's rows */
+	size_t row_size;
+	enum dead_class class;
+	char sqlstate[8];
+	char constraint[64];
+	char reason[160];
+};
+
+/* One topic of the department: its plans and, of the batch, its items and rows. */
+struct lane {
+	const struct department_topic *topic;
+	struct plan **plans; /* by index of the catalog's schemas; NULL: not its own */
+	const struct plan *newest;
+	const struct column *columns;
+	size_t column_count;
+	char batch_name[128];
+	struct item *items;
+	size_t item_count;
+	size_t item_room;
+	struct buffer rows; /* as COPY wants them, without header and trailer */
+};
+
+enum { STREAM_BUCKETS = 4096 };
+
+struct batch {
+	const struct catalog *catalog;
+	struct lane *lanes;
+	size_t lane_count;
+	bool keep_values; /* the raw bytes of dead letters too */
+	struct plan *void_plan;
+	int32_t void_id;
+	struct stream *streams[STREAM_BUCKETS];
+	struct stream *touched;
+	struct cell *cells;
+	struct buffer scratch;
+	struct buffer key;
+};
+
+MUST_CHECK bool batch_open(struct batch *batch, const struct department *department,
+	const struct catalog *catalog, struct fault *fault);
+void batch_close(struct batch *batch);
+
+/* Forget the items; the streams stay. */
+void batch_reset(struct batch *batch);
+
+/* Forget the streams too: the database knows better. */
+void batch_forget_streams(struct batch *batch);
+
+/*
+ * First pass: note the record and find its stream. Streams that are new to the batch
+ * are told by batch_unknown(), to be read from the database before the second pass.
+ */
+MUST_CHECK bool batch_add(
+	struct batch *batch, struct topic_record *record, struct fault *fault);
+
+/* The streams that must be read, as JSON for kentongan.streams(); false: none. */
+bool batch_unknown(struct batch *batch, struct buffer *out);
+
+/* What the database said of one of them. */
+MUST_CHECK bool batch_learn(struct batch *batch, const char *village_code,
+	const char *incarnation, const char *topic, int64_t first_seq, int64_t high_seq,
+	const char *gaps, struct fault *fault);
+
+/* Second pass: place the numbers, make the rows. */
+MUST_CHECK bool batch_place(struct batch *batch, struct fault *fault);
+
+/* Make a row's item a dead letter: its number has come, but was not applied. */
+void batch_set_aside(struct item *item, enum dead_class class, const char *sqlstate,
+	const char *constraint, const char *reason);
+
+/* What the streams gained, for kentongan.advance(); false: nothing. */
+bool batch_moves(struct batch *batch, struct buffer *out);
+
+/* The dead letters, for kentongan.set_aside(); false: none. */
+MUST_CHECK bool batch_letters(
+	struct batch *batch, bool *any, struct buffer *out, struct fault *fault);
+
+/* The transaction is through: what the streams gained is theirs now. */
+void batch_settle(struct batch *batch);
+
+struct lane *batch_lane(struct batch *batch, const char *topic);
+
+#endif

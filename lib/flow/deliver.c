@@ -1,0 +1,906 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Polling goes on whatever the database does, so that the group never takes the
+ * partitions away for it. Whenever a transaction did not end well, everything in memory
+ * is forgotten and the positions are claimed again: claiming is a locking write, so it
+ * waits for a transaction whose answer was lost and then reads the truth.
+ */
+#include "flow/deliver.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/sha.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "flow/batch.h"
+#include "port/table.h"
+#include "port/topic_consumer.h"
+
+enum {
+	READ_MS = 100,
+	REPORT_MS = 500,
+	REPORT_IDLE_MS = 10000,
+	FENCED_MS = 5000,
+	OWNER_BYTES = 128,
+};
+
+struct partition {
+	char topic[128];
+	int32_t number;
+	int64_t next; /* as the database has it */
+	int64_t read; /* the one after the last of the batch in hand */
+	bool has_anchor;
+	bool verify; /* the next record read must be the anchor */
+	int64_t anchor_offset;
+	uint8_t anchor_hash[SHA256_DIGEST_LENGTH];
+	bool touched; /* by the batch in hand */
+};
+
+struct deliver {
+	const struct conf *conf;
+	const struct department *department;
+	const struct catalog *catalog;
+	struct consumer *consumer;
+	struct table *table;
+	struct batch batch;
+	struct topic_record *records;
+	size_t record_room;
+	struct partition *partitions;
+	size_t partition_count;
+	bool running;      /* claimed, and reading */
+	int64_t resume_us; /* monotonic: when to try again */
+	int64_t reported_us;
+	bool report_due;
+	int64_t open_dead;
+	struct buffer sql;
+	struct buffer text;
+	struct buffer rows;
+	struct deliver_counters counters;
+	char owner[OWNER_BYTES];
+};
+
+/* Opening */
+
+static bool open_consumer(struct deliver *deliver, struct fault *fault)
+{
+	const char *topics[DELIVER_TOPICS];
+	char group[160];
+
+	if (deliver->department->topic_count > DELIVER_TOPICS)
+		return fault_set(fault, FAULT_STOP, "more than %d topics", DELIVER_TOPICS);
+	for (size_t i = 0; i < deliver->department->topic_count; i++)
+		topics[i] = deliver->department->topics[i].topic->topic;
+	snprintf(group, sizeof group, "kentongan-%s", deliver->department->name);
+	return consumer_open(&deliver->consumer, deliver->conf, group, fault)
+	       && consumer_subscribe(deliver->consumer, topics,
+		       deliver->department->topic_count, fault);
+}
+
+static void name_owner(struct deliver *deliver)
+{
+	const char *owner = conf_text(deliver->conf, "owner");
+	char host[64] = "host";
+
+	gethostname(host, sizeof host - 1);
+	if (owner[0] != '\0')
+		snprintf(deliver->owner, sizeof deliver->owner, "%.100s", owner);
+	else
+		snprintf(deliver->owner, sizeof deliver->owner, "%.63s-%d", host,
+			(int)getpid());
+}
+
+static bool deliver_start(struct deliver *deliver, struct fault *fault)
+{
+	deliver->record_room = (size_t)conf_number(deliver->conf, "batch_records");
+	if (deliver->record_room == 0)
+		return fault_set(fault, FAULT_STOP, "batch_records must be at least 1");
+	deliver->records = calloc(deliver->record_room, sizeof *deliver->records);
+	if (deliver->records == NULL)
+		return fault_memory(fault);
+	name_owner(deliver);
+	deliver->counters.state = "waiting";
+	snprintf(deliver->counters.reason, sizeof deliver->counters.reason,
+		"waiting for partitions");
+	return batch_open(&deliver->batch, deliver->department, deliver->catalog, fault)
+	       && open_consumer(deliver, fault);
+}
+
+bool deliver_open(struct deliver **out, const struct conf *conf,
+	const struct department *department, const struct catalog *catalog,
+	struct fault *fault)
+{
+	struct deliver *deliver = calloc(1, sizeof *deliver);
+
+	if (deliver == NULL)
+		return fault_memory(fault);
+	deliver->conf = conf;
+	deliver->department = department;
+	deliver->catalog = catalog;
+	if (!deliver_start(deliver, fault)) {
+		deliver_close(&deliver);
+		return false;
+	}
+	*out = deliver;
+	return true;
+}
+
+void deliver_close(struct deliver **deliver)
+{
+	struct deliver *old = *deliver;
+
+	if (old == NULL)
+		return;
+	consumer_close(&old->consumer);
+	table_close(&old->table);
+	batch_close(&old->batch);
+	free(old->records);
+	free(old->partitions);
+	buffer_clear(&old->sql);
+	buffer_clear(&old->text);
+	buffer_clear(&old->rows);
+	free(old);
+	*deliver = NULL;
+}
+
+/* What others are told */
+
+const struct deliver_counters *deliver_counters(const struct deliver *deliver)
+{
+	return &deliver->counters;
+}
+
+bool deliver_lag(const struct deliver *deliver, size_t index, struct deliver_lag *out)
+{
+	const struct partition *partition;
+	int64_t end;
+
+	if (index >= deliver->partition_count)
+		return false;
+	partition = &deliver->partitions[index];
+	end = consumer_end(deliver->consumer, partition->topic, partition->number);
+	out->topic = partition->topic;
+	out->partition = partition->number;
+	out->records = !deliver->running || end < 0 ? -1
+		       : end > partition->next	    ? end - partition->next
+						    : 0;
+	return true;
+}
+
+/* Lag tools read this, and the monitor: docs/decisions/0002. */
+static void report(struct deliver *deliver)
+{
+	struct topic_place *places = calloc(deliver->partition_count + 1, sizeof *places);
+	char metadata[160];
+	int64_t applied = 0;
+
+	for (size_t i = 0; i < DELIVER_TOPICS; i++)
+		applied += deliver->counters.applied[i];
+	snprintf(metadata, sizeof metadata,
+		"{\"state\":\"%s\",\"dead\":%" PRId64 ",\"applied\":%" PRId64 "}",
+		deliver->counters.state, deliver->open_dead, applied);
+	for (size_t i = 0; places != NULL && i < deliver->partition_count; i++)
+		places[i] = (struct topic_place){ deliver->partitions[i].topic,
+			deliver->partitions[i].number, deliver->partitions[i].next };
+	if (places != NULL)
+		consumer_commit(
+			deliver->consumer, places, deliver->partition_count, metadata);
+	free(places);
+	deliver->reported_us = clock_monotonic_us();
+	deliver->report_due = false;
+}
+
+static void report_now_and_then(struct deliver *deliver)
+{
+	int64_t since_us = clock_monotonic_us() - deliver->reported_us;
+
+	if (deliver->partition_count == 0 || deliver->partitions[0].next < 0)
+		return;
+	if (since_us > REPORT_IDLE_MS * 1000
+		|| (deliver->report_due && since_us > REPORT_MS * 1000))
+		report(deliver);
+}
+
+static void set_state(struct deliver *deliver, const char *state, const char *reason)
+{
+	bool changed = strcmp(deliver->counters.state, state) != 0
+		       || strcmp(deliver->counters.reason, reason) != 0;
+
+	deliver->counters.state = state;
+	snprintf(deliver->counters.reason, sizeof deliver->counters.reason, "%s", reason);
+	deliver->report_due = true;
+	if (!changed)
+		return;
+	if (strcmp(state, "halted") == 0)
+		log_error(NULL, "halted: %s", reason);
+	else if (strcmp(state, "waiting") == 0)
+		log_warn(NULL, "waiting: %s", reason);
+	else
+		log_info(NULL, "running");
+}
+
+/* Forget what is in hand; the database knows better */
+
+static void forget(struct deliver *deliver, int64_t pause_ms)
+{
+	struct fault fault;
+
+	batch_reset(&deliver->batch);
+	batch_forget_streams(&deliver->batch);
+	deliver->running = false;
+	deliver->resume_us = clock_monotonic_us() + pause_ms * 1000;
+	if (!consumer_start(deliver->consumer, NULL, 0, &fault))
+		log_fault(NULL, "stop reading", &fault);
+}
+
+/* A fault of the database: end the transaction, and wait or halt by its kind. */
+static void give_way(struct deliver *deliver, const struct fault *fault)
+{
+	bool fenced = strcmp(fault->code, "KT001") == 0;
+	bool passing = fault->kind == FAULT_RETRY || fault->kind == FAULT_UNSURE || fenced;
+	int64_t pause_ms = (int64_t)conf_number(
+		deliver->conf, passing ? "retry_ms" : "halt_retry_ms");
+	struct fault ignored;
+
+	if (fenced)
+		pause_ms = FENCED_MS + random() % (2 * FENCED_MS);
+	if (fault->kind == FAULT_UNSURE || !table_is_open(deliver->table)
+		|| !table_run(deliver->table, "ROLLBACK", &ignored))
+		table_close(&deliver->table);
+	forget(deliver, pause_ms);
+	set_state(deliver, passing ? "waiting" : "halted", fault->text);
+}
+
+/* Claiming */
+
+static bool open_session(struct deliver *deliver, struct fault *fault)
+{
+	char name[160];
+
+	if (table_is_open(deliver->table))
+		return true;
+	table_close(&deliver->table);
+	snprintf(name, sizeof name, "kentongan-sink %s", deliver->department->name);
+	if (!table_open(&deliver->table, conf_text(deliver->conf, "database"), name,
+		    deliver->department->schema, fault))
+		return false;
+	for (size_t i = 0; i < deliver->batch.lane_count; i++) {
+		struct lane *lane = &deliver->batch.lanes[i];
+
+		buffer_reset(&deliver->sql);
+		department_session_sql(
+			lane->topic, lane->columns, lane->column_count, &deliver->sql);
+		buffer_append_byte(&deliver->sql, 0);
+		if (!buffer_ok(&deliver->sql, fault)
+			|| !table_run(deliver->table, (char *)deliver->sql.data, fault)) {
+			table_close(&deliver->table);
+			return fault_wrap(fault, "%s", lane->topic->file);
+		}
+	}
+	return true;
+}
+
+static struct partition *find_partition(
+	struct deliver *deliver, const char *topic, int32_t number)
+{
+	for (size_t i = 0; i < deliver->partition_count; i++)
+		if (deliver->partitions[i].number == number
+			&& strcmp(deliver->partitions[i].topic, topic) == 0)
+			return &deliver->partitions[i];
+	return NULL;
+}
+
+static bool note_known(
+	void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	struct partition *partition = find_partition(
+		context, texts[0], (int32_t)strtol(texts[1], NULL, 10));
+
+	(void)count;
+	(void)fault;
+	if (partition != NULL)
+		partition->next = 0;
+	return true;
+}
+
+static bool hex_to_hash(const char *text, uint8_t hash[SHA256_DIGEST_LENGTH])
+{
+	for (size_t i = 0; i < SHA256_DIGEST_LENGTH; i++) {
+		unsigned byte;
+
+		if (sscanf(text + 2 + 2 * i, "%2x", &byte) != 1)
+			return false;
+		hash[i] = (uint8_t)byte;
+	}
+	return true;
+}
+
+static bool note_claim(
+	void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	struct partition *partition = find_partition(
+		context, texts[0], (int32_t)strtol(texts[1], NULL, 10));
+
+	(void)count;
+	(void)fault;
+	if (partition == NULL)
+		return true;
+	partition->next = strtoll(texts[2], NULL, 10);
+	partition->has_anchor = texts[4] != NULL && texts[5] != NULL
+				&& hex_to_hash(texts[5], partition->anchor_hash);
+	if (partition->has_anchor)
+		partition->anchor_offset = strtoll(texts[4], NULL, 10);
+	return true;
+}
+
+static bool note_dead(
+	void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	struct deliver *deliver = context;
+
+	(void)count;
+	(void)fault;
+	deliver->open_dead = strtoll(texts[0], NULL, 10);
+	return true;
+}
+
+/* The partitions as JSON in a literal; those without a start leave it out. */
+static bool put_partitions(struct deliver *deliver, struct fault *fault)
+{
+	buffer_reset(&deliver->text);
+	for (size_t i = 0; i < deliver->partition_count; i++)
+		buffer_format(&deliver->text,
+			"%c{\"topic\":\"%s\",\"partition\":%d,\"start\":%" PRId64 "}",
+			i == 0 ? '[' : ',', deliver->partitions[i].topic,
+			(int)deliver->partitions[i].number, deliver->partitions[i].next);
+	buffer_append_byte(&deliver->text, ']');
+	return table_quote(
+		deliver->table, buffer_bytes(&deliver->text), &deliver->sql, fault);
+}
+
+static bool ask(struct deliver *deliver, const char *before, const char *after,
+	table_visitor *visitor, struct fault *fault)
+{
+	buffer_reset(&deliver->sql);
+	buffer_append_text(&deliver->sql, before);
+	if (!put_partitions(deliver, fault))
+		return false;
+	buffer_append_text(&deliver->sql, after);
+	buffer_append_byte(&deliver->sql, 0);
+	return buffer_ok(&deliver->sql, fault)
+	       && table_query(deliver->table, (char *)deliver->sql.data, visitor, deliver,
+		       fault);
+}
+
+/* Where each partition begins that the database has never read. */
+static bool find_starts(struct deliver *deliver, struct fault *fault)
+{
+	for (size_t i = 0; i < deliver->partition_count; i++)
+		deliver->partitions[i].next = -1;
+	if (!ask(deliver, "SELECT topic, partition FROM kentongan.known(", ")", note_known,
+		    fault))
+		return false;
+	for (size_t i = 0; i < deliver->partition_count; i++) {
+		struct partition *partition = &deliver->partitions[i];
+		int64_t low;
+		int64_t high;
+
+		if (partition->next >= 0)
+			continue;
+		if (!consumer_bounds(deliver->consumer, partition->topic, partition->number,
+			    &low, &high, fault))
+			return false;
+		partition->next = deliver->department->from_latest ? high : low;
+	}
+	return true;
+}
+
+/* Whether the log still is the one that was read before. */
+static bool verify_bounds(struct deliver *deliver, struct fault *fault)
+{
+	for (size_t i = 0; i < deliver->partition_count; i++) {
+		struct partition *partition = &deliver->partitions[i];
+		int64_t low;
+		int64_t high;
+
+		if (!consumer_bounds(deliver->consumer, partition->topic, partition->number,
+			    &low, &high, fault))
+			return false;
+		if (partition->next < low)
+			return fault_code(fault, FAULT_STOP, "retention",
+				"retention gap: %s/%d begins at %" PRId64
+				", %" PRId64 " is wanted; records are gone unread",
+				partition->topic, (int)partition->number, low,
+				partition->next);
+		if (partition->next > high)
+			return fault_code(fault, FAULT_STOP, "went-back",
+				"the log went back: %s/%d ends at %" PRId64
+				", %" PRId64 " is wanted; the topic was made anew",
+				partition->topic, (int)partition->number, high,
+				partition->next);
+		partition->verify
+			= partition->has_anchor && partition->anchor_offset >= low;
+	}
+	return true;
+}
+
+static bool start_reading(struct deliver *deliver, struct fault *fault)
+{
+	struct topic_place *places = calloc(deliver->partition_count, sizeof *places);
+	bool ok;
+
+	if (places == NULL)
+		return fault_memory(fault);
+	for (size_t i = 0; i < deliver->partition_count; i++) {
+		struct partition *partition = &deliver->partitions[i];
+
+		partition->read = partition->next;
+		places[i] = (struct topic_place){ partition->topic, partition->number,
+			partition->verify ? partition->anchor_offset : partition->next };
+	}
+	ok = consumer_start(deliver->consumer, places, deliver->partition_count, fault);
+	free(places);
+	return ok;
+}
+
+static bool claim(struct deliver *deliver, struct fault *fault)
+{
+	char after[OWNER_BYTES + 16];
+
+	snprintf(after, sizeof after, ", '%s')", deliver->owner);
+	return open_session(deliver, fault) && find_starts(deliver, fault)
+	       && ask(deliver, "SELECT * FROM kentongan.claim(", after, note_claim, fault)
+	       && table_query(deliver->table,
+		       "SELECT count(*) FROM kentongan.dead_letter WHERE status = 'open'",
+		       note_dead, deliver, fault)
+	       && verify_bounds(deliver, fault) && start_reading(deliver, fault);
+}
+
+static void try_to_claim(struct deliver *deliver)
+{
+	struct fault fault = { 0 };
+
+	if (deliver->running || deliver->partition_count == 0
+		|| clock_monotonic_us() < deliver->resume_us)
+		return;
+	if (!claim(deliver, &fault)) {
+		give_way(deliver, &fault);
+		return;
+	}
+	deliver->running = true;
+	set_state(deliver, "running", "");
+}
+
+static bool take_assignment(struct deliver *deliver, struct fault *fault)
+{
+	size_t count;
+	const struct topic_place *places = consumer_assignment(deliver->consumer, &count);
+
+	free(deliver->partitions);
+	deliver->partition_count = 0;
+	deliver->partitions = calloc(count + 1, sizeof *deliver->partitions);
+	if (deliver->partitions == NULL)
+		return fault_memory(fault);
+	for (size_t i = 0; i < count; i++) {
+		snprintf(deliver->partitions[i].topic, sizeof deliver->partitions[i].topic,
+			"%s", places[i].topic);
+		deliver->partitions[i].number = places[i].partition;
+		deliver->partitions[i].next = -1;
+	}
+	deliver->partition_count = count;
+	if (count == 0)
+		set_state(deliver, "running", "");
+	return true;
+}
+
+/* One batch */
+
+static void hash_record(
+	const struct topic_record *record, uint8_t hash[SHA256_DIGEST_LENGTH])
+{
+	SHA256_CTX context;
+
+	/* The deprecated calls are the ones that need no allocation. */
+	_Pragma("GCC diagnostic push") _Pragma(
+		"GCC diagnostic ignored \"-Wdeprecated-declarations\"") SHA256_Init(&context);
+	SHA256_Update(&context, &record->appended_at_us, sizeof record->appended_at_us);
+	SHA256_Update(&context, record->key.data, record->key.size);
+	SHA256_Update(&context, record->value.data, record->value.size);
+	SHA256_Final(hash, &context);
+	_Pragma("GCC diagnostic pop")
+}
+
+/* The first record read must be the one that was applied last, when there is one. */
+static bool passes_anchor(struct partition *partition, const struct topic_record *record,
+	bool *is_new, struct fault *fault)
+{
+	uint8_t hash[SHA256_DIGEST_LENGTH];
+
+	*is_new = record->offset >= partition->next;
+	if (!partition->verify)
+		return true;
+	partition->verify = false;
+	if (record->offset != partition->anchor_offset)
+		return true;
+	hash_record(record, hash);
+	return memcmp(hash, partition->anchor_hash, sizeof hash) == 0
+	       || fault_code(fault, FAULT_STOP, "replaced",
+		       "the log was replaced: %s/%d holds another record at offset %" PRId64,
+		       partition->topic, (int)partition->number, record->offset);
+}
+
+static bool fill_batch(struct deliver *deliver, size_t count, struct fault *fault)
+{
+	batch_reset(&deliver->batch);
+	for (size_t i = 0; i < deliver->partition_count; i++)
+		deliver->partitions[i].touched = false;
+	for (size_t i = 0; i < count; i++) {
+		struct topic_record *record = &deliver->records[i];
+		struct partition *partition
+			= find_partition(deliver, record->topic, record->partition);
+		bool is_new;
+
+		if (partition == NULL)
+			continue;
+		if (!passes_anchor(partition, record, &is_new, fault))
+			return false;
+		if (!is_new)
+			continue;
+		if (!batch_add(&deliver->batch, record, fault))
+			return false;
+		partition->touched = true;
+		partition->read = record->offset + 1;
+	}
+	return true;
+}
+
+static bool note_stream(
+	void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	struct deliver *deliver = context;
+	struct lane *lane = batch_lane(&deliver->batch, texts[2]);
+
+	(void)count;
+	if (lane == NULL)
+		return true;
+	return batch_learn(&deliver->batch, texts[0], texts[1], lane->topic->topic->topic,
+		strtoll(texts[3], NULL, 10), strtoll(texts[4], NULL, 10), texts[5], fault);
+}
+
+/* Read from the database what it has of streams that are new to us. */
+static bool learn_streams(struct deliver *deliver, struct fault *fault)
+{
+	buffer_reset(&deliver->text);
+	if (!batch_unknown(&deliver->batch, &deliver->text))
+		return true;
+	buffer_reset(&deliver->sql);
+	buffer_append_text(&deliver->sql, "SELECT * FROM kentongan.streams(");
+	if (!table_quote(deliver->table, buffer_bytes(&deliver->text), &deliver->sql, fault))
+		return false;
+	buffer_append(&deliver->sql, ")", 2);
+	return buffer_ok(&deliver->sql, fault)
+	       && table_query(deliver->table, (char *)deliver->sql.data, note_stream,
+		       deliver, fault);
+}
+
+/* SELECT kentongan.FUNCTION('text'); appended to sql. */
+static bool put_call(struct deliver *deliver, const char *function, struct bytes text,
+	struct fault *fault)
+{
+	buffer_format(&deliver->sql, "SELECT kentongan.%s(", function);
+	if (!table_quote(deliver->table, text, &deliver->sql, fault))
+		return false;
+	buffer_append_text(&deliver->sql, ");");
+	return true;
+}
+
+static const struct topic_record *last_record(
+	const struct deliver *deliver, const struct partition *partition, size_t count)
+{
+	for (size_t i = count; i > 0; i--)
+		if (deliver->records[i - 1].partition == partition->number
+			&& strcmp(deliver->records[i - 1].topic, partition->topic) == 0)
+			return &deliver->records[i - 1];
+	return NULL;
+}
+
+/* The positions first: fence, lock and offset in one statement. */
+static bool put_moves(struct deliver *deliver, size_t count, struct fault *fault)
+{
+	char between = '[';
+
+	buffer_reset(&deliver->text);
+	for (size_t i = 0; i < deliver->partition_count; i++) {
+		struct partition *partition = &deliver->partitions[i];
+
+		if (!partition->touched)
+			continue;
+		partition->anchor_offset = partition->read - 1;
+		hash_record(
+			last_record(deliver, partition, count), partition->anchor_hash);
+		buffer_format(&deliver->text,
+			"%c{\"topic\":\"%s\",\"partition\":%d,\"old\":%" PRId64
+			",\"next\":%" PRId64 ",\"anchor\":%" PRId64 ",\"hash\":\"",
+			between, partition->topic, (int)partition->number, partition->next,
+			partition->read, partition->anchor_offset);
+		for (size_t j = 0; j < SHA256_DIGEST_LENGTH; j++)
+			buffer_format(&deliver->text, "%02x", partition->anchor_hash[j]);
+		buffer_append_text(&deliver->text, "\"}");
+		between = ',';
+	}
+	buffer_append_byte(&deliver->text, ']');
+	return put_call(deliver, "move", buffer_bytes(&deliver->text), fault);
+}
+
+static bool begin_batch(struct deliver *deliver, size_t count, struct fault *fault)
+{
+	buffer_reset(&deliver->sql);
+	buffer_append_text(&deliver->sql, "BEGIN;");
+	return put_moves(deliver, count, fault);
+}
+
+/* The rows of items [from, to) that are for the mapping; false: there are none. */
+static bool collect_rows(
+	struct deliver *deliver, const struct lane *lane, size_t from, size_t to)
+{
+	bool any = false;
+
+	buffer_reset(&deliver->rows);
+	table_rows_begin(&deliver->rows);
+	for (size_t i = from; i < to; i++) {
+		const struct item *item = &lane->items[i];
+
+		if (item->fate != FATE_ROW)
+			continue;
+		buffer_append(&deliver->rows, lane->rows.data + item->row_start,
+			item->row_size);
+		any = true;
+	}
+	table_rows_end(&deliver->rows);
+	return any;
+}
+
+/* Run sql as it stands with a COPY of the collected rows behind it. */
+static bool copy_rows(struct deliver *deliver, const struct lane *lane, struct fault *fault)
+{
+	bool ok;
+
+	buffer_format(&deliver->sql, "COPY %s FROM STDIN BINARY", lane->batch_name);
+	buffer_append_byte(&deliver->sql, 0);
+	ok = buffer_ok(&deliver->sql, fault) && buffer_ok(&deliver->rows, fault)
+	     && table_copy(deliver->table, (char *)deliver->sql.data,
+		     buffer_bytes(&deliver->rows), fault);
+	buffer_reset(&deliver->sql);
+	return ok;
+}
+
+static bool run_sql(struct deliver *deliver, struct fault *fault)
+{
+	bool ok;
+
+	buffer_append_byte(&deliver->sql, 0);
+	ok = buffer_ok(&deliver->sql, fault)
+	     && table_run(deliver->table, (char *)deliver->sql.data, fault);
+	buffer_reset(&deliver->sql);
+	return ok;
+}
+
+/* Numbers and dead letters, then COMMIT: appended to sql and run. */
+static bool end_batch(struct deliver *deliver, struct fault *fault)
+{
+	bool any;
+
+	buffer_reset(&deliver->text);
+	if (batch_moves(&deliver->batch, &deliver->text)
+		&& !put_call(deliver, "advance", buffer_bytes(&deliver->text), fault))
+		return false;
+	buffer_reset(&deliver->text);
+	if (!batch_letters(&deliver->batch, &any, &deliver->text, fault))
+		return false;
+	if (any && !put_call(deliver, "set_aside", buffer_bytes(&deliver->text), fault))
+		return false;
+	buffer_append_text(&deliver->sql, "COMMIT;");
+	return run_sql(deliver, fault);
+}
+
+/* The common way: everything at once. */
+static bool apply_whole(struct deliver *deliver, size_t count, struct fault *fault)
+{
+	bool mapped[DELIVER_TOPICS] = { false };
+
+	if (!begin_batch(deliver, count, fault))
+		return false;
+	for (size_t i = 0; i < deliver->batch.lane_count; i++) {
+		struct lane *lane = &deliver->batch.lanes[i];
+
+		mapped[i] = collect_rows(deliver, lane, 0, lane->item_count);
+		if (mapped[i] && !copy_rows(deliver, lane, fault))
+			return false;
+	}
+	for (size_t i = 0; i < deliver->batch.lane_count; i++)
+		if (mapped[i])
+			buffer_format(&deliver->sql, "EXECUTE map_%s;",
+				deliver->batch.lanes[i].batch_name);
+	return end_batch(deliver, fault);
+}
+
+/* Map items [from, to) alone, within a savepoint. */
+static bool apply_range(struct deliver *deliver, struct lane *lane, size_t from, size_t to,
+	bool *any, struct fault *fault)
+{
+	*any = collect_rows(deliver, lane, from, to);
+	if (!*any)
+		return true;
+	buffer_format(&deliver->sql, "SAVEPOINT part; DELETE FROM %s;", lane->batch_name);
+	if (!copy_rows(deliver, lane, fault))
+		return false;
+	buffer_format(&deliver->sql, "EXECUTE map_%s; RELEASE SAVEPOINT part;",
+		lane->batch_name);
+	return run_sql(deliver, fault);
+}
+
+/* Halve until the record that the tables refuse is alone; all others go on, in order. */
+static bool isolate(struct deliver *deliver, struct lane *lane, size_t from, size_t to,
+	struct fault *fault)
+{
+	struct item *item = &lane->items[from];
+	bool any;
+
+	if (from == to || apply_range(deliver, lane, from, to, &any, fault))
+		return true;
+	if (fault->kind != FAULT_REJECT)
+		return false;
+	buffer_append_text(&deliver->sql, "ROLLBACK TO SAVEPOINT part;");
+	if (to - from > 1) {
+		size_t middle = from + (to - from) / 2;
+
+		return run_sql(deliver, fault) && isolate(deliver, lane, from, middle, fault)
+		       && isolate(deliver, lane, middle, to, fault);
+	}
+	batch_set_aside(item, DEAD_DATA, fault->code, table_constraint(deliver->table),
+		"the department's tables refuse it");
+	item->stream->applied--;
+	item->stream->dead++;
+	return run_sql(deliver, fault);
+}
+
+static bool apply_apart(struct deliver *deliver, size_t count, struct fault *fault)
+{
+	if (!begin_batch(deliver, count, fault))
+		return false;
+	buffer_append_text(&deliver->sql, "SET CONSTRAINTS ALL IMMEDIATE;");
+	if (!run_sql(deliver, fault))
+		return false;
+	for (size_t i = 0; i < deliver->batch.lane_count; i++) {
+		struct lane *lane = &deliver->batch.lanes[i];
+
+		if (!isolate(deliver, lane, 0, lane->item_count, fault))
+			return false;
+	}
+	return end_batch(deliver, fault);
+}
+
+static void count_item(struct deliver *deliver, size_t lane, const struct item *item)
+{
+	switch (item->fate) {
+	case FATE_ROW:
+	case FATE_VOID:
+		deliver->counters.applied[lane]++;
+		break;
+	case FATE_REPEAT:
+		deliver->counters.repeats++;
+		break;
+	case FATE_DEAD:
+		deliver->counters.dead[item->class]++;
+		deliver->open_dead++;
+		log_warn(NULL, "dead letter class=%s topic=%s partition=%d offset=%" PRId64
+			       " sqlstate=%s constraint=%s",
+			dead_class_name(item->class), item->record->topic,
+			(int)item->record->partition, item->record->offset,
+			item->sqlstate[0] ? item->sqlstate : "-",
+			item->constraint[0] ? item->constraint : "-");
+		break;
+	}
+}
+
+static void settle(struct deliver *deliver, int64_t began_us)
+{
+	for (size_t i = 0; i < deliver->batch.lane_count; i++)
+		for (size_t j = 0; j < deliver->batch.lanes[i].item_count; j++)
+			count_item(deliver, i, &deliver->batch.lanes[i].items[j]);
+	for (size_t i = 0; i < deliver->partition_count; i++)
+		if (deliver->partitions[i].touched)
+			deliver->partitions[i].next = deliver->partitions[i].read;
+	batch_settle(&deliver->batch);
+	deliver->counters.commits++;
+	deliver->counters.last_commit_us = clock_monotonic_us() - began_us;
+	deliver->report_due = true;
+}
+
+static bool is_touched(const struct deliver *deliver)
+{
+	for (size_t i = 0; i < deliver->partition_count; i++)
+		if (deliver->partitions[i].touched)
+			return true;
+	return false;
+}
+
+static bool commit(struct deliver *deliver, size_t count, struct fault *fault)
+{
+	int64_t began_us = clock_monotonic_us();
+	struct fault ignored;
+
+	if (!fill_batch(deliver, count, fault))
+		return false;
+	if (!is_touched(deliver))
+		return true;
+	if (!learn_streams(deliver, fault) || !batch_place(&deliver->batch, fault))
+		return false;
+	if (!apply_whole(deliver, count, fault)) {
+		if (fault->kind != FAULT_REJECT
+			|| !table_run(deliver->table, "ROLLBACK", &ignored))
+			return false;
+		if (!apply_apart(deliver, count, fault)) {
+			if (fault->kind == FAULT_REJECT)
+				fault->kind = FAULT_STOP; /* refused by COMMIT itself */
+			return false;
+		}
+	}
+	settle(deliver, began_us);
+	return true;
+}
+
+static enum step take_records(struct deliver *deliver, size_t count)
+{
+	struct fault fault = { 0 };
+
+	if (deliver->running && !commit(deliver, count, &fault))
+		give_way(deliver, &fault);
+	consumer_release(deliver->consumer, deliver->records, count);
+	return STEP_DONE;
+}
+
+static enum step take_news(struct deliver *deliver, enum consumer_news news, size_t count,
+	struct fault *fault)
+{
+	switch (news) {
+	case NEWS_NOTHING:
+		return STEP_IDLE;
+	case NEWS_RECORDS:
+		return take_records(deliver, count);
+	case NEWS_ASSIGNED:
+		forget(deliver, 0);
+		return take_assignment(deliver, fault) ? STEP_DONE : STEP_FAULT;
+	case NEWS_REVOKED:
+		forget(deliver, 0);
+		deliver->partition_count = 0;
+		return STEP_DONE;
+	case NEWS_FAULT:
+		if (strcmp(fault->code, "out-of-memory") == 0)
+			return STEP_FAULT;
+		give_way(deliver, fault);
+		fault_clear(fault);
+		return STEP_IDLE;
+	}
+	return STEP_IDLE;
+}
+
+enum step deliver_step(struct deliver *deliver, struct fault *fault)
+{
+	size_t count;
+	enum consumer_news news = consumer_read(deliver->consumer, READ_MS,
+		deliver->records, deliver->record_room,
+		(size_t)conf_number(deliver->conf, "batch_bytes"), &count, fault);
+	enum step step = take_news(deliver, news, count, fault);
+
+	if (step != STEP_FAULT) {
+		try_to_claim(deliver);
+		report_now_and_then(deliver);
+	}
+	return step;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLOW_DELIVER_H
+#define FLOW_DELIVER_H
+
+/*
+ * Topic to table, exactly once. A batch of records becomes one transaction: the
+ * positions move by compare-and-set, the rows go through the department's mapping, the
+ * numbers are accounted for, what the tables refuse is kept as dead letters.
+ *
+ * Promise: position n in the database means that the effects of exactly the records
+ * before n are in it. That holds through crashes, lost answers, two sinks at once and a
+ * failover to any earlier state, because position and effects move together and the
+ * position is read back before anything is sent again.
+ *
+ *     no database --connect--> claim positions --> run --batch--> run
+ *         ^                                         |
+ *         +--- ill, lost, fenced: forget the batch --+     wrong mapping: halt, try each minute
+ *
+ * One thread owns a deliver.
+ */
+
+#include "base/conf.h"
+#include "base/step.h"
+#include "flow/department.h"
+
+struct deliver;
+
+enum { DELIVER_TOPICS = 16, DELIVER_CLASSES = 6 };
+
+enum dead_class {
+	DEAD_FRAMING,
+	DEAD_UNKNOWN_SCHEMA,
+	DEAD_DECODE,
+	DEAD_ORIGIN,
+	DEAD_SEQUENCE,
+	DEAD_DATA,
+};
+
+struct deliver_counters {
+	int64_t applied[DELIVER_TOPICS]; /* by the department's topics */
+	int64_t repeats;
+	int64_t dead[DELIVER_CLASSES];
+	int64_t commits;
+	int64_t last_commit_us; /* how long the last commit took */
+	const char *state;      /* "running", "waiting" or "halted" */
+	char reason[256];       /* why not running */
+};
+
+struct deliver_lag {
+	const char *topic;
+	int32_t partition;
+	int64_t records; /* -1: not known yet */
+};
+
+/* conf has CONSUMER_KEYS and DELIVER_KEYS; all must outlive the deliver. */
+MUST_CHECK bool deliver_open(struct deliver **out, const struct conf *conf,
+	const struct department *department, const struct catalog *catalog,
+	struct fault *fault);
+void deliver_close(struct deliver **deliver);
+
+/*
+ * Read what has come, at most a batch, and commit it. Waits at most a moment. Troubles
+ * that pass are waited for in here; a STEP_FAULT is one that a restart must cure.
+ */
+enum step deliver_step(struct deliver *deliver, struct fault *fault);
+
+const struct deliver_counters *deliver_counters(const struct deliver *deliver);
+
+/* The lag of the index-th partition that is ours; false after the last. */
+bool deliver_lag(const struct deliver *deliver, size_t index, struct deliver_lag *out);
+
+const char *dead_class_name(enum dead_class class);
+
+#define DELIVER_KEYS                                                                   \
+	CONF_MUST(TEXT, database,                                                      \
+		"libpq connection string; its password only by passfile="),            \
+		CONF_KEY(TEXT, owner, "", "who claims positions; default host and pid"), \
+		CONF_KEY(COUNT, batch_records, "5000", "most records of a transaction"),     \
+		CONF_KEY(BYTES, batch_bytes, "4M", "about the most bytes of one"),           \
+		CONF_KEY(MS, retry_ms, "500", "pause before asking an ill database again"),  \
+		CONF_KEY(MS, halt_retry_ms, "60000",                                   \
+			"pause before trying again what was refused as wrong")
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLOW_DEPARTMENT_H
+#define FLOW_DEPARTMENT_H
+
+/*
+ * What a department's folder says: which topics it takes, which fields it may see, and
+ * the SQL that makes its rows. A topic is taken when its .sql file exists.
+ *
+ * Faults are FAULT_STOP and name the file. Read once, never changed.
+ */
+
+#include "base/conf.h"
+#include "event/catalog.h"
+#include "event/plan.h"
+
+struct department_topic {
+	const struct catalog_topic *topic;
+	char *sql; /* one statement, without its semicolon */
+	char *file;
+	struct plan_grant grant;
+	char *grant_text; /* what grant.columns look into */
+};
+
+struct department {
+	struct conf *conf;
+	const char *name;
+	const char *schema;
+	bool from_latest; /* where a new position starts: else from the earliest */
+	struct department_topic *topics; /* in the catalog's order */
+	size_t topic_count;
+};
+
+MUST_CHECK bool department_open(struct department **out, const char *folder,
+	const struct catalog *catalog, struct fault *fault);
+void department_close(struct department **department);
+
+/* Read a file of the folder whole, as text. */
+MUST_CHECK bool department_file(
+	const char *folder, const char *name, char **out, struct fault *fault);
+
+/* A column that every batch table has behind the plan's columns. */
+enum {
+	EXTRA_TOPIC,
+	EXTRA_PARTITION,
+	EXTRA_OFFSET,
+	EXTRA_APPENDED_AT,
+	EXTRA_LATE,
+	EXTRA_COLUMNS,
+};
+extern const struct column department_extra[EXTRA_COLUMNS];
+
+/* "batch_requests". */
+void department_batch_name(const struct catalog_topic *topic, char out[128]);
+
+/* CREATE TEMPORARY TABLE batch_... and PREPARE map_... for one topic, appended. */
+void department_session_sql(const struct department_topic *topic,
+	const struct column *columns, size_t count, struct buffer *out);
+
+#endif

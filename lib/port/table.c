@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: MIT */
+#include "port/table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libpq-fe.h>
+
+#include "event/decimal.h"
+#include "event/identity.h"
+
+/* From 1970 to 2000, where PostgreSQL's clock begins. */
+#define EPOCH_MICROS INT64_C(946684800000000)
+#define EPOCH_DAYS   10957
+
+struct table {
+	PGconn *connection;
+	char constraint[128];
+	char object[128];
+};
+
+static bool begins(const char *state, const char *class)
+{
+	return strncmp(state, class, strlen(class)) == 0;
+}
+
+static bool is_one_of(const char *state, const char *const *classes)
+{
+	for (; *classes != NULL; classes++)
+		if (begins(state, *classes))
+			return true;
+	return false;
+}
+
+enum fault_kind table_fault_kind(const char *state)
+{
+	static const char *const wait[] = { "40001", "40003", "40P01", "08", "53", "57P0",
+		"25006", "25P03", "55P03", "57014", NULL };
+	static const char *const data[]
+		= { "22", "23502", "23503", "23505", "23514", "23P01", "21000", "54", "P0001",
+			  NULL };
+
+	if (state == NULL || state[0] == '\0')
+		return FAULT_UNSURE;
+	if (is_one_of(state, wait))
+		return FAULT_RETRY;
+	return is_one_of(state, data) ? FAULT_REJECT : FAULT_STOP;
+}
+
+static void keep_name(char out[128], const char *name)
+{
+	snprintf(out, 128, "%s", name ? name : "");
+}
+
+static const char *advice(const char *state)
+{
+	if (strcmp(state, "KT001") == 0)
+		return "another sink has moved the position";
+	if (begins(state, "28"))
+		return "the database refuses the role or its password";
+	if (begins(state, "3D") || begins(state, "3F"))
+		return "the database or schema does not exist; run kentongan department init";
+	if (strcmp(state, "42501") == 0)
+		return "a right is missing; run kentongan department init";
+	if (begins(state, "42"))
+		return "the mapping or its tables are wrong; run kentongan department check";
+	if (begins(state, "23") || begins(state, "22"))
+		return "the table refuses a value";
+	return "see PostgreSQL's appendix A for this SQLSTATE";
+}
+
+/* Say what a result says, without its message, which may quote a NIK. */
+static bool result_fault(struct table *table, const PGresult *result, struct fault *fault)
+{
+	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+	const char *name = NULL;
+
+	table->constraint[0] = table->object[0] = '\0';
+	if (state == NULL || PQstatus(table->connection) == CONNECTION_BAD)
+		return fault_code(fault, FAULT_UNSURE, "",
+			"the connection to the database was lost");
+	keep_name(table->constraint, PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME));
+	name = PQresultErrorField(result, PG_DIAG_COLUMN_NAME);
+	if (name == NULL)
+		name = PQresultErrorField(result, PG_DIAG_TABLE_NAME);
+	keep_name(table->object, name);
+	return fault_code(fault, table_fault_kind(state), state,
+		"database: SQLSTATE %s%s%s%s%s: %s", state,
+		table->constraint[0] ? ", constraint " : "", table->constraint,
+		table->object[0] ? ", at " : "", table->object, advice(state));
+}
+
+static void be_silent(void *context, const PGresult *result)
+{
+	(void)context;
+	(void)result;
+}
+
+static PGconn *connect_to(const char *connection, const char *name)
+{
+	const char *const keys[] = { "dbname", "application_name", "connect_timeout",
+		"tcp_user_timeout", "keepalives_idle", "target_session_attrs",
+		"client_encoding", NULL };
+	const char *const values[]
+		= { connection, name, "5", "30000", "10", "read-write", "UTF8", NULL };
+
+	return PQconnectdbParams(keys, values, 1);
+}
+
+/*
+ * libpq gives no SQLSTATE for a failed connection: what is the settings' fault is told
+ * by its fixed words, everything else is a database that will come back.
+ */
+static bool connect_fault(PGconn *connection, struct fault *fault)
+{
+	const char *text = PQerrorMessage(connection);
+	bool refused = strstr(text, "authentication failed") != NULL
+		       || strstr(text, "no password supplied") != NULL
+		       || strstr(text, "pg_hba.conf") != NULL;
+	bool absent = strstr(text, "does not exist") != NULL
+		      || strstr(text, "invalid connection option") != NULL
+		      || strstr(text, "missing \"=\"") != NULL;
+
+	if (refused)
+		return fault_code(fault, FAULT_STOP, "28P01",
+			"the database refuses the role or its password");
+	if (absent)
+		return fault_code(fault, FAULT_STOP, "3D000",
+			"the connection string names a database, role or option that does "
+			"not exist");
+	return fault_code(fault, FAULT_RETRY, "unreachable", "the database does not answer");
+}
+
+static bool prepare_session(struct table *table, const char *schema, struct fault *fault)
+{
+	char *quoted = PQescapeIdentifier(table->connection, schema, strlen(schema));
+	char sql[512];
+
+	if (quoted == NULL)
+		return fault_memory(fault);
+	snprintf(sql, sizeof sql,
+		"SET search_path = %s, pg_temp; SET statement_timeout = '60s';"
+		"SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s';"
+		"SET client_min_messages = error",
+		quoted);
+	PQfreemem(quoted);
+	return table_run(table, sql, fault);
+}
+
+bool table_open(struct table **out, const char *connection, const char *name,
+	const char *schema, struct fault *fault)
+{
+	struct table *table = calloc(1, sizeof *table);
+
+	if (table == NULL)
+		return fault_memory(fault);
+	table->connection = connect_to(connection, name);
+	PQsetNoticeReceiver(table->connection, be_silent, NULL);
+	if (PQstatus(table->connection) != CONNECTION_OK) {
+		connect_fault(table->connection, fault);
+		table_close(&table);
+		return false;
+	}
+	if (!prepare_session(table, schema, fault)) {
+		table_close(&table);
+		return false;
+	}
+	*out = table;
+	return true;
+}
+
+void table_close(struct table **table)
+{
+	if (*table == NULL)
+		return;
+	PQfinish((*table)->connection);
+	free(*table);
+	*table = NULL;
+}
+
+bool table_is_open(const struct table *table)
+{
+	return table != NULL && PQstatus(table->connection) == CONNECTION_OK;
+}
+
+static bool show_rows(const PGresult *result, table_visitor *visitor, void *context,
+	struct fault *fault)
+{
+	const char *texts[64];
+	int columns = PQnfields(result) < 64 ? PQnfields(result) : 64;
+
+	for (int row = 0; row < PQntuples(result); row++) {
+		for (int column = 0; column < columns; column++)
+			texts[column] = PQgetisnull(result, row, column)
+						? NULL
+						: PQgetvalue(result, row, column);
+		if (!visitor(context, texts, (size_t)columns, fault))
+			return false;
+	}
+	return true;
+}
+
+/* Take all results of a query; the first fault is kept, the rest read to its end. */
+static bool take_results(struct table *table, table_visitor *visitor, void *context,
+	struct fault *fault)
+{
+	PGresult *result;
+	bool ok = true;
+
+	while ((result = PQgetResult(table->connection)) != NULL) {
+		ExecStatusType status = PQresultStatus(result);
+
+		if (ok && status == PGRES_TUPLES_OK && visitor != NULL)
+			ok = show_rows(result, visitor, context, fault);
+		else if (ok && status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK
+			 && status != PGRES_EMPTY_QUERY)
+			ok = result_fault(table, result, fault);
+		PQclear(result);
+		if (status == PGRES_COPY_IN)
+			PQputCopyEnd(table->connection, "not asked for");
+	}
+	if (ok && PQstatus(table->connection) == CONNECTION_BAD)
+		ok = result_fault(table, NULL, fault);
+	return ok;
+}
+
+bool table_query(struct table *table, const char *sql, table_visitor *visitor,
+	void *context, struct fault *fault)
+{
+	if (PQsendQuery(table->connection, sql) == 0)
+		return result_fault(table, NULL, fault);
+	return take_results(table, visitor, context, fault);
+}
+
+bool table_run(struct table *table, const char *sql, struct fault *fault)
+{
+	return table_query(table, sql, NULL, NULL, fault);
+}
+
+/* Read results up to the one that asks for the rows. */
+static bool await_copy(struct table *table, struct fault *fault)
+{
+	PGresult *result;
+
+	while ((result = PQgetResult(table->connection)) != NULL) {
+		ExecStatusType status = PQresultStatus(result);
+		bool ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK
+			  || status == PGRES_COPY_IN;
+
+		if (!ok)
+			result_fault(table, result, fault);
+		PQclear(result);
+		if (status == PGRES_COPY_IN)
+			return true;
+		if (!ok) {
+			struct fault ignored;
+
+			(void)!take_results(table, NULL, NULL, &ignored);
+			return false;
+		}
+	}
+	return result_fault(table, NULL, fault);
+}
+
+bool table_copy(struct table *table, const char *sql, struct bytes rows, struct fault *fault)
+{
+	enum { SLICE = 256 * 1024 };
+
+	if (PQsendQuery(table->connection, sql) == 0)
+		return result_fault(table, NULL, fault);
+	if (!await_copy(table, fault))
+		return false;
+	for (size_t at = 0; at < rows.size; at += SLICE) {
+		size_t size = rows.size - at < SLICE ? rows.size - at : SLICE;
+
+		if (PQputCopyData(table->connection, (const char *)rows.data + at, (int)size)
+			!= 1)
+			return result_fault(table, NULL, fault);
+	}
+	if (PQputCopyEnd(table->connection, NULL) != 1)
+		return result_fault(table, NULL, fault);
+	return take_results(table, NULL, NULL, fault);
+}
+
+bool table_quote(
+	struct table *table, struct bytes text, struct buffer *out, struct fault *fault)
+{
+	char *quoted = PQescapeLiteral(
+		table->connection, (const char *)text.data, text.size);
+
+	if (quoted == NULL)
+		return fault_memory(fault);
+	buffer_append_text(out, quoted);
+	PQfreemem(quoted);
+	return buffer_ok(out, fault);
+}
+
+const char *table_constraint(const struct table *table)
+{
+	return table->constraint;
+}
+
+const char *table_object(const struct table *table)
+{
+	return table->object;
+}
+
+/* Binary COPY: PostgreSQL 15, COPY, "Binary Format". */
+
+void table_rows_begin(struct buffer *rows)
+{
+	buffer_append(rows, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
+}
+
+void table_row_begin(struct buffer *rows, size_t columns)
+{
+	buffer_append_u16(rows, (uint16_t)columns);
+}
+
+static void put_sized(struct buffer *rows, struct bytes bytes)
+{
+	buffer_append_u32(rows, (uint32_t)bytes.size);
+	buffer_append(rows, bytes.data, bytes.size);
+}
+
+static void put_u64(struct buffer *rows, uint64_t value)
+{
+	buffer_append_u32(rows, 8);
+	buffer_append_u64(rows, value);
+}
+
+static void put_u32(struct buffer *rows, uint32_t value)
+{
+	buffer_append_u32(rows, 4);
+	buffer_append_u32(rows, value);
+}
+
+static void put_real(struct buffer *rows, double real, bool narrow)
+{
+	uint64_t wide;
+	uint32_t small;
+	float number = (float)real;
+
+	if (narrow) {
+		memcpy(&small, &number, sizeof small);
+		put_u32(rows, small);
+	} else {
+		memcpy(&wide, &real, sizeof wide);
+		put_u64(rows, wide);
+	}
+}
+
+static void put_numeric(
+	struct buffer *rows, const struct column *column, const struct cell *cell)
+{
+	size_t at = rows->size;
+	decimal number = 0;
+	uint32_t size;
+
+	if (!decimal_read(cell->bytes, &number))
+		number = 0; /* plan_decode() lets none through that cannot be read */
+	buffer_append_u32(rows, 0);
+	decimal_numeric(number, column->scale, rows);
+	if (rows->failed)
+		return;
+	size = __builtin_bswap32((uint32_t)(rows->size - at - 4));
+	memcpy(rows->data + at, &size, sizeof size);
+}
+
+static void put_uuid(struct buffer *rows, struct bytes text)
+{
+	uint8_t bytes[16] = { 0 };
+
+	if (!identity_parse(text, bytes))
+		memset(bytes, 0, sizeof bytes); /* as above */
+	put_sized(rows, (struct bytes){ bytes, sizeof bytes });
+}
+
+static void put_json(struct buffer *rows, struct bytes text)
+{
+	buffer_append_u32(rows, (uint32_t)text.size + 1);
+	buffer_append_byte(rows, 1); /* jsonb's version */
+	buffer_append(rows, text.data, text.size);
+}
+
+void table_row_cell(
+	struct buffer *rows, const struct column *column, const struct cell *cell)
+{
+	if (cell->is_null) {
+		buffer_append_u32(rows, UINT32_MAX);
+		return;
+	}
+	switch (column->type) {
+	case COLUMN_BOOL:
+		buffer_append_u32(rows, 1);
+		buffer_append_byte(rows, (uint8_t)cell->integer);
+		break;
+	case COLUMN_INT4:
+		put_u32(rows, (uint32_t)cell->integer);
+		break;
+	case COLUMN_DATE:
+		put_u32(rows, (uint32_t)(cell->integer - EPOCH_DAYS));
+		break;
+	case COLUMN_INT8:
+	case COLUMN_TIME:
+		put_u64(rows, (uint64_t)cell->integer);
+		break;
+	case COLUMN_TIMESTAMPTZ:
+		put_u64(rows, (uint64_t)cell->integer - (uint64_t)EPOCH_MICROS);
+		break;
+	case COLUMN_FLOAT4:
+	case COLUMN_FLOAT8:
+		put_real(rows, cell->real, column->type == COLUMN_FLOAT4);
+		break;
+	case COLUMN_NUMERIC:
+		put_numeric(rows, column, cell);
+		break;
+	case COLUMN_UUID:
+		put_uuid(rows, cell->bytes);
+		break;
+	case COLUMN_TEXT:
+	case COLUMN_BYTEA:
+		put_sized(rows, cell->bytes);
+		break;
+	case COLUMN_JSONB:
+		put_json(rows, cell->bytes);
+		break;
+	}
+}
+
+void table_rows_end(struct buffer *rows)
+{
+	buffer_append_u16(rows, UINT16_MAX);
+}
+
+const char *table_type(enum column_type type)
+{
+	switch (type) {
+	case COLUMN_BOOL:
+		return "boolean";
+	case COLUMN_INT4:
+		return "int";
+	case COLUMN_INT8:
+		return "bigint";
+	case COLUMN_FLOAT4:
+		return "real";
+	case COLUMN_FLOAT8:
+		return "double precision";
+	case COLUMN_NUMERIC:
+		return "numeric";
+	case COLUMN_TEXT:
+		return "text";
+	case COLUMN_BYTEA:
+		return "bytea";
+	case COLUMN_DATE:
+		return "date";
+	case COLUMN_TIME:
+		return "time";
+	case COLUMN_TIMESTAMPTZ:
+		return "timestamptz";
+	case COLUMN_UUID:
+		return "uuid";
+	case COLUMN_JSONB:
+		return "jsonb";
+	}
+	return "text";
+}

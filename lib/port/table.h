@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PORT_TABLE_H
+#define PORT_TABLE_H
+
+/*
+ * The one door to libpq: a connection to a department's database, statements, binary
+ * COPY. What PostgreSQL answers becomes a fault whose kind says what to do next and
+ * whose code is the SQLSTATE; its own message is never kept, as it quotes values.
+ *
+ *     RETRY   the database is ill or busy: wait, nothing is wrong with the data
+ *     REJECT  a value that it cannot take: find the record, set it aside
+ *     UNSURE  the connection was lost: what was sent last may have happened
+ *     STOP    the mapping, a table, a right or the database itself is wrong
+ *
+ * Source: PostgreSQL 15, appendix A, "Error Codes"; sink.md's table of classes.
+ * One thread owns a table.
+ */
+
+#include "base/bytes.h"
+#include "base/fault.h"
+#include "event/plan.h"
+
+struct table;
+
+/* connection is a libpq connection string; schema comes first in the search path. */
+MUST_CHECK bool table_open(struct table **out, const char *connection, const char *name,
+	const char *schema, struct fault *fault);
+void table_close(struct table **table);
+
+/* Whether the connection still stands, as far as is known without asking. */
+bool table_is_open(const struct table *table);
+
+/* Run statements, one transaction unless they say otherwise; rows are thrown away. */
+MUST_CHECK bool table_run(struct table *table, const char *sql, struct fault *fault);
+
+/* One row after the other: texts by column, NULL for null. */
+typedef bool table_visitor(
+	void *context, const char *const *texts, size_t count, struct fault *fault);
+MUST_CHECK bool table_query(struct table *table, const char *sql, table_visitor *visitor,
+	void *context, struct fault *fault);
+
+/* Run sql, which must end in COPY ... FROM STDIN BINARY, and feed it the rows. */
+MUST_CHECK bool table_copy(
+	struct table *table, const char *sql, struct bytes rows, struct fault *fault);
+
+/* Append a literal with its quotes. */
+MUST_CHECK bool table_quote(
+	struct table *table, struct bytes text, struct buffer *out, struct fault *fault);
+
+/* The constraint that the last REJECT named; "" when none. */
+const char *table_constraint(const struct table *table);
+
+/* The column or table that the last STOP named; "" when none. */
+const char *table_object(const struct table *table);
+
+/* The kind of fault that an SQLSTATE is; NULL or "" is a lost connection. */
+enum fault_kind table_fault_kind(const char *sqlstate);
+
+/* Binary COPY: header, rows of cells, trailer. */
+void table_rows_begin(struct buffer *rows);
+void table_row_begin(struct buffer *rows, size_t columns);
+void table_row_cell(
+	struct buffer *rows, const struct column *column, const struct cell *cell);
+void table_rows_end(struct buffer *rows);
+
+/* The type of a column in SQL. */
+const char *table_type(enum column_type type);
+
+#endif

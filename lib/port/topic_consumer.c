@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rebalance callback only notes what happened and assigns nothing: the owner learns
+ * of it from the next read and says where to begin, which needs its database. Polling
+ * goes on meanwhile, so that a sick database never costs the membership.
+ */
+#include "port/topic_consumer.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include "base/log.h"
+#include "port/topic_settings.h"
+
+enum { ASK_MS = 10000, CLOSE_SECONDS = 10 };
+
+struct consumer {
+	rd_kafka_t *rk;
+	rd_kafka_queue_t *queue;
+	bool member;
+	rd_kafka_topic_partition_list_t *assigned;
+	struct topic_place *places; /* of assigned */
+	size_t place_count;
+	bool is_assigned;
+	bool is_revoked;
+	rd_kafka_message_t **batch;
+	size_t batch_room;
+};
+
+static bool kafka_fault(struct fault *fault, const char *what, rd_kafka_resp_err_t error)
+{
+	return fault_code(fault, FAULT_RETRY, "unreachable", "%s: %s", what,
+		rd_kafka_err2str(error));
+}
+
+static void keep_assignment(
+	struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+	rd_kafka_topic_partition_list_t *copy = rd_kafka_topic_partition_list_copy(list);
+	struct topic_place *places = calloc((size_t)copy->cnt + 1, sizeof *places);
+
+	if (consumer->assigned != NULL)
+		rd_kafka_topic_partition_list_destroy(consumer->assigned);
+	free(consumer->places);
+	consumer->assigned = copy;
+	consumer->places = places;
+	consumer->place_count = places ? (size_t)copy->cnt : 0;
+	for (size_t i = 0; i < consumer->place_count; i++)
+		places[i] = (struct topic_place){ .topic = copy->elems[i].topic,
+			.partition = copy->elems[i].partition };
+}
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t error,
+	rd_kafka_topic_partition_list_t *list, void *context)
+{
+	struct consumer *consumer = context;
+	rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+
+	if (error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+		keep_assignment(consumer, list);
+		consumer->is_assigned = true;
+		rd_kafka_assign(rk, none);
+	} else {
+		consumer->place_count = 0;
+		consumer->is_revoked = true;
+		consumer->is_assigned = false;
+		rd_kafka_assign(rk, NULL);
+	}
+	rd_kafka_topic_partition_list_destroy(none);
+}
+
+static bool consumer_settings(
+	rd_kafka_conf_t *settings, const char *group, struct fault *fault)
+{
+	static const char *const always[] = { "partition.assignment.strategy", "range",
+		"enable.auto.commit", "false", "enable.auto.offset.store", "false",
+		"auto.offset.reset", "error", "isolation.level", "read_committed",
+		"check.crcs", "true", "queued.max.messages.kbytes", "2048",
+		"fetch.message.max.bytes", "1048576", "fetch.max.bytes", "2097152",
+		"fetch.wait.max.ms", "100", "session.timeout.ms", "10000",
+		"reconnect.backoff.max.ms", "2000", "socket.nagle.disable", "true", NULL };
+	const char *named[] = { "group.id", group ? group : "kentongan-alone", NULL };
+
+	return topic_set(settings, always, fault) && topic_set(settings, named, fault);
+}
+
+static bool consumer_create(struct consumer *consumer, const struct conf *conf,
+	const char *group, struct fault *fault)
+{
+	rd_kafka_conf_t *settings = rd_kafka_conf_new();
+	char text[256];
+
+	rd_kafka_conf_set_opaque(settings, consumer);
+	if (group != NULL)
+		rd_kafka_conf_set_rebalance_cb(settings, on_rebalance);
+	if (!consumer_settings(settings, group, fault)
+		|| !topic_set_conf(settings, conf, fault)) {
+		rd_kafka_conf_destroy(settings);
+		return false;
+	}
+	consumer->rk = rd_kafka_new(RD_KAFKA_CONSUMER, settings, text, sizeof text);
+	if (consumer->rk == NULL) {
+		rd_kafka_conf_destroy(settings);
+		return fault_set(fault, FAULT_STOP, "Kafka consumer: %s", text);
+	}
+	rd_kafka_poll_set_consumer(consumer->rk);
+	consumer->queue = rd_kafka_queue_get_consumer(consumer->rk);
+	consumer->member = group != NULL;
+	return true;
+}
+
+bool consumer_open(struct consumer **out, const struct conf *conf, const char *group,
+	struct fault *fault)
+{
+	struct consumer *consumer = calloc(1, sizeof *consumer);
+
+	if (consumer == NULL)
+		return fault_memory(fault);
+	if (!consumer_create(consumer, conf, group, fault)) {
+		consumer_close(&consumer);
+		return false;
+	}
+	*out = consumer;
+	return true;
+}
+
+void consumer_close(struct consumer **consumer)
+{
+	struct consumer *old = *consumer;
+
+	if (old == NULL)
+		return;
+	if (old->rk != NULL) {
+		/* The library can hang here: nothing of ours is lost by leaving hard. */
+		alarm(CLOSE_SECONDS);
+		if (old->member)
+			rd_kafka_consumer_close(old->rk);
+		rd_kafka_queue_destroy(old->queue);
+		rd_kafka_destroy(old->rk);
+		alarm(0);
+	}
+	if (old->assigned != NULL)
+		rd_kafka_topic_partition_list_destroy(old->assigned);
+	free(old->places);
+	free(old->batch);
+	free(old);
+	*consumer = NULL;
+}
+
+bool consumer_subscribe(struct consumer *consumer, const char *const *topics, size_t count,
+	struct fault *fault)
+{
+	rd_kafka_topic_partition_list_t *list
+		= rd_kafka_topic_partition_list_new((int)count);
+	rd_kafka_resp_err_t error;
+
+	for (size_t i = 0; i < count; i++)
+		rd_kafka_topic_partition_list_add(list, topics[i], RD_KAFKA_PARTITION_UA);
+	error = rd_kafka_subscribe(consumer->rk, list);
+	rd_kafka_topic_partition_list_destroy(list);
+	return error == RD_KAFKA_RESP_ERR_NO_ERROR
+	       || kafka_fault(fault, "subscribe", error);
+}
+
+const struct topic_place *consumer_assignment(
+	const struct consumer *consumer, size_t *out_count)
+{
+	*out_count = consumer->place_count;
+	return consumer->places;
+}
+
+static rd_kafka_topic_partition_list_t *make_list(
+	const struct topic_place *places, size_t count)
+{
+	rd_kafka_topic_partition_list_t *list
+		= rd_kafka_topic_partition_list_new((int)count);
+
+	for (size_t i = 0; i < count; i++)
+		rd_kafka_topic_partition_list_add(
+			list, places[i].topic, places[i].partition)
+			->offset = places[i].offset;
+	return list;
+}
+
+bool consumer_start(struct consumer *consumer, const struct topic_place *places,
+	size_t count, struct fault *fault)
+{
+	rd_kafka_topic_partition_list_t *list = make_list(places, count);
+	rd_kafka_resp_err_t error = rd_kafka_assign(consumer->rk, list);
+
+	rd_kafka_topic_partition_list_destroy(list);
+	return error == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_fault(fault, "assign", error);
+}
+
+/* A message that is no record: NEWS_NOTHING unless the owner must know. */
+static enum consumer_news error_news(const rd_kafka_message_t *message, struct fault *fault)
+{
+	switch (message->err) {
+	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+		fault_code(fault, FAULT_STOP, "offset",
+			"%s, partition %d: offset %lld is not in the log",
+			message->rkt ? rd_kafka_topic_name(message->rkt) : "a topic",
+			(int)message->partition, (long long)message->offset);
+		return NEWS_FAULT;
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+		fault_code(fault, FAULT_STOP, "topic", "%s: %s",
+			message->rkt ? rd_kafka_topic_name(message->rkt) : "a topic",
+			rd_kafka_err2str(message->err));
+		return NEWS_FAULT;
+	default:
+		return NEWS_NOTHING; /* the library tries again by itself */
+	}
+}
+
+static void lend(rd_kafka_message_t *message, struct topic_record *out)
+{
+	rd_kafka_timestamp_type_t type;
+	int64_t time_ms = rd_kafka_message_timestamp(message, &type);
+
+	*out = (struct topic_record){
+		.topic = rd_kafka_topic_name(message->rkt),
+		.partition = message->partition,
+		.offset = message->offset,
+		.appended_at_us = time_ms * 1000,
+		.key = { message->key, message->key_len },
+		.value = { message->payload, message->len },
+		.message = message,
+	};
+}
+
+static bool grow_batch(struct consumer *consumer, size_t room, struct fault *fault)
+{
+	rd_kafka_message_t **batch;
+
+	if (consumer->batch_room >= room)
+		return true;
+	batch = realloc(consumer->batch, room * sizeof *batch);
+	if (batch == NULL)
+		return fault_memory(fault);
+	consumer->batch = batch;
+	consumer->batch_room = room;
+	return true;
+}
+
+/* Take what waits in the queue, without waiting, in slices that keep to the bytes. */
+static enum consumer_news drain(struct consumer *consumer, struct topic_record *records,
+	size_t room, size_t most_bytes, size_t bytes, size_t *count, struct fault *fault)
+{
+	enum { SLICE = 500 };
+	enum consumer_news news = NEWS_RECORDS;
+
+	while (*count < room && bytes < most_bytes && news == NEWS_RECORDS) {
+		size_t wanted = room - *count < SLICE ? room - *count : SLICE;
+		ssize_t got = rd_kafka_consume_batch_queue(
+			consumer->queue, 0, consumer->batch, wanted);
+
+		if (got <= 0 || consumer->is_revoked)
+			break;
+		for (ssize_t i = 0; i < got; i++) {
+			rd_kafka_message_t *message = consumer->batch[i];
+
+			if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+				if (error_news(message, fault) == NEWS_FAULT)
+					news = NEWS_FAULT;
+				rd_kafka_message_destroy(message);
+				continue;
+			}
+			bytes += message->len + message->key_len;
+			lend(message, &records[(*count)++]);
+		}
+	}
+	return news;
+}
+
+static enum consumer_news read_records(struct consumer *consumer, int wait_ms,
+	struct topic_record *records, size_t room, size_t most_bytes, size_t *count,
+	struct fault *fault)
+{
+	rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->rk, wait_ms);
+	enum consumer_news news;
+
+	if (message == NULL)
+		return NEWS_NOTHING;
+	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		news = error_news(message, fault);
+		rd_kafka_message_destroy(message);
+		return news;
+	}
+	lend(message, &records[(*count)++]);
+	return drain(consumer, records, room, most_bytes, message->len, count, fault);
+}
+
+enum consumer_news consumer_read(struct consumer *consumer, int wait_ms,
+	struct topic_record *records, size_t room, size_t most_bytes, size_t *count,
+	struct fault *fault)
+{
+	enum consumer_news news;
+
+	*count = 0;
+	if (!grow_batch(consumer, room, fault))
+		return NEWS_FAULT;
+	news = read_records(consumer, wait_ms, records, room, most_bytes, count, fault);
+	if (consumer->is_revoked || consumer->is_assigned) {
+		bool assigned = consumer->is_assigned;
+
+		consumer_release(consumer, records, *count);
+		*count = 0;
+		consumer->is_revoked = false;
+		consumer->is_assigned = false;
+		return assigned ? NEWS_ASSIGNED : NEWS_REVOKED;
+	}
+	if (news == NEWS_FAULT) {
+		consumer_release(consumer, records, *count);
+		*count = 0;
+	}
+	return news;
+}
+
+void consumer_release(struct consumer *consumer, struct topic_record *records, size_t count)
+{
+	(void)consumer;
+	for (size_t i = 0; i < count; i++)
+		rd_kafka_message_destroy(records[i].message);
+}
+
+struct bytes consumer_header(const struct topic_record *record, const char *name)
+{
+	rd_kafka_headers_t *headers;
+	const void *value;
+	size_t size;
+
+	if (rd_kafka_message_headers(record->message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR
+		|| rd_kafka_header_get_last(headers, name, &value, &size)
+			   != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return (struct bytes){ 0 };
+	return (struct bytes){ value, size };
+}
+
+void consumer_commit(struct consumer *consumer, const struct topic_place *places,
+	size_t count, const char *metadata)
+{
+	rd_kafka_topic_partition_list_t *list = make_list(places, count);
+
+	for (int i = 0; i < list->cnt; i++) {
+		list->elems[i].metadata = strdup(metadata);
+		list->elems[i].metadata_size
+			= list->elems[i].metadata ? strlen(metadata) : 0;
+	}
+	rd_kafka_commit(consumer->rk, list, 1);
+	rd_kafka_topic_partition_list_destroy(list); /* frees the metadata too */
+}
+
+bool consumer_bounds(struct consumer *consumer, const char *topic, int32_t partition,
+	int64_t *low, int64_t *high, struct fault *fault)
+{
+	rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
+		consumer->rk, topic, partition, low, high, ASK_MS);
+
+	return error == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_fault(fault, topic, error);
+}
+
+int64_t consumer_end(const struct consumer *consumer, const char *topic, int32_t partition)
+{
+	int64_t low;
+	int64_t high;
+
+	if (rd_kafka_get_watermark_offsets(consumer->rk, topic, partition, &low, &high)
+		!= RD_KAFKA_RESP_ERR_NO_ERROR)
+		return -1;
+	return high;
+}
+
+bool consumer_offsets_at(struct consumer *consumer, int64_t time_us,
+	struct topic_place *places, size_t count, struct fault *fault)
+{
+	rd_kafka_topic_partition_list_t *list = make_list(places, count);
+	rd_kafka_resp_err_t error;
+
+	for (int i = 0; i < list->cnt; i++)
+		list->elems[i].offset = time_us / 1000;
+	error = rd_kafka_offsets_for_times(consumer->rk, list, ASK_MS);
+	for (int i = 0; error == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
+		error = list->elems[i].err;
+		places[i].offset = list->elems[i].offset;
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	return error == RD_KAFKA_RESP_ERR_NO_ERROR
+	       || kafka_fault(fault, "offsets by time", error);
+}
+
+bool consumer_partitions(struct consumer *consumer, const char *topic, int32_t *out_count,
+	struct fault *fault)
+{
+	rd_kafka_topic_t *handle = rd_kafka_topic_new(consumer->rk, topic, NULL);
+	const struct rd_kafka_metadata *metadata;
+	rd_kafka_resp_err_t error
+		= rd_kafka_metadata(consumer->rk, 0, handle, &metadata, ASK_MS);
+
+	rd_kafka_topic_destroy(handle);
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return kafka_fault(fault, topic, error);
+	*out_count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
+	rd_kafka_metadata_destroy(metadata);
+	return true;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sink writes one department's topics into its database. Rows and position are one
+ * transaction, so a crash anywhere loses nothing and repeats nothing.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/deliver.h"
+#include "port/topic_consumer.h"
+#include "run/health.h"
+#include "run/svc.h"
+
+enum { LAGS = 64 };
+
+struct sink {
+	struct svc *svc;
+	struct catalog *catalog;
+	struct department *department;
+	struct deliver *deliver;
+	struct health *health;
+	struct metric *applied[DELIVER_TOPICS];
+	struct metric *dead[DELIVER_CLASSES];
+	struct metric *repeats;
+	struct metric *commit_seconds;
+	int64_t commits;
+};
+
+static const struct conf_key sink_keys[] = {
+	CONF_MUST(PATH, department, "folder of the department, with department.conf"),
+	CONF_KEY(PATH, schemas, "schemas", "folder of catalog.json and the schemas"),
+	CONF_ONE_OF(mode, "live", "live|latihan", "latihan reads the topics of training"),
+	CONSUMER_KEYS,
+	DELIVER_KEYS,
+	SVC_KEYS,
+	CONF_END,
+};
+
+static void open_metrics(struct sink *sink)
+{
+	char label[160];
+
+	for (size_t i = 0; i < sink->department->topic_count; i++) {
+		snprintf(label, sizeof label, "topic=\"%s\"",
+			sink->department->topics[i].topic->topic);
+		sink->applied[i] = health_metric(sink->health, METRIC_COUNTER,
+			"kentongan_sink_applied_events_total", label,
+			"Events applied since the start");
+	}
+	for (int i = 0; i < DELIVER_CLASSES; i++) {
+		snprintf(label, sizeof label, "class=\"%s\"",
+			dead_class_name((enum dead_class)i));
+		sink->dead[i] = health_metric(sink->health, METRIC_COUNTER,
+			"kentongan_sink_dead_letters_total", label,
+			"Records set aside since the start");
+	}
+	sink->repeats = health_metric(sink->health, METRIC_COUNTER,
+		"kentongan_sink_repeated_events_total", "", "Repeats dropped since the start");
+	sink->commit_seconds = health_metric(sink->health, METRIC_HISTOGRAM,
+		"kentongan_sink_commit_seconds", "", "From a batch in hand to its commit");
+}
+
+static bool sink_open(struct sink *sink, struct fault *fault)
+{
+	const struct conf *conf = svc_conf(sink->svc);
+
+	if (!catalog_open(&sink->catalog, conf_text(conf, "schemas"),
+		    conf_text(conf, "mode"), fault)
+		|| !department_open(
+			&sink->department, conf_text(conf, "department"), sink->catalog, fault)
+		|| !deliver_open(
+			&sink->deliver, conf, sink->department, sink->catalog, fault)
+		|| !health_open(&sink->health, fault)
+		|| !health_serve_alone(sink->health, conf_text(conf, "listen"), fault)
+		|| !svc_write_address(sink->svc, health_address(sink->health), fault))
+		return false;
+	open_metrics(sink);
+	log_info(NULL, "department=%s at %s", sink->department->name,
+		health_address(sink->health));
+	return true;
+}
+
+static void sink_close(struct sink *sink)
+{
+	health_close(&sink->health);
+	deliver_close(&sink->deliver);
+	department_close(&sink->department);
+	catalog_close(&sink->catalog);
+}
+
+static void show_lag(struct sink *sink)
+{
+	struct deliver_lag lag;
+	char label[192];
+
+	for (size_t i = 0; i < LAGS && deliver_lag(sink->deliver, i, &lag); i++) {
+		snprintf(label, sizeof label, "topic=\"%s\",partition=\"%d\"", lag.topic,
+			(int)lag.partition);
+		metric_set(health_metric(sink->health, METRIC_GAUGE,
+				   "kentongan_sink_lag_records", label,
+				   "Records not yet applied; -1 when not known"),
+			lag.records);
+	}
+}
+
+static void show(struct sink *sink)
+{
+	const struct deliver_counters *counters = deliver_counters(sink->deliver);
+
+	for (size_t i = 0; i < sink->department->topic_count; i++)
+		metric_set(sink->applied[i], counters->applied[i]);
+	for (int i = 0; i < DELIVER_CLASSES; i++)
+		metric_set(sink->dead[i], counters->dead[i]);
+	metric_set(sink->repeats, counters->repeats);
+	if (counters->commits > sink->commits)
+		metric_seconds(sink->commit_seconds, counters->last_commit_us);
+	sink->commits = counters->commits;
+	health_ready(sink->health, counters->reason);
+	show_lag(sink);
+}
+
+static enum step sink_step(void *service, struct fault *fault)
+{
+	struct sink *sink = service;
+	enum step step = deliver_step(sink->deliver, fault);
+
+	show(sink);
+	return step;
+}
+
+static const struct svc_program sink_program = {
+	.name = "sink",
+	.binary = "kentongan-sink",
+	.purpose = "writes one department's topics into its database",
+	.keys = sink_keys,
+	.step = sink_step,
+};
+
+int main(int argc, char **argv)
+{
+	struct sink sink = { 0 };
+	struct fault fault = { 0 };
+
+	if (svc_begin(&sink.svc, &sink_program, &sink, argc, argv, &fault)
+		&& sink_open(&sink, &fault))
+		svc_run(sink.svc, &fault);
+
+	sink_close(&sink);
+	return svc_end(&sink.svc, &fault);
+}
