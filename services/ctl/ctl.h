@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+/*
+ * The commands of `kentongan`. Options stand anywhere behind the command's name:
+ * --name value, or --name for a flag; what is left are the arguments.
+ */
+
+#include "base/conf.h"
+#include "base/fault.h"
+
+enum { CTL_ARGUMENTS = 16 };
+
+struct ctl {
+	struct conf *conf; /* the options */
+	const char *arguments[CTL_ARGUMENTS];
+	size_t count;
+	bool json;
+};
+
+/* Print to standard output; what is wrong goes into the fault. */
+bool ctl_topics_create(struct ctl *ctl, struct fault *fault);
+bool ctl_schemas_show(struct ctl *ctl, struct fault *fault);
+bool ctl_department_check(struct ctl *ctl, struct fault *fault);
+bool ctl_department_init(struct ctl *ctl, struct fault *fault);
+bool ctl_villages_find(struct ctl *ctl, struct fault *fault);
+bool ctl_version(struct ctl *ctl, struct fault *fault);
+
+/* FAULT_STOP with code "usage". Always false. */
+bool ctl_usage(struct fault *fault, const char *what);
+
+/* The one argument, or a usage fault that says what it should be. */
+bool ctl_one_argument(
+	const struct ctl *ctl, const char *what, const char **out, struct fault *fault);
+
+#endif

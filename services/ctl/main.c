@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `kentongan` is what people at the hub type: it makes topics, prepares and checks
+ * departments, looks up schemas and villages.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/log.h"
+#include "ctl.h"
+#include "run/svc.h"
+
+static const struct conf_key ctl_options[] = {
+	CONF_KEY(TEXT, brokers, "", "Kafka's addresses, host:port with commas between"),
+	CONF_KEY(PATH, schemas, "schemas", "folder of catalog.json and the schemas"),
+	CONF_ONE_OF(mode, "live", "live|latihan", "whose topics are meant"),
+	CONF_KEY(TEXT, database, "",
+		"libpq connection string; its password only by passfile="),
+	CONF_KEY(PATH, villages, "data/villages.csv", "register of villages"),
+	CONF_ANY(kafka, "any property of librdkafka, such as kafka.ssl.ca.location"),
+	CONF_END,
+};
+
+struct command {
+	const char *first;
+	const char *second;
+	const char *arguments;
+	const char *help;
+	bool (*run)(struct ctl *ctl, struct fault *fault);
+};
+
+static const struct command commands[] = {
+	{ "topics", "create", "--brokers HOST:PORT",
+		"make the catalog's topics, with the settings that one node needs too",
+		ctl_topics_create },
+	{ "schemas", "show", "[NAME]", "the catalog, or one record's fields",
+		ctl_schemas_show },
+	{ "department", "check", "DIR --database CONNINFO",
+		"run all mappings against an empty batch; say which personal data it gets",
+		ctl_department_check },
+	{ "department", "init", "DIR --database CONNINFO",
+		"as the owner: install positions, dead letters, tables and rights",
+		ctl_department_init },
+	{ "villages", "find", "NAME", "codes of the villages of that name",
+		ctl_villages_find },
+	{ "version", "", "", "print the version", ctl_version },
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_help(const struct command *only)
+{
+	printf("kentongan: the operator's command\n\n");
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const struct command *command = &commands[i];
+
+		if (only == NULL || only == command)
+			printf("  kentongan %s%s%s %s\n      %s\n", command->first,
+				command->second[0] ? " " : "", command->second,
+				command->arguments, command->help);
+	}
+	printf("\n  --json   print facts as JSON\n  --conf FILE   options as lines of "
+	       "`key = value`\n\nOptions, as --name value:\n");
+	conf_help(ctl_options, stdout);
+	printf("\nExit status: 0 done, 64 usage, 65 data, 69 unreachable, 70 internal, "
+	       "75 try again, 78 configuration\n");
+}
+
+bool ctl_usage(struct fault *fault, const char *what)
+{
+	return fault_code(fault, FAULT_STOP, "usage", "%s; kentongan --help shows how", what);
+}
+
+bool ctl_one_argument(
+	const struct ctl *ctl, const char *what, const char **out, struct fault *fault)
+{
+	char text[128];
+
+	if (ctl->count != 1) {
+		snprintf(text, sizeof text, "expected one argument, %s", what);
+		return ctl_usage(fault, text);
+	}
+	*out = ctl->arguments[0];
+	return true;
+}
+
+bool ctl_version(struct ctl *ctl, struct fault *fault)
+{
+	(void)fault;
+	printf(ctl->json ? "{\"version\": \"%s\"}\n" : "kentongan %s\n", KENTONGAN_VERSION);
+	return true;
+}
+
+static const struct command *find_command(int argc, char **argv, int *used)
+{
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const struct command *command = &commands[i];
+		int words = command->second[0] ? 2 : 1;
+
+		if (argc <= words || strcmp(argv[1], command->first) != 0)
+			continue;
+		if (words == 1 || strcmp(argv[2], command->second) == 0) {
+			*used = words + 1;
+			return command;
+		}
+	}
+	return NULL;
+}
+
+/* Options become the lines of a conf, so that they are checked as settings are. */
+static bool add_option(const char *name, const char *value, FILE *lines, struct fault *fault)
+{
+	if (strpbrk(name, "=\n") != NULL || strchr(value, '\n') != NULL)
+		return ctl_usage(fault, "an option may not hold a line break");
+	fprintf(lines, "%s = %s\n", name, value);
+	return true;
+}
+
+static bool copy_file(const char *path, FILE *lines, struct fault *fault)
+{
+	FILE *file = fopen(path, "r");
+	int byte;
+
+	if (file == NULL)
+		return fault_set(fault, FAULT_STOP, "%s cannot be read", path);
+	while ((byte = fgetc(file)) != EOF)
+		fputc(byte, lines);
+	fputc('\n', lines);
+	fclose(file);
+	return true;
+}
+
+static bool collect(struct ctl *ctl, int argc, char **argv, int from, FILE *lines,
+	bool *help, struct fault *fault)
+{
+	for (int i = from; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0) {
+			ctl->json = true;
+		} else if (strcmp(argv[i], "--help") == 0) {
+			*help = true;
+		} else if (strncmp(argv[i], "--", 2) == 0) {
+			if (i + 1 == argc)
+				return ctl_usage(fault, "an option without its value");
+			if (strcmp(argv[i], "--conf") == 0
+					? !copy_file(argv[i + 1], lines, fault)
+					: !add_option(argv[i] + 2, argv[i + 1], lines, fault))
+				return false;
+			i++;
+		} else if (ctl->count < CTL_ARGUMENTS) {
+			ctl->arguments[ctl->count++] = argv[i];
+		} else {
+			return ctl_usage(fault, "too many arguments");
+		}
+	}
+	return true;
+}
+
+static bool parse(struct ctl *ctl, int argc, char **argv, int from, bool *help,
+	struct fault *fault)
+{
+	char path[] = "/tmp/kentongan-options-XXXXXX";
+	int fd = mkstemp(path);
+	FILE *lines = fd >= 0 ? fdopen(fd, "w") : NULL;
+	bool ok;
+
+	if (lines == NULL)
+		return fault_set(fault, FAULT_STOP, "no temporary file can be made");
+	ok = collect(ctl, argc, argv, from, lines, help, fault);
+	ok = fclose(lines) == 0 && ok;
+	ok = ok && conf_read(&ctl->conf, NULL, ctl_options, path, fault);
+	if (!ok && fault->kind == FAULT_STOP && strstr(fault->text, path) != NULL)
+		snprintf(fault->code, sizeof fault->code, "usage");
+	remove(path);
+	return ok;
+}
+
+static bool run(struct ctl *ctl, int argc, char **argv, struct fault *fault)
+{
+	const struct command *command;
+	bool help = false;
+	int used = 0;
+
+	if (argc < 2 || strcmp(argv[1], "--help") == 0) {
+		print_help(NULL);
+		return argc >= 2 || ctl_usage(fault, "a command is missing");
+	}
+	if (strcmp(argv[1], "--version") == 0)
+		return ctl_version(ctl, fault);
+	command = find_command(argc, argv, &used);
+	if (command == NULL)
+		return ctl_usage(fault, "there is no such command");
+	if (!parse(ctl, argc, argv, used, &help, fault))
+		return false;
+	if (help) {
+		print_help(command);
+		return true;
+	}
+	return command->run(ctl, fault);
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl ctl = { 0 };
+	struct fault fault = { 0 };
+	bool ok;
+
+	json_object_seed(0);
+	ok = run(&ctl, argc, argv, &fault);
+	conf_close(&ctl.conf);
+	if (!ok)
+		fprintf(stderr, "kentongan: %s\n", fault.text);
+	return ok ? EXIT_OK : svc_exit_status(&fault);
+}
