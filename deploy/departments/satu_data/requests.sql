@@ -1,0 +1,11 @@
+-- SPDX-License-Identifier: MIT
+-- A row an event. An event that came under two incarnations is still one event.
+INSERT INTO requests (
+       event_id, village_code, incarnation, seq, occurred_at, recorded_at, clock, case_id,
+       service, actor_role, actor_name, corrects, action, applicant_nik, applicant_name,
+       applicant_address, applicant_phone, attributes, documents, appended_at, late)
+SELECT event_id, village_code, incarnation, seq, occurred_at, recorded_at, clock, case_id,
+       service, actor_role, actor_name, corrects, action, applicant_nik, applicant_name,
+       applicant_address, applicant_phone, attributes, documents, appended_at, late
+  FROM batch_requests
+    ON CONFLICT (event_id) DO NOTHING;
