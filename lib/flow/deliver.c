@@ -182,8 +182,10 @@ static void report(struct deliver *deliver)
 	for (size_t i = 0; i < DELIVER_TOPICS; i++)
 		applied += deliver->counters.applied[i];
 	snprintf(metadata, sizeof metadata,
-		"{\"state\":\"%s\",\"dead\":%" PRId64 ",\"applied\":%" PRId64 "}",
-		deliver->counters.state, deliver->open_dead, applied);
+		"{\"state\":\"%s\",\"dead\":%" PRId64 ",\"applied\":%" PRId64
+		",\"at\":%" PRId64 "}",
+		deliver->counters.state, deliver->open_dead, applied,
+		clock_wall_us() / 1000000);
 	for (size_t i = 0; places != NULL && i < deliver->partition_count; i++)
 		places[i] = (struct topic_place){ deliver->partitions[i].topic,
 			deliver->partitions[i].number, deliver->partitions[i].next };

@@ -439,7 +439,7 @@ static bool is_media(const char *value, const char *wanted)
 	size_t size = strlen(wanted);
 
 	return value != NULL && strncasecmp(value, wanted, size) == 0
-	       && (value[size] == '\0' || value[size] == ';' || value[size] == ' ');
+	       && (wanted[size - 1] == '/' || value[size] == '\0' || value[size] == ';' || value[size] == ' ');
 }
 
 static bool is_in_list(const char *list, const char *name, size_t size)

@@ -29,7 +29,8 @@ typedef void http_handler(void *context, struct http_request *request);
 struct http_route {
 	const char *method; /* GET serves HEAD too */
 	const char *path;   /* "/v1/events/" with a slash at its end: and all below */
-	const char *media;  /* media type a body must have; NULL: takes no body */
+	const char *media;  /* media type a body must have; "application/": any of
+			    * those; NULL: takes no body */
 	size_t body_bytes;  /* longest body */
 	http_handler *handle;
 	void *context;

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""What every part needs: where things are, how to say something, how to wait."""
+import os
+import socket
+import subprocess
+import sys
+import time
+
+PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+
+class Trouble(Exception):
+    """Something that a person has to know, in one sentence."""
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def free_port():
+    """A port that the kernel says is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition, seconds, what, alive=None):
+    """Call condition until it gives something; a Trouble when time runs out."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        if alive is not None and not alive():
+            raise Trouble(f"{what}: the program ended meanwhile")
+        if time.monotonic() > deadline:
+            raise Trouble(f"{what}: not after {seconds} s")
+        time.sleep(0.05)
+
+
+def run(arguments, **options):
+    """Run a command quietly; a Trouble with its last words when it fails."""
+    options.setdefault("stdout", subprocess.PIPE)
+    options.setdefault("stderr", subprocess.STDOUT)
+    done = subprocess.run(arguments, text=True, stdin=subprocess.DEVNULL, check=False, **options)
+    if done.returncode != 0:
+        words = " | ".join((done.stdout or "").strip().splitlines()[-5:])
+        raise Trouble(f"{' '.join(map(str, arguments[:4]))}: exit {done.returncode}: {words}")
+    return done.stdout or ""
+
+
+def answers(port):
+    """Whether something listens on a port of this machine."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def write(path, text, mode=0o644):
+    """Write a file whole or not at all."""
+    fresh = path + ".new"
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as out:
+        out.write(text)
+    os.replace(fresh, path)
+
+
+def read(path, standard=None):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return standard

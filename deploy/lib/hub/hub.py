@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: MIT
+"""The whole hub on one machine: what `deploy/local` does."""
+import csv
+import datetime
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import time
+
+from hub import programs
+from hub.base import PROJECT, Trouble, read, run, say, wait_until, write
+from hub.kafka import Kafka
+from hub.postgres import Postgres
+
+DEPARTMENTS = ["satu_data", "dispendukcapil", "dinsos", "dinkes", "bapenda", "dpmd"]
+# One of each kind first: the market, the forest, the coast, a town's kelurahan, the hills.
+FIRST_VILLAGES = ["35.09.01.2001", "35.09.19.1001", "35.09.12.2003", "35.09.30.2001", "35.09.03.2001"]
+BUILD = os.path.join(PROJECT, "build", "release")
+SCHEMAS = os.path.join(PROJECT, "schemas")
+BATCH = 200
+
+
+def register():
+    with open(os.path.join(PROJECT, "data", "villages.csv"), encoding="utf-8") as file:
+        return {row["village_code"]: row["name"] for row in csv.DictReader(file)}
+
+
+def choose_villages(count):
+    """The first ones as listed above, then the register's, spread over it."""
+    names = register()
+    codes = [code for code in FIRST_VILLAGES if code in names]
+    step = max(1, len(names) // max(1, count))
+    rest = [code for code in list(names)[::step] + list(names) if code not in codes]
+    return list(dict.fromkeys(codes + rest))[:count]
+
+
+def install_packages():
+    with open(os.path.join(PROJECT, "deploy", "packages.txt"), encoding="utf-8") as file:
+        wanted = file.read().split()
+    known = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *wanted],
+                           capture_output=True, text=True, check=False).stdout
+    missing = [name for name in wanted if f"{name} installed\n" not in known]
+    if not missing:
+        return
+    say(f"Debian packages: installing {len(missing)}")
+    root = [] if os.geteuid() == 0 else ["sudo"]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    run([*root, "apt-get", "update", "-qq"], env=environment)
+    run([*root, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], env=environment)
+
+
+def build():
+    if not os.path.exists(os.path.join(BUILD, "build.ninja")):
+        say("building")
+        run(["cmake", "--preset", "release", "-DKENTONGAN_TESTS=OFF"], cwd=PROJECT)
+    run(["cmake", "--build", "--preset", "release"], cwd=PROJECT)
+
+
+class Hub:
+    def __init__(self, folder):
+        self.folder = os.path.abspath(folder)
+        self.binaries = os.path.join(BUILD, "bin")
+        self.kafka = Kafka(self.folder)
+        self.postgres = Postgres(self.folder)
+
+    # What there is
+
+    def villages(self):
+        return json.loads(read(os.path.join(self.folder, "villages.json"), "[]"))
+
+    def gateways(self):
+        return [programs.gateway(self.folder, self.binaries, code, self.kafka.brokers, SCHEMAS)
+                for code in self.villages()]
+
+    def sink(self, name):
+        folder = os.path.join(PROJECT, "deploy", "departments", name)
+        return programs.sink(self.folder, self.binaries, folder,
+                             self.postgres.conninfo(name, "sink_" + name), self.kafka.brokers, SCHEMAS)
+
+    def sinks(self):
+        return [self.sink(name) for name in DEPARTMENTS]
+
+    def monitor(self):
+        return programs.monitor(self.folder, self.binaries, self.kafka.brokers, SCHEMAS, DEPARTMENTS)
+
+    def exists(self):
+        return os.path.exists(os.path.join(self.folder, "villages.json"))
+
+    def need(self):
+        if not self.exists():
+            raise Trouble("nothing is here yet; run deploy/local up first")
+
+    def parts(self):
+        """Name -> (program, process, start, stop), in the order of starting."""
+        found = {"kafka": ("kafka", self.kafka.process, self.start_kafka, self.kafka.stop),
+                 "postgres": ("postgres", self.postgres.process, self.start_postgres, self.postgres.stop)}
+        for program in [*self.gateways(), *self.sinks(), self.monitor()]:
+            found[program.name] = (program.program, program.process,
+                                   lambda program=program: (program.start(), program.wait()), program.stop)
+        return found
+
+    # Up
+
+    def start_kafka(self):
+        self.kafka.start()
+        self.kafka.wait()
+
+    def start_postgres(self):
+        self.postgres.start()
+        self.postgres.wait()
+
+    def start_servers(self):
+        fresh = not self.kafka.process.is_running() or not self.postgres.process.is_running()
+        if fresh:
+            say("Kafka and PostgreSQL: starting")
+        self.kafka.prepare()
+        self.postgres.prepare()
+        self.kafka.start()
+        self.start_postgres()
+        self.kafka.wait()
+
+    def make_topics(self):
+        wait_until(self.try_topics, 60, "topics", self.kafka.process.is_running)
+
+    def try_topics(self):
+        try:
+            programs.kentongan(self.binaries, "topics", "create", "--brokers", self.kafka.brokers,
+                               "--schemas", SCHEMAS)
+            return True
+        except Trouble as trouble:
+            if "exit 69" not in str(trouble):
+                raise
+            return False
+
+    def make_departments(self):
+        for name in DEPARTMENTS:
+            marker = os.path.join(self.folder, "run", f"department-{name}")
+            folder = os.path.join(PROJECT, "deploy", "departments", name)
+            stamp = fingerprint([os.path.join(folder, "tables.sql"),
+                                 os.path.join(SCHEMAS, "postgres", "kentongan.sql")])
+            if read(marker) == stamp:
+                continue
+            say(f"department {name}: database, roles, tables")
+            self.postgres.add_database(name)
+            programs.kentongan(self.binaries, "department", "init", folder, "--schemas", SCHEMAS,
+                               "--database", self.postgres.conninfo(name, name))
+            os.makedirs(os.path.dirname(marker), exist_ok=True)
+            write(marker, stamp)
+
+    def start_programs(self):
+        started = [program for program in [*self.sinks(), self.monitor(), *self.gateways()]
+                   if not program.process.is_running()]
+        if started:
+            say(f"starting {len(started)} programs")
+        for program in started:
+            program.start()
+        for program in started:
+            program.wait()
+
+    def feed_morning(self):
+        marker = os.path.join(self.folder, "fed")
+        fresh = [code for code in self.villages() if code not in (read(marker, "") or "").split()]
+        if not fresh:
+            return
+        say(f"a morning's events of {len(fresh)} villages: feeding")
+        lines = run([os.path.join(PROJECT, "deploy", "sample", "morning"), *fresh]).splitlines()
+        self.feed_lines(lines)
+        write(marker, "\n".join(self.villages()) + "\n")
+
+    def up(self, count):
+        install_packages()
+        build()
+        os.makedirs(self.folder, exist_ok=True)
+        codes = self.villages()
+        if count > len(codes):
+            codes = list(dict.fromkeys(codes + choose_villages(count)))[:max(count, len(codes))]
+            write(os.path.join(self.folder, "villages.json"), json.dumps(codes))
+        self.start_servers()
+        self.make_topics()
+        self.make_departments()
+        self.start_programs()
+        self.write_gateways()
+        self.feed_morning()
+        self.wait_for_arrival()
+        self.show()
+
+    def write_gateways(self):
+        names = register()
+        write(os.path.join(self.folder, "gateways.json"), json.dumps(
+            [{"village_code": code, "name": names.get(code, code), "url": program.url}
+             for code, program in zip(self.villages(), self.gateways())], indent=1) + "\n")
+
+    # Events
+
+    def feed_lines(self, lines, speed=None):
+        """Post NDJSON events through the gateways of their villages, in order."""
+        gateways = dict(zip(self.villages(), self.gateways()))
+        events = [keyed(json.loads(line), line, number)
+                  for number, line in enumerate(lines, 1) if line.strip()]
+        if speed is not None:
+            return self.feed_paced(events, gateways, speed)
+        waiting = {}
+        for event in events:
+            code = event.pop("village_code", None) or self.villages()[0]
+            if code not in gateways:
+                raise Trouble(f"no gateway for village {code}; deploy/local up --villages N makes more")
+            waiting.setdefault(code, []).append(event)
+        for code, own in waiting.items():
+            for start in range(0, len(own), BATCH):
+                programs.post_batch(gateways[code], own[start:start + BATCH])
+        return len(events)
+
+    def feed_paced(self, events, gateways, speed):
+        first, began = None, time.monotonic()
+        for event in events:
+            code = event.pop("village_code", None) or self.villages()[0]
+            moment = when(event)
+            if moment is not None:
+                first = moment if first is None else first
+                pause = (moment - first) / speed - (time.monotonic() - began)
+                time.sleep(max(0, pause))
+            programs.post_batch(gateways[code], [event])
+        return len(events)
+
+    def has_arrived(self):
+        for program in self.gateways():
+            if json.loads(program.get("/v1/status")[1])["pending"] != 0:
+                return False
+        for program in self.sinks():
+            metrics = program.metrics()
+            lags = [value for name, value in metrics.items() if name.startswith("kentongan_sink_lag_records")]
+            if not lags or any(lag != 0 for lag in lags):
+                return False
+        return True
+
+    def wait_for_arrival(self):
+        wait_until(self.has_arrived, 60, "events to arrive in every department")
+
+    # Looking
+
+    def show(self):
+        names = register()
+        print("\naccepted by village")
+        for program in self.gateways():
+            status = json.loads(program.get("/v1/status")[1])
+            total = sum(topic["last_seq"] for topic in status["topics"])
+            code = status["village_code"]
+            print(f"  {code}  {names.get(code, ''):<16} {total:>7}")
+        print("in Kafka by topic")
+        for topic, count in sorted(self.kafka.ends().items()):
+            print(f"  {topic:<31} {count:>7}")
+        print("applied by department")
+        for name in DEPARTMENTS:
+            row = self.postgres.sql("SELECT coalesce(sum(applied), 0), coalesce(sum(dead), 0), "
+                                    "coalesce(sum(missing), 0) FROM kentongan.stream_position", name)[0]
+            print(f"  {name:<31} {row[0]:>7}   dead letters {row[1]}, missing {row[2]}")
+        print(f"\nmonitor  {self.monitor().url}/")
+        print(f"gateway  {self.gateways()[0].url}/")
+
+    def env(self):
+        values = {"KENTONGAN_BROKERS": self.kafka.brokers,
+                  "KENTONGAN_GATEWAY_URL": self.gateways()[0].url,
+                  "KENTONGAN_GATEWAYS": os.path.join(self.folder, "gateways.json"),
+                  "KENTONGAN_MONITOR_URL": self.monitor().url,
+                  "KENTONGAN_BIN": self.binaries}
+        for name in DEPARTMENTS:
+            values["KENTONGAN_PG_" + name.upper()] = self.postgres.conninfo(name, name)
+        for name, value in values.items():
+            print(f"{name}={value}")
+
+    def status(self, as_json):
+        rows = []
+        for name, (program, process, _, _) in self.parts().items():
+            pid = process.pid()
+            rows.append({"name": name, "program": program, "state": "running" if pid else "stopped",
+                         "pid": pid, "rss_bytes": process.rss_bytes() if pid else 0, "log": process.log})
+        if as_json:
+            print(json.dumps(rows, indent=1))
+            return
+        for row in rows:
+            print(f"{row['name']:<24} {row['state']:<8} {row['pid'] or '-':>8} "
+                  f"{row['rss_bytes'] // 1048576:>5} MiB  {row['log']}")
+
+    # Down
+
+    def down(self):
+        for name, (_, process, _, stop) in reversed(list(self.parts().items())):
+            if process.is_running():
+                say(f"stopping {name}")
+                stop()
+
+    def wipe(self):
+        if self.exists():
+            self.down()
+        self.postgres.wipe()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def keyed(event, line, number):
+    """An event without a key gets one from its line, so that a second feed stores nothing."""
+    digest = hashlib.sha256(line.strip().encode()).hexdigest()[:32]
+    event.setdefault("idempotency_key", f"feed-{number}-{digest}")
+    return event
+
+
+def when(event):
+    text = event.get("occurred_at")
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else None
+
+
+def fingerprint(paths):
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(read(path).encode())
+    return digest.hexdigest()

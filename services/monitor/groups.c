@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sinks write how they are beside their committed offsets: docs/decisions/0002. Asking
+ * may wait for a broker that is down, so it has a thread and connections of its own.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "monitor.h"
+#include "port/topic_admin.h"
+#include "port/topic_consumer.h"
+
+enum { EACH_MS = 1000, ENDS = 512 };
+
+struct end {
+	const char *topic;
+	int32_t partition;
+	int64_t offset;
+};
+
+struct groups {
+	const struct catalog *catalog;
+	struct board *board;
+	struct admin *admin;
+	struct consumer *consumer; /* for the ends of partitions */
+	struct end ends[ENDS];
+	size_t end_count;
+	struct board_department report; /* of the group at hand */
+	pthread_t thread;
+	bool has_thread;
+	atomic_bool ending;
+};
+
+static void read_metadata(struct board_department *report, const char *text)
+{
+	json_t *json = json_loads(text, 0, NULL);
+	const char *state = json_string_value(json_object_get(json, "state"));
+	json_int_t at = json_integer_value(json_object_get(json, "at"));
+
+	if (state != NULL && at >= report->reported_at) {
+		snprintf(report->state, sizeof report->state, "%s", state);
+		report->dead = json_integer_value(json_object_get(json, "dead"));
+		report->applied = json_integer_value(json_object_get(json, "applied"));
+		report->reported_at = at;
+	}
+	json_decref(json);
+}
+
+static void note_place(void *context, const struct topic_place *place, const char *metadata)
+{
+	struct groups *groups = context;
+
+	for (size_t i = 0; i < groups->end_count; i++) {
+		const struct end *end = &groups->ends[i];
+
+		if (end->partition == place->partition && strcmp(end->topic, place->topic) == 0
+			&& end->offset > place->offset)
+			groups->report.lag += end->offset - place->offset;
+	}
+	read_metadata(&groups->report, metadata);
+}
+
+static bool read_ends(struct groups *groups, struct fault *fault)
+{
+	groups->end_count = 0;
+	for (size_t i = 0; i < groups->catalog->topic_count; i++) {
+		const char *topic = groups->catalog->topics[i].topic;
+		int32_t partitions;
+
+		if (!consumer_partitions(groups->consumer, topic, &partitions, fault))
+			return false;
+		for (int32_t at = 0; at < partitions && groups->end_count < ENDS; at++) {
+			struct end *end = &groups->ends[groups->end_count];
+			int64_t low;
+
+			*end = (struct end){ topic, at, 0 };
+			if (!consumer_bounds(
+				    groups->consumer, topic, at, &low, &end->offset, fault))
+				return false;
+			groups->end_count++;
+		}
+	}
+	return true;
+}
+
+static bool look(struct groups *groups, struct fault *fault)
+{
+	const char *name;
+	char group[128];
+
+	if (!read_ends(groups, fault))
+		return false;
+	for (size_t i = 0; (name = board_department_name(groups->board, i)) != NULL; i++) {
+		memset(&groups->report, 0, sizeof groups->report);
+		snprintf(groups->report.name, sizeof groups->report.name, "%s", name);
+		snprintf(groups->report.state, sizeof groups->report.state, "unknown");
+		snprintf(group, sizeof group, "kentongan-%s", name);
+		if (!admin_group(groups->admin, group, note_place, groups, fault))
+			return false;
+		board_department(groups->board, &groups->report);
+	}
+	return true;
+}
+
+static void *look_now_and_then(void *context)
+{
+	struct groups *groups = context;
+	struct timespec slice = { .tv_nsec = 50000000 };
+	struct fault fault = { 0 };
+
+	while (!atomic_load(&groups->ending)) {
+		board_broker(groups->board, look(groups, &fault));
+		for (int ms = 0; ms < EACH_MS && !atomic_load(&groups->ending); ms += 50)
+			nanosleep(&slice, NULL);
+	}
+	return NULL;
+}
+
+bool groups_open(struct groups **out, const struct conf *conf,
+	const struct catalog *catalog, struct board *board, struct fault *fault)
+{
+	struct groups *groups = calloc(1, sizeof *groups);
+
+	if (groups == NULL)
+		return fault_memory(fault);
+	*out = groups;
+	groups->catalog = catalog;
+	groups->board = board;
+	if (!admin_open(&groups->admin, conf, fault)
+		|| !consumer_open(&groups->consumer, conf, NULL, fault))
+		return false;
+	groups->has_thread
+		= pthread_create(&groups->thread, NULL, look_now_and_then, groups) == 0;
+	return groups->has_thread || fault_memory(fault);
+}
+
+void groups_close(struct groups **groups)
+{
+	struct groups *old = *groups;
+
+	if (old == NULL)
+		return;
+	atomic_store(&old->ending, true);
+	if (old->has_thread)
+		pthread_join(old->thread, NULL);
+	consumer_close(&old->consumer);
+	admin_close(&old->admin);
+	free(old);
+	*groups = NULL;
+}

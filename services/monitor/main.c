@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The monitor shows what passes: it reads the topics on its own, keeps counters and a
+ * short ring in memory, and serves the live page and the schemas. It has no state to
+ * lose.
+ */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "monitor.h"
+#include "port/topic_consumer.h"
+
+struct monitor {
+	struct svc *svc;
+	struct catalog *catalog;
+	struct board *board;
+	struct loop *loop;
+	struct http *http;
+	struct health *health;
+	struct watch *watch;
+	struct reader *reader;
+	struct groups *groups;
+	struct metric *events[BOARD_TOPICS];
+};
+
+static const struct conf_key monitor_keys[] = {
+	CONSUMER_KEYS,
+	CONF_KEY(PATH, schemas, "schemas", "folder of catalog.json and the schemas"),
+	CONF_ONE_OF(mode, "live", "live|latihan", "latihan shows the topics of training"),
+	CONF_KEY(PATH, villages, "data/villages.csv", "register of villages"),
+	CONF_KEY(TEXT, departments, "", "names of the departments, with commas between"),
+	CONF_KEY(COUNT, history, "1000", "newest events that are kept in memory"),
+	CONF_KEY(COUNT, max_connections, "1000", "connections at the same time"),
+	CONF_KEY(TEXT, hosts, "", "names with commas between under which the page is served"),
+	SVC_KEYS,
+	CONF_END,
+};
+
+static void show_metrics(void *context)
+{
+	struct monitor *monitor = context;
+
+	for (size_t i = 0; i < monitor->catalog->topic_count; i++)
+		metric_set(monitor->events[i], board_total(monitor->board, i));
+}
+
+static void open_metrics(struct monitor *monitor)
+{
+	char label[160];
+
+	for (size_t i = 0; i < monitor->catalog->topic_count; i++) {
+		snprintf(label, sizeof label, "topic=\"%s\"",
+			monitor->catalog->topics[i].topic);
+		monitor->events[i] = health_metric(monitor->health, METRIC_COUNTER,
+			"kentongan_monitor_events_total", label,
+			"Records read since the start, the last day's with them");
+	}
+	health_on_look(monitor->health, show_metrics, monitor);
+}
+
+static bool open_http(struct monitor *monitor, struct fault *fault)
+{
+	const struct conf *conf = svc_conf(monitor->svc);
+	struct http_settings settings = {
+		.listen = conf_text(conf, "listen"),
+		.connections = (unsigned)conf_number(conf, "max_connections"),
+		.connections_per_address = 64,
+		.deadline_ms = 30000,
+		.hosts = conf_text(conf, "hosts"),
+	};
+
+	if (!http_open(&monitor->http, monitor->loop, &settings, fault)
+		|| !watch_open(
+			&monitor->watch, monitor->board, monitor->loop, monitor->http, fault)
+		|| !health_open(&monitor->health, fault))
+		return false;
+	registry_serve(monitor->http, monitor->catalog);
+	assets_serve(monitor->http);
+	health_serve(monitor->health, monitor->http);
+	open_metrics(monitor);
+	health_ready(monitor->health, "");
+	return svc_write_address(monitor->svc, http_address(monitor->http), fault);
+}
+
+static bool monitor_open(struct monitor *monitor, struct fault *fault)
+{
+	const struct conf *conf = svc_conf(monitor->svc);
+
+	if (!catalog_open(&monitor->catalog, conf_text(conf, "schemas"),
+		    conf_text(conf, "mode"), fault)
+		|| !board_open(&monitor->board, monitor->catalog,
+			conf_text(conf, "villages"), conf_text(conf, "departments"),
+			(size_t)conf_number(conf, "history"), fault)
+		|| !loop_open(&monitor->loop, fault) || !open_http(monitor, fault)
+		|| !reader_open(&monitor->reader, conf, monitor->catalog, monitor->board,
+			monitor->loop, fault)
+		|| !groups_open(
+			&monitor->groups, conf, monitor->catalog, monitor->board, fault))
+		return false;
+	log_info(NULL, "watching at %s", http_address(monitor->http));
+	return true;
+}
+
+static void monitor_close(struct monitor *monitor)
+{
+	groups_close(&monitor->groups);
+	reader_close(&monitor->reader);
+	http_close(&monitor->http);
+	watch_close(&monitor->watch);
+	health_close(&monitor->health);
+	loop_close(&monitor->loop);
+	board_close(&monitor->board);
+	catalog_close(&monitor->catalog);
+}
+
+static enum step monitor_step(void *service, struct fault *fault)
+{
+	struct monitor *monitor = service;
+
+	(void)fault;
+	loop_turn(monitor->loop);
+	return STEP_DONE;
+}
+
+static void monitor_hurry(void *service)
+{
+	struct monitor *monitor = service;
+
+	if (monitor->loop != NULL)
+		loop_wake(monitor->loop);
+}
+
+static const struct svc_program monitor_program = {
+	.name = "monitor",
+	.binary = "kentongan-monitor",
+	.purpose = "shows what passes through the hub, live",
+	.keys = monitor_keys,
+	.step = monitor_step,
+	.hurry = monitor_hurry,
+};
+
+int main(int argc, char **argv)
+{
+	struct monitor monitor = { 0 };
+	struct fault fault = { 0 };
+
+	if (svc_begin(&monitor.svc, &monitor_program, &monitor, argc, argv, &fault)
+		&& monitor_open(&monitor, &fault))
+		svc_run(monitor.svc, &fault);
+
+	monitor_close(&monitor);
+	return svc_end(&monitor.svc, &fault);
+}

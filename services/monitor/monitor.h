@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MONITOR_MONITOR_H
+#define MONITOR_MONITOR_H
+
+/* What the files of the monitor share. */
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "board.h"
+#include "event/catalog.h"
+#include "port/http.h"
+#include "port/loop.h"
+#include "run/health.h"
+#include "run/svc.h"
+
+struct reader;
+struct groups;
+struct watch;
+
+/* reader.c: the thread that consumes the topics and fills the board. */
+MUST_CHECK bool reader_open(struct reader **out, const struct conf *conf,
+	const struct catalog *catalog, struct board *board, struct loop *loop,
+	struct fault *fault);
+void reader_close(struct reader **reader);
+
+/* groups.c: the thread that asks for what the sinks have reported. */
+MUST_CHECK bool groups_open(struct groups **out, const struct conf *conf,
+	const struct catalog *catalog, struct board *board, struct fault *fault);
+void groups_close(struct groups **groups);
+
+/* watch.c: Server-Sent Events and the JSON behind the page; the loop's thread. */
+MUST_CHECK bool watch_open(struct watch **out, struct board *board, struct loop *loop,
+	struct http *http, struct fault *fault);
+void watch_close(struct watch **watch);
+
+/* registry.c: the read side of a schema registry. */
+void registry_serve(struct http *http, const struct catalog *catalog);
+
+/* assets.c: the page. */
+void assets_serve(struct http *http);
+
+/* Answer with JSON that stands in the buffer, and clear it. */
+void answer_json(struct http_request *request, struct buffer *out);
+
+#endif
