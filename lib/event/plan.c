@@ -501,7 +501,7 @@ static bool compile_value(struct compiler *compiler, const struct schema_node *w
 	const struct schema_node *reader, size_t leaf)
 {
 	const struct schema_node *node = schema_without_null(reader);
-	int first;
+	int first = -1;
 
 	if (columns_of(compiler, leaf, leaf_count(reader), &first) == 0
 		&& schema_reads(reader, writer))

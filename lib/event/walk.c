@@ -95,7 +95,7 @@ bool walk_bool(struct walk *walk, int64_t *out)
 /* Little-endian IEEE 754, as this machine has it. */
 bool walk_float(struct walk *walk, double *out)
 {
-	struct bytes bytes;
+	struct bytes bytes = { 0 };
 	float number;
 
 	if (!walk_fixed(walk, sizeof number, &bytes))
@@ -107,7 +107,7 @@ bool walk_float(struct walk *walk, double *out)
 
 bool walk_double(struct walk *walk, double *out)
 {
-	struct bytes bytes;
+	struct bytes bytes = { 0 };
 
 	if (!walk_fixed(walk, sizeof *out, &bytes))
 		return false;

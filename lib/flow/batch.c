@@ -240,9 +240,9 @@ void batch_set_aside(struct item *item, enum dead_class class, const char *sqlst
 {
 	item->fate = FATE_DEAD;
 	item->class = class;
-	snprintf(item->sqlstate, sizeof item->sqlstate, "%s", sqlstate);
-	snprintf(item->constraint, sizeof item->constraint, "%s", constraint);
-	snprintf(item->reason, sizeof item->reason, "%s", reason);
+	snprintf(item->sqlstate, sizeof item->sqlstate, "%.7s", sqlstate);
+	snprintf(item->constraint, sizeof item->constraint, "%.63s", constraint);
+	snprintf(item->reason, sizeof item->reason, "%.159s", reason);
 }
 
 static void put_row(

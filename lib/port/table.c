@@ -117,6 +117,7 @@ static bool connect_fault(PGconn *connection, struct fault *fault)
 	const char *text = PQerrorMessage(connection);
 	bool refused = strstr(text, "authentication failed") != NULL
 		       || strstr(text, "no password supplied") != NULL
+		       || strstr(text, "permission denied") != NULL
 		       || strstr(text, "pg_hba.conf") != NULL;
 	bool absent = strstr(text, "does not exist") != NULL
 		      || strstr(text, "invalid connection option") != NULL
@@ -124,7 +125,7 @@ static bool connect_fault(PGconn *connection, struct fault *fault)
 
 	if (refused)
 		return fault_code(fault, FAULT_STOP, "28P01",
-			"the database refuses the role or its password");
+			"the database refuses the role, its password or its right to connect");
 	if (absent)
 		return fault_code(fault, FAULT_STOP, "3D000",
 			"the connection string names a database, role or option that does "

@@ -42,7 +42,7 @@ static void work_close(struct work *work)
 static const char rights[]
 	= "DO $$ BEGIN "
 	  "IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'sink_' || current_database()) "
-	  "THEN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO %I', current_database(), "
+	  "THEN EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO %I', current_database(), "
 	  "'sink_' || current_database()); "
 	  "EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), "
 	  "'sink_' || current_database()); "
