@@ -334,12 +334,24 @@ struct framing {
 	unsigned long long length;
 };
 
+/*
+ * libmicrohttpd ends a value at its first NUL and hides what is behind. Values lie in
+ * the buffer that they were read into, where a true end is followed by the rest of its
+ * line break and a hidden one by more of the value.
+ */
+static bool has_hidden_end(const char *value, size_t size)
+{
+	return value != NULL && strchr(" \t\r\n", value[size + 1]) == NULL;
+}
+
 static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind,
 	const char *name, size_t name_size, const char *value, size_t value_size)
 {
 	struct framing *framing = context;
 
 	(void)kind;
+	if (has_hidden_end(value, value_size))
+		framing->broken = true;
 	for (size_t i = 0; i < value_size; i++)
 		if (value[i] == '\0' || value[i] == '\r' || value[i] == '\n')
 			framing->broken = true;
