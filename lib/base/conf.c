@@ -437,16 +437,25 @@ void conf_help(const struct conf_key *keys, FILE *out)
 	}
 }
 
+/* Choices as "live or latihan": a bar would end the table's cell. */
+static void print_choices(const char *choices, FILE *out)
+{
+	for (; *choices != '\0'; choices++) {
+		if (*choices == '|')
+			fputs(" or ", out);
+		else
+			fputc(*choices, out);
+	}
+}
+
 void conf_table(const struct conf_key *keys, FILE *out)
 {
 	for (; keys->name != NULL; keys++) {
 		const char *standard = keys->standard ? keys->standard : "must be set";
+		bool family = keys->type == CONF_FAMILY;
 
-		if (keys->type == CONF_FAMILY)
-			standard = "";
-		fprintf(out, "| `%s%s` | %s | %s | %s |\n", keys->name,
-			keys->type == CONF_FAMILY ? ".*" : "",
-			keys->choices ? keys->choices : conf_type_name(keys->type),
-			standard, keys->help);
+		fprintf(out, "| `%s%s` | ", keys->name, family ? ".*" : "");
+		print_choices(keys->choices ? keys->choices : conf_type_name(keys->type), out);
+		fprintf(out, " | %s | %s |\n", family ? "" : standard, keys->help);
 	}
 }

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: MIT
+"""Each department has each event exactly once, whatever is on the topics and whatever dies."""
+import json
+import signal
+import subprocess
+import threading
+import zlib
+
+import pytest
+from conftest import FULL, VILLAGES, payment_body, post, request_body
+from hub import programs
+from hub.base import wait_until
+
+confluent_kafka = pytest.importorskip("confluent_kafka", reason="tests/run installs it into .venv")
+
+
+def partition_of(village):
+    return zlib.crc32(village.encode()) % 12
+
+
+def write(world, topic, value, key=VILLAGES[0], partition=None):
+    """Write bytes to a topic as a stranger would."""
+    producer = confluent_kafka.Producer({"bootstrap.servers": world.brokers, "message.max.bytes": 1000000})
+    producer.produce(world.topic(topic), value=value, key=key,
+                     partition=partition_of(key) if partition is None else partition)
+    assert producer.flush(20) == 0
+
+
+def read_values(world, topic):
+    """All values of a topic, as bytes."""
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": world.brokers, "group.id": world.tag + "-look",
+                                         "auto.offset.reset": "earliest", "enable.partition.eof": True})
+    consumer.assign([confluent_kafka.TopicPartition(world.topic(topic), number, 0) for number in range(12)])
+    found, ended = [], 0
+    while ended < 12:
+        message = consumer.poll(10)
+        assert message is not None
+        if message.error():
+            ended += 1
+        else:
+            found.append(message.value())
+    consumer.close()
+    return found
+
+
+@pytest.fixture
+def value(world):
+    """A good Request's bytes, as the gateway wrote them."""
+    gateway = world.gateway()
+    assert post(gateway, "/v1/requests", request_body())[0] == 201
+    wait_until(lambda: read_values(world, "requests"), 20, "the event in Kafka")
+    return read_values(world, "requests")[0]
+
+
+STRANGERS = {
+    "no framing": (lambda value: b"hello", "framing"),
+    "nothing": (lambda value: b"", "framing"),
+    "unknown id": (lambda value: b"\0\0\0\0\x63" + value[5:], "unknown-schema"),
+    "another topic's record": (lambda value: b"\0\0\0\0\x03" + value[5:], "unknown-schema"),
+    "truncated": (lambda value: value[:-7], "decode"),
+    "left over": (lambda value: value + b"\0", "decode"),
+    "900 KiB of noise": (lambda value: b"\0\0\0\0\x01" + bytes(range(256)) * 3600, "decode"),
+    "NUL in a name": (lambda value: value.replace(b"Siti Rahayu", b"Siti\0Rahayu"), "decode"),
+    "not UTF-8": (lambda value: value.replace(b"Siti Rahayu", b"Siti\xffRahayu"), "decode"),
+}
+
+
+def test_a_strangers_message_is_one_dead_letter_and_the_rest_flows(world, value):
+    world.expects("dead letter class=")
+    for make, _ in STRANGERS.values():
+        write(world, "requests", make(value))
+    gateway = world.started[0]
+    world.sink("satu_data")
+    assert post(gateway, "/v1/requests", request_body(case_id="sesudah"))[0] == 201
+    world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 2)
+    letters = world.dead_letters("satu_data")
+    assert [letter[0] for letter in letters] == [kind for _, kind in STRANGERS.values()]
+    assert all(letter[3] for letter in letters)
+    assert world.accounts("satu_data") == (2, 0, 0, 0)
+    assert "Rahayu" not in world.logs() and "Rahayu" not in json.dumps(letters)
+
+
+def test_key_partition_and_village_must_agree(world, value):
+    world.expects("dead letter class=origin")
+    write(world, "requests", value, key=VILLAGES[1])
+    write(world, "requests", value, partition=(partition_of(VILLAGES[0]) + 1) % 12)
+    world.sink("dinsos")
+    wait_until(lambda: len(world.dead_letters("dinsos")) == 2, 20, "two dead letters")
+    assert {letter[0] for letter in world.dead_letters("dinsos")} == {"origin"}
+    world.wait_rows("dinsos", "SELECT count(*) FROM dinsos.permohonan_sktm", 1)
+
+
+def test_a_repeat_is_dropped_by_its_number(world, value):
+    for _ in range(3):
+        write(world, "requests", value)
+    sink = world.sink("satu_data")
+    wait_until(lambda: sink.metrics().get("kentongan_sink_repeated_events_total") == 3, 20, "three repeats")
+    assert world.sql("satu_data", "SELECT count(*) FROM satu_data.requests") == [(1,)]
+    assert world.accounts("satu_data") == (1, 0, 0, 0)
+
+
+def test_a_number_too_far_away_is_set_aside(world, value):
+    world.expects("dead letter class=sequence")
+    at = value.index(b"35.09.01.2001") + 13 + 37  # behind village_code and incarnation: seq 1 is 02
+    assert value[at:at + 1] == b"\x02"
+    world.sink("satu_data")
+    world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 1)
+    write(world, "requests", value[:at] + b"\xfe\xff\xff\xff\x0f" + value[at + 1:])
+    wait_until(lambda: world.dead_letters("satu_data"), 20, "a dead letter")
+    assert world.dead_letters("satu_data")[0][0] == "sequence"
+
+
+def test_missing_numbers_are_named_and_late_ones_fill_them(world, value):
+    at = value.index(b"35.09.01.2001") + 13 + 37
+
+    def numbered(seq):
+        fresh = value[5 + 1:5 + 37].replace(value[5 + 1 + 34:5 + 37], b"%02x" % seq)
+        return value[:6] + fresh + value[5 + 37:at] + bytes([seq * 2]) + value[at + 1:]
+
+    world.sink("satu_data")
+    write(world, "requests", numbered(5))
+    wait_until(lambda: world.accounts("satu_data") == (2, 0, 3, 0), 20, "three are missing")
+    assert world.sql("satu_data", "SELECT gaps::text FROM kentongan.stream_position") == [("{[2,5)}",)]
+    write(world, "requests", numbered(3))
+    wait_until(lambda: world.accounts("satu_data") == (3, 0, 2, 0), 20, "one came late")
+    assert world.sql("satu_data", "SELECT gaps::text FROM kentongan.stream_position") == [("{[2,3),[4,5)}",)]
+    assert world.sql("satu_data", "SELECT seq FROM satu_data.requests WHERE late") == [(3,)]
+
+
+def test_a_row_that_a_check_refuses_is_one_dead_letter_with_its_constraint(world):
+    world.expects("dead letter class=data")
+    gateway = world.gateway()
+    lines = [{"record": "Payment", **payment_body(case_id=f"BLT-{number}", amount="9000000.00" if number == 7 else "300000.00")}
+             for number in range(20)]
+    programs.post_batch(gateway, lines)
+    world.sink("dinsos")
+    world.wait_rows("dinsos", "SELECT count(*) FROM dinsos.penyaluran_blt", 19)
+    assert world.dead_letters("dinsos") == [("data", "23514", "penyaluran_blt_jumlah_check", "the department's tables refuse it")]
+    assert world.accounts("dinsos") == (19, 1, 0, 0)
+    assert world.sql("dinsos", "SELECT seq, case_id FROM kentongan.dead_letter") == [(8, "BLT-7")]
+    assert "9000000" not in world.logs() and "9909010101900002" not in world.logs()
+
+
+def test_a_wrong_mapping_halts_and_goes_on_when_mended(world):
+    world.expects("halted: .*SQLSTATE 42703")
+    folder = world.department("dinsos")
+    world.rewrite(folder + "/requests.sql", "applicant_name,", "applicant_nama,")
+    gateway = world.gateway()
+    post(gateway, "/v1/requests", request_body())
+    sink = world.sink("dinsos")
+    wait_until(lambda: "42703" in sink.get("/readyz")[1], 20, "not ready")
+    assert sink.get("/readyz")[0] == 503 and world.dead_letters("dinsos") == []
+    sink.stop()
+    world.rewrite(folder + "/requests.sql", "applicant_nama,", "applicant_name,")
+    sink.start()
+    world.wait_rows("dinsos", "SELECT count(*) FROM dinsos.permohonan_sktm", 1)
+
+
+def test_a_lost_table_halts_and_goes_on_without_a_restart(world):
+    world.expects("halted: .*SQLSTATE 42P01")
+    gateway = world.gateway()
+    sink = world.sink("dinsos")
+    wait_until(lambda: sink.get("/readyz")[0] == 200, 20, "ready")
+    world.sql("dinsos", "ALTER TABLE dinsos.permohonan_sktm RENAME TO hilang")
+    post(gateway, "/v1/requests", request_body())
+    wait_until(lambda: sink.get("/readyz")[0] == 503, 20, "halted")
+    world.sql("dinsos", "ALTER TABLE dinsos.hilang RENAME TO permohonan_sktm")
+    world.wait_rows("dinsos", "SELECT count(*) FROM dinsos.permohonan_sktm", 1)
+    assert world.dead_letters("dinsos") == []
+
+
+class Load(threading.Thread):
+    """Posts batches until told to stop; counts what was accepted."""
+
+    def __init__(self, gateway, batches, size=100):
+        super().__init__()
+        self.gateway = gateway
+        self.batches = batches
+        self.size = size
+        self.accepted = 0
+        self.amount = 0
+
+    def run(self):
+        for batch in range(self.batches):
+            lines = [{"record": "Payment", **payment_body(case_id=f"B-{batch}-{number}", amount=f"{1 + number}.00")}
+                     for number in range(self.size)]
+            programs.post_batch(self.gateway, lines)
+            self.accepted += self.size
+            self.amount += sum(range(1, self.size + 1))
+
+
+def exact(world, load):
+    """Everything that was accepted is there, once, with the right sum."""
+    world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", load.accepted, 90)
+    assert world.sql("dpmd", "SELECT count(*)::int, sum(jumlah)::int FROM dpmd.keuangan") == [(load.accepted, load.amount)]
+    assert world.accounts("dpmd") == (load.accepted, 0, 0, 0)
+    assert world.dead_letters("dpmd") == []
+
+
+def test_killing_the_sink_loses_nothing_and_repeats_nothing(world):
+    gateway = world.gateway()
+    sink = world.sink("dpmd", batch_records=50)
+    load = Load(gateway, 200 if FULL else 40)
+    load.start()
+    for _ in range(20 if FULL else 5):
+        before = world.accounts("dpmd")[0]
+        wait_until(lambda before=before: world.accounts("dpmd")[0] > before or not load.is_alive(), 30, "some rows")
+        sink.process.stop(signal.SIGKILL)
+        sink.start()
+    load.join()
+    exact(world, load)
+
+
+def test_two_sinks_of_one_department_share_and_stay_exact(world):
+    world.expects("fenced|another sink|waiting")
+    gateway = world.gateway()
+    other = world.gateway(VILLAGES[1])
+    first = world.sink("dpmd", batch_records=50)
+    second = programs.Program(world.folder, "sink-second", first.binary, {**first.settings, "address_file": world.folder + "/run/second"})
+    second.address_file = world.folder + "/run/second"
+    loads = [Load(gateway, 30), Load(other, 30)]
+    for load in loads:
+        load.start()
+    world.start(second)
+    for load in loads:
+        load.join()
+    second.stop()
+    loads[0].accepted += loads[1].accepted
+    loads[0].amount += loads[1].amount
+    exact(world, loads[0])
+
+
+def test_a_stopped_database_is_waited_for(world, servers):
+    world.expects("waiting: |no broker")
+    gateway = world.gateway()
+    sink = world.sink("dpmd")
+    wait_until(lambda: sink.get("/readyz")[0] == 200, 20, "ready")
+    load = Load(gateway, 40)
+    load.start()
+    wait_until(lambda: world.accounts("dpmd")[0] > 100, 30, "some rows")
+    servers.postgres.stop(signal.SIGQUIT)
+    wait_until(lambda: sink.get("/readyz")[0] == 503, 60, "the sink says that it waits")
+    if FULL:
+        load.join(30)
+    servers.postgres.start()
+    servers.postgres.wait()
+    load.join()
+    exact(world, load)
+
+
+def test_ended_backends_and_locked_tables_cost_nothing(world):
+    world.expects("waiting: ")
+    gateway = world.gateway()
+    world.sink("dpmd", batch_records=20)
+    load = Load(gateway, 30)
+    load.start()
+    for _ in range(10):
+        before = world.accounts("dpmd")[0]
+        world.sql("dpmd", "SELECT count(*) FROM pg_stat_activity")
+        world.servers.postgres.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                                   f"WHERE usename = 'sink_dpmd_{world.tag}'")
+        wait_until(lambda before=before: world.accounts("dpmd")[0] > before or not load.is_alive(), 30, "some rows")
+    load.join()
+    exact(world, load)
+
+
+def test_a_topic_made_anew_halts_and_says_so(world, value):
+    world.expects("halted: |waiting: ")
+    sink = world.sink("satu_data")
+    world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 1)
+    sink.stop()
+    admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": world.brokers}) if hasattr(confluent_kafka, "admin") else None
+    if admin is None:
+        from confluent_kafka.admin import AdminClient
+        admin = AdminClient({"bootstrap.servers": world.brokers})
+    world.started[0].stop()
+    for future in admin.delete_topics([world.topic("requests")]).values():
+        future.result()
+    wait_until(lambda: world.topic("requests") not in admin.list_topics(timeout=10).topics, 20, "the topic is gone")
+    world.make_topics()
+    sink.start()
+    wait_until(lambda: "went back" in sink.get("/readyz")[1], 30, "it says that the log went back")
+    write(world, "requests", value.replace(b"Siti Rahayu", b"Siti Lestari"))
+    wait_until(lambda: "replaced" in sink.get("/readyz")[1], 30, "it says that the log was replaced")
+
+
+def test_the_sinks_role_may_do_no_more_than_it_must(world):
+    world.department("dinsos")
+    sink = world.conninfo("dinsos", f"sink_dinsos_{world.tag}")
+    for text in ("DELETE FROM dinsos.permohonan_sktm", "DROP TABLE dinsos.permohonan_sktm",
+                 "UPDATE kentongan.log_position SET next_offset = 0", "DELETE FROM kentongan.dead_letter",
+                 "CREATE TABLE dinsos.baru (a int)"):
+        done = subprocess.run(["psql", "-X", "-q", "-d", sink, "-c", text], capture_output=True, text=True, check=False)
+        assert done.returncode != 0 and ("permission denied" in done.stderr or "must be owner" in done.stderr), (text, done.stderr)
