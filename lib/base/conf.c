@@ -455,7 +455,9 @@ void conf_table(const struct conf_key *keys, FILE *out)
 		bool family = keys->type == CONF_FAMILY;
 
 		fprintf(out, "| `%s%s` | ", keys->name, family ? ".*" : "");
-		print_choices(keys->choices ? keys->choices : conf_type_name(keys->type), out);
+		print_choices(
+		        keys->choices ? keys->choices : conf_type_name(keys->type),
+		        out);
 		fprintf(out, " | %s | %s |\n", family ? "" : standard, keys->help);
 	}
 }

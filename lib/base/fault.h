@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdarg.h>
 
-#define MUST_CHECK                 __attribute__((warn_unused_result))
+#define MUST_CHECK               __attribute__((warn_unused_result))
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 
 enum fault_kind {

@@ -29,35 +29,35 @@ static bool read_file(const char *path, struct buffer *out, struct fault *fault)
 	return buffer_ok(out, fault);
 }
 
-static bool copy_text(const json_t *object, const char *key, const char **out,
-	struct fault *fault)
+static bool copy_text(
+        const json_t *object, const char *key, const char **out, struct fault *fault)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 	char *copy;
 
 	if (text == NULL)
-		return fault_set(fault, FAULT_STOP, "catalog.json: \"%s\" is missing", key);
+		return fault_set(
+		        fault, FAULT_STOP, "catalog.json: \"%s\" is missing", key);
 	copy = strdup(text);
 	*out = copy;
 	return copy != NULL || fault_memory(fault);
 }
 
-static bool number_of(
-	const json_t *object, const char *key, json_int_t least, json_int_t most,
-	json_int_t *out, struct fault *fault)
+static bool number_of(const json_t *object, const char *key, json_int_t least,
+        json_int_t most, json_int_t *out, struct fault *fault)
 {
 	const json_t *number = json_object_get(object, key);
 
 	*out = json_integer_value(number);
 	if (!json_is_integer(number) || *out < least || *out > most)
 		return fault_set(fault, FAULT_STOP,
-			"catalog.json: \"%s\" must be a number from %lld to %lld", key,
-			(long long)least, (long long)most);
+		        "catalog.json: \"%s\" must be a number from %lld to %lld", key,
+		        (long long)least, (long long)most);
 	return true;
 }
 
 static bool read_schema(struct catalog *catalog, const json_t *entry,
-	struct catalog_schema *out, struct fault *fault)
+        struct catalog_schema *out, struct fault *fault)
 {
 	struct buffer text = { 0 };
 	char path[PATH_BYTES];
@@ -66,9 +66,9 @@ static bool read_schema(struct catalog *catalog, const json_t *entry,
 	bool ok;
 
 	if (!number_of(entry, "id", 1, INT32_MAX, &id, fault)
-		|| !number_of(entry, "version", 1, 100000, &version, fault)
-		|| !copy_text(entry, "subject", &out->subject, fault)
-		|| !copy_text(entry, "file", &out->file, fault))
+	        || !number_of(entry, "version", 1, 100000, &version, fault)
+	        || !copy_text(entry, "subject", &out->subject, fault)
+	        || !copy_text(entry, "file", &out->file, fault))
 		return false;
 	out->id = (int32_t)id;
 	out->version = (int)version;
@@ -83,7 +83,8 @@ static bool read_schema(struct catalog *catalog, const json_t *entry,
 	return true;
 }
 
-static bool read_schemas(struct catalog *catalog, const json_t *list, struct fault *fault)
+static bool read_schemas(
+        struct catalog *catalog, const json_t *list, struct fault *fault)
 {
 	size_t count = json_array_size(list);
 
@@ -101,14 +102,15 @@ static bool read_schemas(struct catalog *catalog, const json_t *list, struct fau
 		for (size_t j = 0; j < i; j++)
 			if (catalog->schemas[j].id == schema->id)
 				return fault_set(fault, FAULT_STOP,
-					"catalog.json: id %d stands twice", (int)schema->id);
+				        "catalog.json: id %d stands twice",
+				        (int)schema->id);
 	}
 	return true;
 }
 
 /* The newest schema of the topic's subject, which is named for live topics always. */
 static const struct catalog_schema *newest_of(
-	const struct catalog *catalog, const char *live, const char *name)
+        const struct catalog *catalog, const char *live, const char *name)
 {
 	const struct catalog_schema *newest = NULL;
 	char subject[256];
@@ -118,19 +120,19 @@ static const struct catalog_schema *newest_of(
 		const struct catalog_schema *schema = &catalog->schemas[i];
 
 		if (strcmp(schema->subject, subject) == 0
-			&& (newest == NULL || schema->version > newest->version))
+		        && (newest == NULL || schema->version > newest->version))
 			newest = schema;
 	}
 	return newest;
 }
 
 static bool read_topic(struct catalog *catalog, const json_t *entry, const char *live,
-	const char *prefix, struct catalog_topic *out, struct fault *fault)
+        const char *prefix, struct catalog_topic *out, struct fault *fault)
 {
 	char topic[256];
 
 	if (!copy_text(entry, "name", &out->name, fault)
-		|| !copy_text(entry, "record", &out->record, fault))
+	        || !copy_text(entry, "record", &out->record, fault))
 		return false;
 	snprintf(topic, sizeof topic, "%s%s", prefix, out->name);
 	out->topic = strdup(topic);
@@ -139,16 +141,16 @@ static bool read_topic(struct catalog *catalog, const json_t *entry, const char 
 	out->newest = newest_of(catalog, live, out->name);
 	if (out->newest == NULL)
 		return fault_set(fault, FAULT_STOP,
-			"catalog.json: topic %s has no schema with subject %s%s-value",
-			out->name, live, out->name);
+		        "catalog.json: topic %s has no schema with subject %s%s-value",
+		        out->name, live, out->name);
 	if (schema_root(out->newest->schema)->type != SCHEMA_RECORD)
 		return fault_set(
-			fault, FAULT_STOP, "%s: is no record", out->newest->file);
+		        fault, FAULT_STOP, "%s: is no record", out->newest->file);
 	return true;
 }
 
 static bool read_topics(struct catalog *catalog, const json_t *json, const char *mode,
-	struct fault *fault)
+        struct fault *fault)
 {
 	const json_t *list = json_object_get(json, "topics");
 	const json_t *prefixes = json_object_get(json, "prefix");
@@ -166,13 +168,14 @@ static bool read_topics(struct catalog *catalog, const json_t *json, const char 
 	for (size_t i = 0; i < count; i++) {
 		catalog->topic_count = i + 1;
 		if (!read_topic(catalog, json_array_get(list, i), live, prefix,
-			    &catalog->topics[i], fault))
+		            &catalog->topics[i], fault))
 			return false;
 	}
 	return true;
 }
 
-static bool read_limits(struct catalog *catalog, const json_t *json, struct fault *fault)
+static bool read_limits(
+        struct catalog *catalog, const json_t *json, struct fault *fault)
 {
 	const json_t *limits = json_object_get(json, "limits");
 	json_int_t modulus;
@@ -181,9 +184,9 @@ static bool read_limits(struct catalog *catalog, const json_t *json, struct faul
 	json_int_t lines;
 
 	if (!number_of(json, "modulus", 1, 10000, &modulus, fault)
-		|| !number_of(limits, "body_bytes", 1024, 1 << 20, &body, fault)
-		|| !number_of(limits, "batch_bytes", 1024, 16 << 20, &batch, fault)
-		|| !number_of(limits, "batch_lines", 1, 100000, &lines, fault))
+	        || !number_of(limits, "body_bytes", 1024, 1 << 20, &body, fault)
+	        || !number_of(limits, "batch_bytes", 1024, 16 << 20, &batch, fault)
+	        || !number_of(limits, "batch_lines", 1, 100000, &lines, fault))
 		return false;
 	catalog->modulus = (int32_t)modulus;
 	catalog->body_bytes = (size_t)body;
@@ -203,7 +206,7 @@ static bool catalog_read(struct catalog *catalog, const char *mode, struct fault
 	json = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 	if (json == NULL)
 		return fault_set(fault, FAULT_STOP, "%s: line %d: %s", path, error.line,
-			error.text);
+		        error.text);
 	ok = read_limits(catalog, json, fault)
 	     && read_schemas(catalog, json_object_get(json, "schemas"), fault)
 	     && read_topics(catalog, json, mode, fault);
@@ -212,7 +215,7 @@ static bool catalog_read(struct catalog *catalog, const char *mode, struct fault
 }
 
 bool catalog_open(
-	struct catalog **out, const char *folder, const char *mode, struct fault *fault)
+        struct catalog **out, const char *folder, const char *mode, struct fault *fault)
 {
 	struct catalog *catalog = calloc(1, sizeof *catalog);
 
@@ -260,7 +263,8 @@ const struct catalog_schema *catalog_by_id(const struct catalog *catalog, int32_
 	return NULL;
 }
 
-const struct catalog_topic *catalog_topic(const struct catalog *catalog, const char *topic)
+const struct catalog_topic *catalog_topic(
+        const struct catalog *catalog, const char *topic)
 {
 	for (size_t i = 0; i < catalog->topic_count; i++)
 		if (strcmp(catalog->topics[i].topic, topic) == 0)
@@ -268,7 +272,8 @@ const struct catalog_topic *catalog_topic(const struct catalog *catalog, const c
 	return NULL;
 }
 
-const struct catalog_topic *catalog_short(const struct catalog *catalog, const char *name)
+const struct catalog_topic *catalog_short(
+        const struct catalog *catalog, const char *name)
 {
 	for (size_t i = 0; i < catalog->topic_count; i++)
 		if (strcmp(catalog->topics[i].name, name) == 0)
@@ -277,7 +282,7 @@ const struct catalog_topic *catalog_short(const struct catalog *catalog, const c
 }
 
 const struct catalog_topic *catalog_record(
-	const struct catalog *catalog, const char *record)
+        const struct catalog *catalog, const char *record)
 {
 	for (size_t i = 0; i < catalog->topic_count; i++)
 		if (strcmp(catalog->topics[i].record, record) == 0)

@@ -42,15 +42,17 @@ struct catalog {
 };
 
 /* folder holds catalog.json; mode is "live" or "latihan". Faults are FAULT_STOP. */
-MUST_CHECK bool catalog_open(
-	struct catalog **out, const char *folder, const char *mode, struct fault *fault);
+MUST_CHECK bool catalog_open(struct catalog **out, const char *folder, const char *mode,
+        struct fault *fault);
 void catalog_close(struct catalog **catalog);
 
 /* NULL when there is none. */
 const struct catalog_schema *catalog_by_id(const struct catalog *catalog, int32_t id);
-const struct catalog_topic *catalog_topic(const struct catalog *catalog, const char *topic);
-const struct catalog_topic *catalog_short(const struct catalog *catalog, const char *name);
+const struct catalog_topic *catalog_topic(
+        const struct catalog *catalog, const char *topic);
+const struct catalog_topic *catalog_short(
+        const struct catalog *catalog, const char *name);
 const struct catalog_topic *catalog_record(
-	const struct catalog *catalog, const char *record);
+        const struct catalog *catalog, const char *record);
 
 #endif

@@ -37,7 +37,7 @@ struct wish {
 };
 
 static bool check_node(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out);
+        const struct schema_node *node, const json_t *json, struct value *out);
 
 static void pointer_push(struct check *check, const char *name)
 {
@@ -54,7 +54,8 @@ static void pointer_push(struct check *check, const char *name)
 
 		check->pointer[check->pointer_size++] = escape ? '~' : name[i];
 		if (escape)
-			check->pointer[check->pointer_size++] = name[i] == '~' ? '0' : '1';
+			check->pointer[check->pointer_size++] =
+			        name[i] == '~' ? '0' : '1';
 	}
 }
 
@@ -81,21 +82,22 @@ static struct check_fault *next_fault(struct check *check, const char *expected)
 }
 
 /* Always false, so that refusing is one line. */
-static bool refuse(struct check *check, const struct schema_field *field, struct wish wish)
+static bool refuse(
+        struct check *check, const struct schema_field *field, struct wish wish)
 {
 	struct check_fault *fault = next_fault(check, wish.expected);
 
 	if (fault == NULL)
 		return false;
 	snprintf(fault->detail, sizeof fault->detail, "Expected %s. (%s)", wish.words,
-		field ? field->doc : "");
+	        field ? field->doc : "");
 	snprintf(fault->detail_id, sizeof fault->detail_id, "Isi dengan %s. (%s)",
-		wish.words_id, field ? field->doc_id : "");
+	        wish.words_id, field ? field->doc_id : "");
 	return false;
 }
 
 static bool refuse_member(struct check *check, const char *name, const char *expected,
-	const char *words, const char *words_id)
+        const char *words, const char *words_id)
 {
 	size_t size = check->pointer_size;
 	struct check_fault *fault;
@@ -142,7 +144,7 @@ static bool lower_uuid(struct check *check, struct value *out)
 }
 
 static bool check_length(
-	struct check *check, const struct schema_field *field, struct bytes text)
+        struct check *check, const struct schema_field *field, struct bytes text)
 {
 	size_t length = bytes_code_points(text);
 	char expected[64];
@@ -152,16 +154,16 @@ static bool check_length(
 	if (length >= field->min_length && length <= field->max_length)
 		return true;
 	snprintf(expected, sizeof expected, "length %zu..%zu", field->min_length,
-		field->max_length);
-	snprintf(words, sizeof words, "text of %zu to %zu characters", field->min_length,
-		field->max_length);
+	        field->max_length);
+	snprintf(words, sizeof words, "text of %zu to %zu characters",
+	        field->min_length, field->max_length);
 	snprintf(words_id, sizeof words_id, "teks %zu sampai %zu tanda",
-		field->min_length, field->max_length);
+	        field->min_length, field->max_length);
 	return refuse(check, field, (struct wish){ expected, words, words_id });
 }
 
 static bool check_text(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const json_t *json, struct value *out)
 {
 	const char *form = node->logical == LOGICAL_UUID ? "uuid" : field->format;
 	const struct format *format = format_find(form);
@@ -171,18 +173,19 @@ static bool check_text(struct check *check, const struct schema_field *field,
 	out->bytes = bytes_of_json(json);
 	if (format != NULL && !format->fits(out->bytes))
 		return refuse(check, field,
-			(struct wish){ form, format->words, format->words_id });
+		        (struct wish){ form, format->words, format->words_id });
 	if (!check_length(check, field, out->bytes))
 		return false;
 	if (!schema_matches(field, out->bytes))
 		return refuse(check, field,
-			(struct wish){ field->pattern, "text of the form that the field has",
-				"teks sesuai bentuk isian" });
+		        (struct wish){ field->pattern,
+		                "text of the form that the field has",
+		                "teks sesuai bentuk isian" });
 	return node->logical != LOGICAL_UUID || lower_uuid(check, out);
 }
 
 static bool check_decimal(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const json_t *json, struct value *out)
 {
 	decimal least;
 	decimal number;
@@ -192,34 +195,37 @@ static bool check_decimal(struct check *check, const struct schema_field *field,
 	uint8_t *bytes;
 	size_t size = node->type == SCHEMA_FIXED ? node->size : DECIMAL_BYTES;
 
-	snprintf(expected, sizeof expected, "decimal(%d,%d)", node->precision, node->scale);
+	snprintf(expected, sizeof expected, "decimal(%d,%d)", node->precision,
+	        node->scale);
 	snprintf(words, sizeof words,
-		"an amount as text of digits with at most %d decimals, such as \"150000.00\"",
-		node->scale);
+	        "an amount as text of digits with at most %d decimals, such as "
+	        "\"150000.00\"",
+	        node->scale);
 	snprintf(words_id, sizeof words_id,
-		"jumlah sebagai teks angka, paling banyak %d angka di belakang titik, "
-		"misalnya \"150000.00\"",
-		node->scale);
+	        "jumlah sebagai teks angka, paling banyak %d angka di belakang titik, "
+	        "misalnya \"150000.00\"",
+	        node->scale);
 	if (!json_is_string(json)
-		|| !decimal_parse(bytes_of_json(json), node->precision, node->scale, &number)
-		|| (field->minimum[0] != '\0'
-			&& decimal_parse(bytes_of(field->minimum), node->precision,
-				node->scale, &least)
-			&& number < least))
+	        || !decimal_parse(
+	                bytes_of_json(json), node->precision, node->scale, &number)
+	        || (field->minimum[0] != '\0'
+	                && decimal_parse(bytes_of(field->minimum), node->precision,
+	                        node->scale, &least)
+	                && number < least))
 		return refuse(check, field, (struct wish){ expected, words, words_id });
 	bytes = check_alloc(check, size, 1);
 	if (bytes == NULL)
 		return false;
 	out->bytes.size = node->type == SCHEMA_FIXED
-				  ? decimal_bytes_fixed(number, bytes, size)
-				  : decimal_bytes(number, bytes);
+	                          ? decimal_bytes_fixed(number, bytes, size)
+	                          : decimal_bytes(number, bytes);
 	out->bytes.data = bytes;
 	return true;
 }
 
 /* Plain bytes and fixed: text of U+0000 to U+00FF, as Avro's JSON encoding has it. */
 static bool check_bytes(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const json_t *json, struct value *out)
 {
 	struct bytes text = bytes_of_json(json);
 	uint8_t *bytes = check_alloc(check, text.size, 1);
@@ -233,7 +239,8 @@ static bool check_bytes(struct check *check, const struct schema_field *field,
 		if (text.data[i] > 0xC3)
 			json = NULL;
 		else if (text.data[i] >= 0xC2) {
-			bytes[size++] = (uint8_t)(text.data[i] << 6 | (text.data[i + 1] & 0x3F));
+			bytes[size++] = (uint8_t)(text.data[i] << 6
+			                          | (text.data[i + 1] & 0x3F));
 			i++;
 		} else
 			bytes[size++] = text.data[i];
@@ -245,10 +252,10 @@ static bool check_bytes(struct check *check, const struct schema_field *field,
 }
 
 static bool check_time(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const json_t *json, struct value *out)
 {
-	static const struct wish date
-		= { "date", "a date such as 2026-11-21", "tanggal, misalnya 2026-11-21" };
+	static const struct wish date = { "date", "a date such as 2026-11-21",
+		"tanggal, misalnya 2026-11-21" };
 	static const struct wish moment = { "date-time",
 		"a time with its offset, such as 2026-11-21T08:15:00+07:00",
 		"waktu dengan selisihnya, misalnya 2026-11-21T08:15:00+07:00" };
@@ -256,30 +263,34 @@ static bool check_time(struct check *check, const struct schema_field *field,
 	int64_t time_us;
 
 	if (node->logical == LOGICAL_DATE) {
-		if (!json_is_string(json) || !clock_parse_date(bytes_of_json(json), &days))
+		if (!json_is_string(json)
+		        || !clock_parse_date(bytes_of_json(json), &days))
 			return refuse(check, field, date);
 		out->integer = days;
 		return true;
 	}
 	if (!json_is_string(json) || !clock_parse(bytes_of_json(json), &time_us)
-		|| (node->logical == LOGICAL_TIMESTAMP_MILLIS && time_us % 1000 != 0))
+	        || (node->logical == LOGICAL_TIMESTAMP_MILLIS && time_us % 1000 != 0))
 		return refuse(check, field, moment);
-	out->integer = node->logical == LOGICAL_TIMESTAMP_MILLIS ? time_us / 1000 : time_us;
+	out->integer =
+	        node->logical == LOGICAL_TIMESTAMP_MILLIS ? time_us / 1000 : time_us;
 	return true;
 }
 
 static bool check_integer(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const json_t *json, struct value *out)
 {
-	static const struct wish whole = { "integer", "a whole number", "bilangan bulat" };
+	static const struct wish whole = { "integer", "a whole number",
+		"bilangan bulat" };
 	json_int_t number = json_integer_value(json);
 
 	if (node->logical != LOGICAL_NONE && node->logical != LOGICAL_TIME_MICROS)
 		return check_time(check, field, node, json, out);
 	if (!json_is_integer(json)
-		|| (node->type == SCHEMA_INT && (number < INT32_MIN || number > INT32_MAX))
-		|| (node->logical == LOGICAL_TIME_MICROS
-			&& (number < 0 || number >= INT64_C(86400000000))))
+	        || (node->type == SCHEMA_INT
+	                && (number < INT32_MIN || number > INT32_MAX))
+	        || (node->logical == LOGICAL_TIME_MICROS
+	                && (number < 0 || number >= INT64_C(86400000000))))
 		return refuse(check, field, whole);
 	if (field->minimum[0] != '\0' && number < strtoll(field->minimum, NULL, 10))
 		return refuse(check, field, whole);
@@ -288,14 +299,15 @@ static bool check_integer(struct check *check, const struct schema_field *field,
 }
 
 static bool check_symbol(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const json_t *json, struct value *out)
 {
 	const char *text = json_is_string(json) ? json_string_value(json) : "";
 	char list[96] = "";
 	size_t used = 0;
 
 	for (size_t i = 0; i < node->symbol_count; i++) {
-		bool asked = field->required_of_sender && (int)i == node->default_symbol;
+		bool asked =
+		        field->required_of_sender && (int)i == node->default_symbol;
 
 		if (asked)
 			continue;
@@ -304,14 +316,14 @@ static bool check_symbol(struct check *check, const struct schema_field *field,
 			return true;
 		}
 		if (used + strlen(node->symbols[i]) + 2 < sizeof list)
-			used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
-				used ? "|" : "", node->symbols[i]);
+			used += (size_t)snprintf(list + used, sizeof list - used,
+			        "%s%s", used ? "|" : "", node->symbols[i]);
 	}
 	return refuse(check, field, (struct wish){ list, list, list });
 }
 
 static bool check_array(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const json_t *json, struct value *out)
 {
 	size_t count = json_array_size(json);
 	size_t size = check->pointer_size;
@@ -319,8 +331,8 @@ static bool check_array(struct check *check, const struct schema_field *field,
 
 	if (!json_is_array(json) || count > field->max_items)
 		return refuse(check, field,
-			(struct wish){ "array", "a list that is not too long",
-				"daftar yang tidak terlalu panjang" });
+		        (struct wish){ "array", "a list that is not too long",
+		                "daftar yang tidak terlalu panjang" });
 	out->list.values = check_alloc(check, count, sizeof *out->list.values);
 	if (out->list.values == NULL)
 		return false;
@@ -328,14 +340,14 @@ static bool check_array(struct check *check, const struct schema_field *field,
 	for (size_t i = 0; i < count; i++) {
 		pointer_push_index(check, i);
 		ok &= check_node(check, field, node->items, json_array_get(json, i),
-			&out->list.values[i]);
+		        &out->list.values[i]);
 		check->pointer_size = size;
 	}
 	return ok;
 }
 
 static bool check_map(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const json_t *json, struct value *out)
 {
 	size_t size = check->pointer_size;
 	struct value_entry *entry;
@@ -345,14 +357,15 @@ static bool check_map(struct check *check, const struct schema_field *field,
 
 	if (!json_is_object(json) || json_object_size(json) > field->max_items)
 		return refuse(check, field,
-			(struct wish){ "object", "an object with not too many members",
-				"objek dengan anggota yang tidak terlalu banyak" });
+		        (struct wish){ "object", "an object with not too many members",
+		                "objek dengan anggota yang tidak terlalu banyak" });
 	out->map.count = json_object_size(json);
 	out->map.entries = check_alloc(check, out->map.count, sizeof *entry);
 	if (out->map.entries == NULL)
 		return false;
 	entry = out->map.entries;
-	json_object_foreach ((json_t *)json, key, member) {
+	json_object_foreach((json_t *)json, key, member)
+	{
 		entry->key = bytes_of(key);
 		pointer_push(check, key);
 		ok &= check_length(check, field, entry->key)
@@ -373,7 +386,7 @@ static bool fits_branch(const struct schema_node *node, const json_t *json)
 	case SCHEMA_INT:
 	case SCHEMA_LONG:
 		return node->logical == LOGICAL_NONE ? json_is_integer(json)
-						     : json_is_string(json);
+		                                     : json_is_string(json);
 	case SCHEMA_FLOAT:
 	case SCHEMA_DOUBLE:
 		return json_is_number(json);
@@ -395,11 +408,12 @@ static bool fits_branch(const struct schema_node *node, const json_t *json)
 
 /* null, or the one branch that the JSON could be; else the last, which says why not. */
 static bool check_union(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const json_t *json, struct value *out)
 {
 	size_t branch = 0;
 
-	while (branch < node->branch_count && !fits_branch(node->branches[branch], json))
+	while (branch < node->branch_count
+	        && !fits_branch(node->branches[branch], json))
 		branch++;
 	if (branch == node->branch_count)
 		for (branch--; branch > 0; branch--)
@@ -412,11 +426,11 @@ static bool check_union(struct check *check, const struct schema_field *field,
 }
 
 static bool check_default(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out);
+        const struct schema_node *node, const json_t *json, struct value *out);
 
 /* The parser of schemas has seen that the default fits, so only memory can run out. */
 static bool take_default(
-	struct check *check, const struct schema_field *field, struct value *out)
+        struct check *check, const struct schema_field *field, struct value *out)
 {
 	json_t *json = json_loads(field->standard, JSON_DECODE_ANY, NULL);
 	bool ok = json != NULL && check_default(check, field, field->type, json, out);
@@ -436,7 +450,7 @@ static bool default_text(struct check *check, struct bytes text, struct value *o
 }
 
 static bool default_record(struct check *check, const struct schema_node *node,
-	const json_t *json, struct value *out)
+        const json_t *json, struct value *out)
 {
 	out->list.count = node->field_count;
 	out->list.values = check_alloc(check, node->field_count, sizeof *out);
@@ -449,26 +463,26 @@ static bool default_record(struct check *check, const struct schema_node *node,
 
 		value->node = field->type;
 		if (member ? !check_default(check, field, field->type, member, value)
-			   : !take_default(check, field, value))
+		           : !take_default(check, field, value))
 			return false;
 	}
 	return true;
 }
 
 static bool default_list(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const json_t *json, struct value *out)
 {
 	out->list.count = json_array_size(json);
 	out->list.values = check_alloc(check, out->list.count, sizeof *out);
 	for (size_t i = 0; out->list.values != NULL && i < out->list.count; i++)
 		if (!check_default(check, field, node->items, json_array_get(json, i),
-			    &out->list.values[i]))
+		            &out->list.values[i]))
 			return false;
 	return out->list.values != NULL;
 }
 
 static bool default_map(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const json_t *json, struct value *out)
 {
 	struct value_entry *entry;
 	const char *key;
@@ -478,11 +492,13 @@ static bool default_map(struct check *check, const struct schema_field *field,
 	out->map.entries = entry = check_alloc(check, out->map.count, sizeof *entry);
 	if (entry == NULL)
 		return false;
-	json_object_foreach ((json_t *)json, key, member) {
+	json_object_foreach((json_t *)json, key, member)
+	{
 		struct value name = { 0 };
 
 		if (!default_text(check, bytes_of(key), &name)
-			|| !check_default(check, field, node->items, member, &entry->value))
+		        || !check_default(
+		                check, field, node->items, member, &entry->value))
 			return false;
 		entry->key = name.bytes;
 		entry++;
@@ -492,7 +508,7 @@ static bool default_map(struct check *check, const struct schema_field *field,
 
 /* A default as Avro writes it: a union's is its first branch's, and no form applies. */
 static bool check_default(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const json_t *json, struct value *out)
 {
 	out->node = node;
 	switch (node->type) {
@@ -515,8 +531,8 @@ static bool check_default(struct check *check, const struct schema_field *field,
 	case SCHEMA_FIXED:
 		out->bytes = (struct bytes){ 0 };
 		return node->logical != LOGICAL_DECIMAL
-			       ? check_bytes(check, field, node, json, out)
-			       : default_text(check, bytes_of_json(json), out);
+		               ? check_bytes(check, field, node, json, out)
+		               : default_text(check, bytes_of_json(json), out);
 	case SCHEMA_ENUM:
 		for (size_t i = 0; i < node->symbol_count; i++)
 			if (strcmp(node->symbols[i], json_string_value(json)) == 0)
@@ -532,14 +548,15 @@ static bool check_default(struct check *check, const struct schema_field *field,
 		out->branch = 0;
 		out->item = check_alloc(check, 1, sizeof *out->item);
 		return out->item != NULL
-		       && check_default(check, field, node->branches[0], json, out->item);
+		       && check_default(
+		               check, field, node->branches[0], json, out->item);
 	}
 	return true;
 }
 
 /* Leave a field that the sender did not give as its default, now, or zero. */
 static bool check_absent(
-	struct check *check, const struct schema_field *field, struct value *out)
+        struct check *check, const struct schema_field *field, struct value *out)
 {
 	if (field->set_by_gateway || strcmp(field->name, "event_id") == 0)
 		return true;
@@ -550,11 +567,12 @@ static bool check_absent(
 	if (field->standard != NULL && !field->required_of_sender)
 		return take_default(check, field, out);
 	pointer_push(check, field->name);
-	return refuse(check, field, (struct wish){ "present", "this field", "isian ini" });
+	return refuse(
+	        check, field, (struct wish){ "present", "this field", "isian ini" });
 }
 
 static bool check_field(struct check *check, const struct schema_field *field,
-	const json_t *json, struct value *out)
+        const json_t *json, struct value *out)
 {
 	size_t size = check->pointer_size;
 	bool ok;
@@ -562,8 +580,8 @@ static bool check_field(struct check *check, const struct schema_field *field,
 	out->node = field->type;
 	if (json != NULL && field->set_by_gateway)
 		return refuse_member(check, field->name, "absent",
-			"This field is set by the gateway and may not be given.",
-			"Isian ini diisi oleh sistem dan tidak boleh dikirim.");
+		        "This field is set by the gateway and may not be given.",
+		        "Isian ini diisi oleh sistem dan tidak boleh dikirim.");
 	if (json == NULL) {
 		ok = check_absent(check, field, out);
 	} else {
@@ -575,28 +593,27 @@ static bool check_field(struct check *check, const struct schema_field *field,
 }
 
 static bool check_members(
-	struct check *check, const struct schema_node *node, const json_t *json)
+        struct check *check, const struct schema_node *node, const json_t *json)
 {
 	const char *key;
 	json_t *member;
 	bool ok = true;
 
-	json_object_foreach ((json_t *)json, key, member)
-		if (schema_field(node, key) == NULL)
-			ok = refuse_member(check, key, "absent",
-				"There is no such field.", "Isian ini tidak dikenal.");
+	json_object_foreach((json_t *)json, key,
+	        member) if (schema_field(node, key) == NULL) ok = refuse_member(check,
+	        key, "absent", "There is no such field.", "Isian ini tidak dikenal.");
 	return ok;
 }
 
 static bool check_record_node(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const json_t *json, struct value *out)
 {
 	bool ok;
 
 	if (!json_is_object(json))
 		return refuse(check, field,
-			(struct wish){ "object", "an object with its fields",
-				"objek dengan isiannya" });
+		        (struct wish){ "object", "an object with its fields",
+		                "objek dengan isiannya" });
 	out->list.count = node->field_count;
 	out->list.values = check_alloc(check, node->field_count, sizeof *out);
 	if (out->list.values == NULL)
@@ -604,12 +621,13 @@ static bool check_record_node(struct check *check, const struct schema_field *fi
 	ok = check_members(check, node, json);
 	for (size_t i = 0; i < node->field_count; i++)
 		ok &= check_field(check, &node->fields[i],
-			json_object_get(json, node->fields[i].name), &out->list.values[i]);
+		        json_object_get(json, node->fields[i].name),
+		        &out->list.values[i]);
 	return ok;
 }
 
 static bool check_node(struct check *check, const struct schema_field *field,
-	const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const json_t *json, struct value *out)
 {
 	out->node = node;
 	switch (node->type) {
@@ -620,8 +638,8 @@ static bool check_node(struct check *check, const struct schema_field *field,
 		out->boolean = json_is_true(json);
 		return json_is_boolean(json)
 		       || refuse(check, field,
-			       (struct wish){ "boolean", "true or false",
-				       "true atau false" });
+		               (struct wish){
+		                       "boolean", "true or false", "true atau false" });
 	case SCHEMA_INT:
 	case SCHEMA_LONG:
 		return check_integer(check, field, node, json, out);
@@ -630,7 +648,7 @@ static bool check_node(struct check *check, const struct schema_field *field,
 		out->real = json_number_value(json);
 		return json_is_number(json)
 		       || refuse(check, field,
-			       (struct wish){ "number", "a number", "bilangan" });
+		               (struct wish){ "number", "a number", "bilangan" });
 	case SCHEMA_BYTES:
 	case SCHEMA_FIXED:
 		return check_bytes(check, field, node, json, out);
@@ -651,13 +669,12 @@ static bool check_node(struct check *check, const struct schema_field *field,
 }
 
 bool check_record(const struct schema *schema, const struct document *document,
-	int64_t now_us, struct arena *arena, struct value *out,
-	struct check_report *report, struct fault *fault)
+        int64_t now_us, struct arena *arena, struct value *out,
+        struct check_report *report, struct fault *fault)
 {
-	struct check check = { .arena = arena,
-		.report = report,
-		.fault = fault,
-		.now_us = now_us };
+	struct check check = {
+		.arena = arena, .report = report, .fault = fault, .now_us = now_us
+	};
 
 	report->verdict = CHECK_OK;
 	report->count = 0;

@@ -28,7 +28,8 @@ enum check_verdict {
 
 struct check_fault {
 	char pointer[256]; /* RFC 6901 */
-	char expected[96]; /* machine-like: "nik", "decimal(18,2)", "SUBMITTED|AMENDED" */
+	char expected[96]; /* machine-like: "nik", "decimal(18,2)", "SUBMITTED|AMENDED"
+	                    */
 	char detail[256];
 	char detail_id[256];
 };
@@ -47,7 +48,7 @@ struct document;
  * an object or breaks a bound; *out is set on success only.
  */
 MUST_CHECK bool document_parse(
-	struct document **out, struct bytes body, struct check_report *report);
+        struct document **out, struct bytes body, struct check_report *report);
 void document_close(struct document **document);
 
 /*
@@ -62,7 +63,7 @@ bool document_take(struct document *document, const char *member, struct bytes *
  * whatever their order and spacing.
  */
 MUST_CHECK bool document_digest(const struct document *document, const char *topic,
-	uint8_t digest[32], struct fault *fault);
+        uint8_t digest[32], struct fault *fault);
 
 /*
  * Check the object as a record that a sender posts. Fields that the gateway sets are
@@ -72,9 +73,8 @@ MUST_CHECK bool document_digest(const struct document *document, const char *top
  * False: report->verdict is CHECK_MISFIT, or memory ran out and fault says so
  * (report->verdict is then CHECK_OK).
  */
-MUST_CHECK bool check_record(const struct schema *schema, const struct document *document,
-	int64_t now_us, struct arena *arena, struct value *out,
-	struct check_report *report, struct fault *fault);
-
+MUST_CHECK bool check_record(const struct schema *schema,
+        const struct document *document, int64_t now_us, struct arena *arena,
+        struct value *out, struct check_report *report, struct fault *fault);
 
 #endif

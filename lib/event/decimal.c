@@ -120,7 +120,8 @@ void decimal_numeric(decimal number, int scale, struct buffer *out)
 		/* The lowest group takes fewer digits, so that no overflow can be. */
 		int digits = 4 - padding;
 
-		groups[--first] = (uint16_t)((uint16_t)(rest % power[digits]) * power[padding]);
+		groups[--first] =
+		        (uint16_t)((uint16_t)(rest % power[digits]) * power[padding]);
 		rest /= power[digits];
 	}
 	for (; rest != 0; rest /= 10000)
@@ -131,7 +132,7 @@ void decimal_numeric(decimal number, int scale, struct buffer *out)
 		first++;
 	buffer_append_u16(out, (uint16_t)(last - first));
 	buffer_append_u16(out,
-		(uint16_t)(last > first ? NUMERIC_DIGITS - behind - first - 1 : 0));
+	        (uint16_t)(last > first ? NUMERIC_DIGITS - behind - first - 1 : 0));
 	buffer_append_u16(out, negative ? 0x4000 : 0);
 	buffer_append_u16(out, (uint16_t)scale);
 	for (int i = first; i < last; i++)

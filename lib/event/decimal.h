@@ -22,7 +22,7 @@ enum {
 
 /* Digits, at most `scale` of them behind a dot: "150000.00", "-3". */
 MUST_CHECK bool decimal_parse(
-	struct bytes text, int precision, int scale, decimal *out);
+        struct bytes text, int precision, int scale, decimal *out);
 
 /* Smallest two's complement, big-endian, of at least one byte. Returns its size. */
 size_t decimal_bytes(decimal number, uint8_t out[DECIMAL_BYTES]);

@@ -13,7 +13,8 @@ static struct bytes latin_bytes(struct compiler *compiler, const char *text)
 	uint8_t *bytes = compile_alloc(compiler, strlen(text) + 1);
 	size_t size = 0;
 
-	for (const uint8_t *at = (const uint8_t *)text; bytes != NULL && *at != '\0'; at++) {
+	for (const uint8_t *at = (const uint8_t *)text; bytes != NULL && *at != '\0';
+	        at++) {
 		uint8_t byte = *at;
 
 		if (byte >= 0xC2 && byte <= 0xC3) {
@@ -32,14 +33,15 @@ static bool json_text(struct compiler *compiler, const json_t *json, struct byte
 
 	free(text);
 	if (copy == NULL)
-		return compiler->fault->kind != FAULT_NONE ? false
-							   : fault_memory(compiler->fault);
+		return compiler->fault->kind != FAULT_NONE
+		               ? false
+		               : fault_memory(compiler->fault);
 	*out = bytes_of(copy);
 	return true;
 }
 
 static bool default_cell(struct compiler *compiler, const struct schema_node *node,
-	const json_t *json, struct cell *cell)
+        const json_t *json, struct cell *cell)
 {
 	switch (node->type) {
 	case SCHEMA_NULL:
@@ -66,7 +68,7 @@ static bool default_cell(struct compiler *compiler, const struct schema_node *no
 	case SCHEMA_ENUM:
 		cell->bytes = bytes_of(json_string_value(json));
 		cell->bytes.data = (const uint8_t *)compile_copy(
-			compiler, json_string_value(json));
+		        compiler, json_string_value(json));
 		return cell->bytes.data != NULL;
 	case SCHEMA_RECORD:
 	case SCHEMA_ARRAY:
@@ -78,10 +80,10 @@ static bool default_cell(struct compiler *compiler, const struct schema_node *no
 }
 
 static bool default_node(struct compiler *compiler, const struct schema_node *node,
-	const json_t *json, size_t *leaf);
+        const json_t *json, size_t *leaf);
 
 static bool default_record(struct compiler *compiler, const struct schema_node *record,
-	const json_t *json, size_t *leaf)
+        const json_t *json, size_t *leaf)
 {
 	for (size_t i = 0; i < record->field_count; i++) {
 		const struct schema_field *field = &record->fields[i];
@@ -101,7 +103,7 @@ static bool default_record(struct compiler *compiler, const struct schema_node *
 
 /* json NULL: the record around it is null, and so is all within. */
 static bool default_node(struct compiler *compiler, const struct schema_node *node,
-	const json_t *json, size_t *leaf)
+        const json_t *json, size_t *leaf)
 {
 	const struct schema_node *inner = schema_without_null(node);
 	bool is_null = json == NULL || (json_is_null(json) && schema_is_nullable(node));
@@ -119,11 +121,11 @@ static bool default_node(struct compiler *compiler, const struct schema_node *no
 }
 
 bool default_make(struct compiler *compiler, const struct schema_node *reader,
-	const char *standard, size_t leaf)
+        const char *standard, size_t leaf)
 {
 	json_t *json = json_loads(standard, JSON_DECODE_ANY, NULL);
 	bool ok = json ? default_node(compiler, reader, json, &leaf)
-		       : fault_memory(compiler->fault);
+	               : fault_memory(compiler->fault);
 
 	json_decref(json);
 	return ok;

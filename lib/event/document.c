@@ -12,7 +12,8 @@
 #include <jansson.h>
 #include <openssl/sha.h>
 
-static bool not_json(struct check_report *report, const char *detail, const char *detail_id)
+static bool not_json(
+        struct check_report *report, const char *detail, const char *detail_id)
 {
 	struct check_fault *fault = &report->faults[0];
 
@@ -48,7 +49,7 @@ static bool is_shallow(struct bytes body)
 }
 
 bool document_parse(
-	struct document **out, struct bytes body, struct check_report *report)
+        struct document **out, struct bytes body, struct check_report *report)
 {
 	json_error_t error;
 	json_t *json;
@@ -59,25 +60,26 @@ bool document_parse(
 	report->count = 0;
 	if (!bytes_is_text(body))
 		return not_json(report, "The body is not UTF-8 text without NUL.",
-			"Isi kiriman bukan teks UTF-8.");
+		        "Isi kiriman bukan teks UTF-8.");
 	if (!is_shallow(body))
 		return not_json(report, "The body is nested deeper than 16.",
-			"Isi kiriman bersarang lebih dari 16 tingkat.");
+		        "Isi kiriman bersarang lebih dari 16 tingkat.");
 	json = json_loadb((const char *)body.data, body.size,
-		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	        JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (json == NULL) {
 		snprintf(where, sizeof where,
-			"The body is not JSON without duplicate members (line %d, byte %d).",
-			error.line, error.position);
+		        "The body is not JSON without duplicate members (line %d, byte "
+		        "%d).",
+		        error.line, error.position);
 		snprintf(where_id, sizeof where_id,
-			"Isi kiriman bukan JSON yang benar (baris %d, bita %d).", error.line,
-			error.position);
+		        "Isi kiriman bukan JSON yang benar (baris %d, bita %d).",
+		        error.line, error.position);
 		return not_json(report, where, where_id);
 	}
 	if (!json_is_object(json)) {
 		json_decref(json);
 		not_json(report, "The body must be one JSON object.",
-			"Isi kiriman harus satu objek JSON.");
+		        "Isi kiriman harus satu objek JSON.");
 		report->verdict = CHECK_MISFIT;
 		return false;
 	}
@@ -115,7 +117,7 @@ bool document_take(struct document *document, const char *member, struct bytes *
 }
 
 bool document_digest(const struct document *document, const char *topic,
-	uint8_t digest[32], struct fault *fault)
+        uint8_t digest[32], struct fault *fault)
 {
 	char *text = json_dumps(document->object, JSON_COMPACT | JSON_SORT_KEYS);
 	struct buffer whole = { 0 };

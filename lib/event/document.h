@@ -12,7 +12,8 @@ enum { DOCUMENT_TAKEN = 4 };
 
 struct document {
 	struct json_t *object;
-	struct json_t *taken[DOCUMENT_TAKEN]; /* members that document_take() took out */
+	struct json_t
+	        *taken[DOCUMENT_TAKEN]; /* members that document_take() took out */
 	size_t taken_count;
 };
 

@@ -16,16 +16,16 @@ void envelope_frame(struct buffer *out, int32_t schema_id)
 	buffer_append_u32(out, (uint32_t)schema_id);
 }
 
-bool envelope_unframe(struct bytes framed, int32_t *out_schema_id, struct bytes *out_value,
-	struct fault *fault)
+bool envelope_unframe(struct bytes framed, int32_t *out_schema_id,
+        struct bytes *out_value, struct fault *fault)
 {
 	const uint8_t *at = framed.data;
 
 	if (framed.size < FRAME_BYTES || at[0] != 0)
 		return fault_code(fault, FAULT_REJECT, "framing",
-			"the value does not begin with 00 and a schema id");
+		        "the value does not begin with 00 and a schema id");
 	*out_schema_id = (int32_t)((uint32_t)at[1] << 24 | (uint32_t)at[2] << 16
-				   | (uint32_t)at[3] << 8 | (uint32_t)at[4]);
+	                           | (uint32_t)at[3] << 8 | (uint32_t)at[4]);
 	*out_value = (struct bytes){ at + FRAME_BYTES, framed.size - FRAME_BYTES };
 	return true;
 }
@@ -63,13 +63,13 @@ static void pack_time(struct buffer *out, const char *name, int64_t time_us)
 }
 
 void envelope_pack(struct buffer *out, const struct head *head, const char *record_name,
-	int version, struct bytes traceparent)
+        int version, struct bytes traceparent)
 {
 	char source[64];
 	char type[256];
 
 	snprintf(source, sizeof source, "/desa/%.*s", (int)head->village_code.size,
-		(const char *)head->village_code.data);
+	        (const char *)head->village_code.data);
 	snprintf(type, sizeof type, "%s.v%d", record_name, version);
 	pack(out, "ce_specversion", bytes_of("1.0"));
 	pack(out, "ce_id", head->event_id);
@@ -91,7 +91,7 @@ static bool unpack(struct bytes block, size_t *at, struct header *out)
 		return false;
 	name_size = block.data[(*at)++];
 	if (name_size < 2 || block.size - *at < name_size + 2
-		|| block.data[*at + name_size - 1] != 0)
+	        || block.data[*at + name_size - 1] != 0)
 		return false;
 	out->name = (const char *)block.data + *at;
 	*at += name_size;
@@ -105,14 +105,14 @@ static bool unpack(struct bytes block, size_t *at, struct header *out)
 }
 
 size_t envelope_unpack(struct bytes block, int64_t seq, char sequence[24],
-	struct header headers[ENVELOPE_MAX_HEADERS])
+        struct header headers[ENVELOPE_MAX_HEADERS])
 {
 	size_t count = 0;
 	size_t at = 0;
 
 	while (at < block.size) {
 		if (count == ENVELOPE_MAX_HEADERS - 1
-			|| !unpack(block, &at, &headers[count]))
+		        || !unpack(block, &at, &headers[count]))
 			return 0;
 		count++;
 	}

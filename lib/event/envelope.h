@@ -15,7 +15,7 @@
 
 enum {
 	FRAME_BYTES = 5,
-	VILLAGE_BYTES = 13,       /* 35.09.01.2001 */
+	VILLAGE_BYTES = 13, /* 35.09.01.2001 */
 	ENVELOPE_MAX_HEADERS = 12,
 };
 
@@ -29,7 +29,7 @@ void envelope_frame(struct buffer *out, int32_t schema_id);
 
 /* Take the framing off. FAULT_REJECT, code "framing", when it is not ours. */
 MUST_CHECK bool envelope_unframe(struct bytes framed, int32_t *out_schema_id,
-	struct bytes *out_value, struct fault *fault);
+        struct bytes *out_value, struct fault *fault);
 
 /* Partition of a village: CRC-32 of its code modulo the catalog's count. */
 int32_t envelope_partition(struct bytes village_code, int32_t modulus);
@@ -40,13 +40,13 @@ int32_t envelope_partition(struct bytes village_code, int32_t modulus);
  * in its schema; version is its schema's; traceparent may be empty.
  */
 void envelope_pack(struct buffer *out, const struct head *head, const char *record_name,
-	int version, struct bytes traceparent);
+        int version, struct bytes traceparent);
 
 /*
  * Read a block back, with ce_sequence (20 digits, written to sequence) added. The
  * values look into block. Returns the count, 0 when the block is broken.
  */
 size_t envelope_unpack(struct bytes block, int64_t seq, char sequence[24],
-	struct header headers[ENVELOPE_MAX_HEADERS]);
+        struct header headers[ENVELOPE_MAX_HEADERS]);
 
 #endif

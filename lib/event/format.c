@@ -22,7 +22,7 @@ static bool has_shape(struct bytes text, const char *shape)
 		return false;
 	for (size_t i = 0; i < text.size; i++)
 		if (shape[i] == '9' ? !is_digit(text.data[i])
-				    : text.data[i] != (uint8_t)shape[i])
+		                    : text.data[i] != (uint8_t)shape[i])
 			return false;
 	return true;
 }
@@ -62,7 +62,8 @@ static bool is_slug(struct bytes text)
 static bool is_sha256(struct bytes text)
 {
 	for (size_t i = 0; i < text.size; i++)
-		if (!is_digit(text.data[i]) && (text.data[i] < 'a' || text.data[i] > 'f'))
+		if (!is_digit(text.data[i])
+		        && (text.data[i] < 'a' || text.data[i] > 'f'))
 			return false;
 	return text.size == 64;
 }
@@ -76,7 +77,8 @@ static bool is_phone(struct bytes text)
 
 		if (is_digit(byte))
 			digits++;
-		else if ((byte != '+' || i > 0) && ((byte != ' ' && byte != '-') || i == 0))
+		else if ((byte != '+' || i > 0)
+		         && ((byte != ' ' && byte != '-') || i == 0))
 			return false;
 	}
 	return digits >= 5 && digits <= 15;
@@ -103,7 +105,7 @@ static bool is_case_id(struct bytes text)
 		uint8_t byte = text.data[i];
 
 		if (byte < 0x20 || byte == 0x7F
-			|| (byte == 0xC2 && text.data[i + 1] < 0xA0))
+		        || (byte == 0xC2 && text.data[i + 1] < 0xA0))
 			return false;
 		digits = is_digit(byte) ? digits + 1 : 0;
 		if (digits == 16)
@@ -117,20 +119,21 @@ const struct format *format_find(const char *name)
 	static const struct format formats[] = {
 		{ "nik", is_nik, "16 digits", "16 angka" },
 		{ "village-code", is_village_code,
-			"a village code such as 35.09.01.2001",
-			"kode desa, misalnya 35.09.01.2001" },
+		        "a village code such as 35.09.01.2001",
+		        "kode desa, misalnya 35.09.01.2001" },
 		{ "uuid", is_uuid, "a UUID of 36 characters", "UUID, 36 tanda" },
 		{ "slug", is_slug, "small letters and digits joined by hyphens",
-			"huruf kecil dan angka, dihubungkan tanda hubung" },
+		        "huruf kecil dan angka, dihubungkan tanda hubung" },
 		{ "sha256", is_sha256, "64 hexadecimal digits in small letters",
-			"64 angka heksadesimal, huruf kecil" },
+		        "64 angka heksadesimal, huruf kecil" },
 		{ "phone", is_phone, "a telephone number such as 081234567890",
-			"nomor telepon, misalnya 081234567890" },
+		        "nomor telepon, misalnya 081234567890" },
 		{ "period", is_period, "a year or a month, such as 2026 or 2026-11",
-			"tahun atau bulan, misalnya 2026 atau 2026-11" },
+		        "tahun atau bulan, misalnya 2026 atau 2026-11" },
 		{ "case-id", is_case_id,
-			"visible characters, at most 100, without a run of 16 digits",
-			"tanda yang terlihat, paling banyak 100, tanpa 16 angka berurutan" },
+		        "visible characters, at most 100, without a run of 16 digits",
+		        "tanda yang terlihat, paling banyak 100, tanpa 16 angka "
+		        "berurutan" },
 	};
 
 	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)

@@ -35,7 +35,8 @@ static void set_version(uint8_t bytes[16], int version)
 
 static void random_bytes(uint8_t *bytes, size_t size)
 {
-	/* Up to 256 bytes arrive whole once the kernel's pool is ready (getrandom(2)). */
+	/* Up to 256 bytes arrive whole once the kernel's pool is ready (getrandom(2)).
+	 */
 	while (getrandom(bytes, size, 0) != (ssize_t)size)
 		continue;
 }
@@ -75,7 +76,7 @@ void identity_random(char text[UUID_TEXT_BYTES])
 }
 
 void identity_derive(
-	struct bytes village_code, struct bytes key, char text[UUID_TEXT_BYTES])
+        struct bytes village_code, struct bytes key, char text[UUID_TEXT_BYTES])
 {
 	uint8_t digest[SHA256_DIGEST_LENGTH];
 	struct buffer input = { 0 };

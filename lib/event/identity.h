@@ -17,7 +17,7 @@ enum { UUID_TEXT_BYTES = 37 };
 void identity_new(char text[UUID_TEXT_BYTES]);
 void identity_random(char text[UUID_TEXT_BYTES]); /* UUIDv4, for incarnations */
 void identity_derive(
-	struct bytes village_code, struct bytes key, char text[UUID_TEXT_BYTES]);
+        struct bytes village_code, struct bytes key, char text[UUID_TEXT_BYTES]);
 
 /* 16 bytes to text. */
 void identity_format(const uint8_t bytes[16], char text[UUID_TEXT_BYTES]);

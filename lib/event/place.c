@@ -40,14 +40,14 @@ enum place place_of(const struct place_stream *stream, int64_t seq)
 		return seq - stream->high_seq > PLACE_FARTHEST ? PLACE_JUMP : PLACE_GAP;
 	if (seq < stream->first_seq)
 		return seq < 1 || stream->first_seq - seq > PLACE_FARTHEST ? PLACE_JUMP
-									   : PLACE_LATE;
+		                                                           : PLACE_LATE;
 	gap = find_gap(stream, seq);
 	return gap < stream->gap_count && stream->gaps[gap].from <= seq ? PLACE_LATE
-									: PLACE_REPEAT;
+	                                                                : PLACE_REPEAT;
 }
 
 static bool insert_gap(struct place_stream *stream, size_t at, int64_t from, int64_t to,
-	struct fault *fault)
+        struct fault *fault)
 {
 	if (from > to)
 		return true;
@@ -61,7 +61,7 @@ static bool insert_gap(struct place_stream *stream, size_t at, int64_t from, int
 		stream->gap_room = room;
 	}
 	memmove(&stream->gaps[at + 1], &stream->gaps[at],
-		(stream->gap_count - at) * sizeof *stream->gaps);
+	        (stream->gap_count - at) * sizeof *stream->gaps);
 	stream->gaps[at] = (struct place_range){ from, to };
 	stream->gap_count++;
 	return true;
@@ -95,8 +95,8 @@ bool place_take(struct place_stream *stream, int64_t seq, struct fault *fault)
 		return true;
 	}
 	if (seq > stream->high_seq) {
-		if (!insert_gap(stream, stream->gap_count, stream->high_seq + 1, seq - 1,
-			    fault))
+		if (!insert_gap(stream, stream->gap_count, stream->high_seq + 1,
+		            seq - 1, fault))
 			return false;
 		stream->high_seq = seq;
 		return true;
@@ -124,11 +124,13 @@ void place_gaps_text(const struct place_stream *stream, struct buffer *out)
 	buffer_append_byte(out, '{');
 	for (size_t i = 0; i < stream->gap_count; i++)
 		buffer_format(out, "%s[%lld,%lld)", i > 0 ? "," : "",
-			(long long)stream->gaps[i].from, (long long)stream->gaps[i].to + 1);
+		        (long long)stream->gaps[i].from,
+		        (long long)stream->gaps[i].to + 1);
 	buffer_append_byte(out, '}');
 }
 
-bool place_gaps_parse(struct place_stream *stream, const char *text, struct fault *fault)
+bool place_gaps_parse(
+        struct place_stream *stream, const char *text, struct fault *fault)
 {
 	const char *at = text + 1;
 

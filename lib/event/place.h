@@ -45,7 +45,7 @@ enum place place_of(const struct place_stream *stream, int64_t seq);
 
 /* The number has come: any place but REPEAT and JUMP. */
 MUST_CHECK bool place_take(
-	struct place_stream *stream, int64_t seq, struct fault *fault);
+        struct place_stream *stream, int64_t seq, struct fault *fault);
 
 /* How many numbers are missing. */
 int64_t place_missing(const struct place_stream *stream);
@@ -53,6 +53,6 @@ int64_t place_missing(const struct place_stream *stream);
 /* The gaps as PostgreSQL writes an int8multirange: "{[5,8),[10,11)}"; and back. */
 void place_gaps_text(const struct place_stream *stream, struct buffer *out);
 MUST_CHECK bool place_gaps_parse(
-	struct place_stream *stream, const char *text, struct fault *fault);
+        struct place_stream *stream, const char *text, struct fault *fault);
 
 #endif

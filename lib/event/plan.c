@@ -18,8 +18,8 @@ static const char *const head_names[HEAD_COLUMNS] = { "event_id", "village_code"
 	"incarnation", "seq", "occurred_at", "recorded_at", "case_id", "service" };
 
 static const char *const always_granted[] = { "event_id", "village_code", "incarnation",
-	"seq", "occurred_at", "recorded_at", "clock", "case_id", "service", "actor_role",
-	"actor_name", NULL };
+	"seq", "occurred_at", "recorded_at", "clock", "case_id", "service",
+	"actor_role", "actor_name", NULL };
 
 void *compile_alloc(struct compiler *compiler, size_t size)
 {
@@ -27,7 +27,7 @@ void *compile_alloc(struct compiler *compiler, size_t size)
 
 	if (compiler->parts++ > MAX_PARTS)
 		fault_code(compiler->fault, FAULT_REJECT, "schema",
-			"the schema is too large to be read by a plan");
+		        "the schema is too large to be read by a plan");
 	else
 		memory = arena_alloc(&compiler->plan->arena, size);
 	if (memory == NULL && compiler->fault->kind == FAULT_NONE)
@@ -45,7 +45,7 @@ const char *compile_copy(struct compiler *compiler, const char *text)
 }
 
 static const char *join(
-	struct compiler *compiler, const char *prefix, char between, const char *name)
+        struct compiler *compiler, const char *prefix, char between, const char *name)
 {
 	size_t first = strlen(prefix);
 	char *text;
@@ -85,7 +85,7 @@ static const char *pii_within(const struct schema_node *node, const char *pii)
 		pii = pii_within(node->branches[i], pii);
 	for (size_t i = 0; i < node->field_count; i++)
 		pii = pii_within(
-			node->fields[i].type, stricter(pii, node->fields[i].pii));
+		        node->fields[i].type, stricter(pii, node->fields[i].pii));
 	return pii;
 }
 
@@ -137,19 +137,19 @@ static void add_leaf(struct compiler *compiler, struct column column)
 {
 	const struct plan_grant *grant = compiler->grant;
 	bool granted = grant->everything || is_in(always_granted, column.name)
-		       || is_in(grant->columns, column.name);
+	               || is_in(grant->columns, column.name);
 
 	compiler->leaves[compiler->leaf_count].column = -1;
 	if (granted) {
-		compiler->leaves[compiler->leaf_count].column
-			= (int)compiler->plan->column_count;
+		compiler->leaves[compiler->leaf_count].column =
+		        (int)compiler->plan->column_count;
 		compiler->plan->columns[compiler->plan->column_count++] = column;
 	}
 	compiler->leaves[compiler->leaf_count++].name = column.name;
 }
 
 static bool lay_out(struct compiler *compiler, const struct schema_node *record,
-	const struct column *parent)
+        const struct column *parent)
 {
 	for (size_t i = 0; i < record->field_count; i++) {
 		const struct schema_field *field = &record->fields[i];
@@ -187,11 +187,12 @@ static bool check_grant(const struct compiler *compiler)
 		size_t i = 0;
 
 		while (i < compiler->leaf_count
-			&& strcmp(compiler->leaves[i].name, *name) != 0)
+		        && strcmp(compiler->leaves[i].name, *name) != 0)
 			i++;
 		if (i == compiler->leaf_count)
 			return fault_set(compiler->fault, FAULT_STOP,
-				"%.64s is granted but is no field of the schema", *name);
+			        "%.64s is granted but is no field of the schema",
+			        *name);
 	}
 	return true;
 }
@@ -216,7 +217,7 @@ static struct op *emit(struct compiler *compiler, enum op_code code)
 
 		if (compiler->parts++ > MAX_PARTS || room > MAX_PARTS) {
 			fault_code(compiler->fault, FAULT_REJECT, "schema",
-				"the schema is too large to be read by a plan");
+			        "the schema is too large to be read by a plan");
 			return NULL;
 		}
 		ops = realloc(plan->ops, room * sizeof *ops);
@@ -227,8 +228,8 @@ static struct op *emit(struct compiler *compiler, enum op_code code)
 		plan->ops = ops;
 		compiler->op_room = room;
 	}
-	plan->ops[compiler->op_count]
-		= (struct op){ .code = code, .column = -1, .path = compiler->path };
+	plan->ops[compiler->op_count] =
+	        (struct op){ .code = code, .column = -1, .path = compiler->path };
 	return &plan->ops[compiler->op_count++];
 }
 
@@ -244,7 +245,7 @@ bool emit_constant(struct compiler *compiler, int column, struct cell cell)
 }
 
 static bool emit_shape(struct compiler *compiler, enum op_code code, int column,
-	const struct schema_node *writer, const struct schema_node *reader)
+        const struct schema_node *writer, const struct schema_node *reader)
 {
 	const struct shape *shape = shape_make(compiler, writer, reader, "");
 	struct op *op = shape ? emit(compiler, code) : NULL;
@@ -273,9 +274,9 @@ static bool emit_skip(struct compiler *compiler, const struct schema_node *write
 	case SCHEMA_DOUBLE:
 		op = emit(compiler, OP_SKIP_FIXED);
 		if (op != NULL)
-			op->count = writer->type == SCHEMA_FIXED  ? writer->size
-				    : writer->type == SCHEMA_FLOAT ? 4
-								   : 8;
+			op->count = writer->type == SCHEMA_FIXED   ? writer->size
+			            : writer->type == SCHEMA_FLOAT ? 4
+			                                           : 8;
 		return op != NULL;
 	case SCHEMA_BOOLEAN:
 	case SCHEMA_INT:
@@ -291,7 +292,7 @@ static bool emit_skip(struct compiler *compiler, const struct schema_node *write
 
 /* The columns among leaves [leaf, leaf + count): they stand in a row. */
 static size_t columns_of(
-	const struct compiler *compiler, size_t leaf, size_t count, int *first)
+        const struct compiler *compiler, size_t leaf, size_t count, int *first)
 {
 	size_t columns = 0;
 
@@ -305,7 +306,7 @@ static size_t columns_of(
 }
 
 static bool emit_nulls(
-	struct compiler *compiler, const struct schema_node *reader, size_t leaf)
+        struct compiler *compiler, const struct schema_node *reader, size_t leaf)
 {
 	int first = 0;
 	size_t columns = columns_of(compiler, leaf, leaf_count(reader), &first);
@@ -325,17 +326,17 @@ static bool refuse(struct compiler *compiler, const char *what)
 {
 	if (compiler->in_union)
 		return emit(compiler, OP_REFUSE) != NULL;
-	return fault_code(compiler->fault, FAULT_REJECT, "schema",
-		"%.200s: %s", compiler->path, what);
+	return fault_code(compiler->fault, FAULT_REJECT, "schema", "%.200s: %s",
+	        compiler->path, what);
 }
 
 /* Which operation puts the writer's type into a column of the reader's. */
 static enum op_code leaf_code(
-	const struct schema_node *writer, const struct schema_node *reader)
+        const struct schema_node *writer, const struct schema_node *reader)
 {
 	bool is_fixed = writer->type == SCHEMA_FIXED;
-	enum schema_logical unit
-		= writer->logical != LOGICAL_NONE ? writer->logical : reader->logical;
+	enum schema_logical unit =
+	        writer->logical != LOGICAL_NONE ? writer->logical : reader->logical;
 
 	switch (column_type_of(reader)) {
 	case COLUMN_BOOL:
@@ -368,7 +369,7 @@ static enum op_code leaf_code(
 }
 
 static bool emit_leaf(struct compiler *compiler, const struct schema_node *writer,
-	const struct schema_node *reader, int column)
+        const struct schema_node *reader, int column)
 {
 	enum op_code code = leaf_code(writer, reader);
 	struct op *op = emit(compiler, code);
@@ -388,7 +389,7 @@ static bool emit_leaf(struct compiler *compiler, const struct schema_node *write
 }
 
 static bool compile_value(struct compiler *compiler, const struct schema_node *writer,
-	const struct schema_node *reader, size_t leaf);
+        const struct schema_node *reader, size_t leaf);
 
 static bool is_json(const struct schema_node *reader)
 {
@@ -398,8 +399,8 @@ static bool is_json(const struct schema_node *reader)
 	       || node->type == SCHEMA_UNION;
 }
 
-static bool compile_branches(struct compiler *compiler, const struct schema_node *writer,
-	const struct schema_node *reader, size_t leaf)
+static bool compile_branches(struct compiler *compiler,
+        const struct schema_node *writer, const struct schema_node *reader, size_t leaf)
 {
 	size_t count = writer->branch_count;
 	size_t *targets = compile_alloc(compiler, count * sizeof *targets);
@@ -427,7 +428,7 @@ static bool compile_branches(struct compiler *compiler, const struct schema_node
 }
 
 static const struct schema_field *reader_field(
-	const struct schema_node *reader, const char *name, size_t *out_leaf)
+        const struct schema_node *reader, const char *name, size_t *out_leaf)
 {
 	size_t leaf = 0;
 
@@ -443,17 +444,18 @@ static const struct schema_field *reader_field(
 	return NULL;
 }
 
-static bool writer_has(const struct schema_node *writer, const struct schema_field *field)
+static bool writer_has(
+        const struct schema_node *writer, const struct schema_field *field)
 {
 	for (size_t i = 0; i < writer->field_count; i++)
 		if (strcmp(writer->fields[i].name, field->name) == 0
-			|| is_in(field->aliases, writer->fields[i].name))
+		        || is_in(field->aliases, writer->fields[i].name))
 			return true;
 	return false;
 }
 
-static bool compile_defaults(struct compiler *compiler, const struct schema_node *writer,
-	const struct schema_node *reader, size_t leaf)
+static bool compile_defaults(struct compiler *compiler,
+        const struct schema_node *writer, const struct schema_node *reader, size_t leaf)
 {
 	for (size_t i = 0; i < reader->field_count; i++) {
 		const struct schema_field *field = &reader->fields[i];
@@ -463,9 +465,11 @@ static bool compile_defaults(struct compiler *compiler, const struct schema_node
 		if (!writer_has(writer, field)) {
 			if (field->standard == NULL)
 				return refuse(compiler,
-					"the writer lacks it and it has no default");
-			if (columns_of(compiler, leaf, leaf_count(field->type), &first) > 0
-				&& !default_make(compiler, field->type, field->standard, leaf))
+				        "the writer lacks it and it has no default");
+			if (columns_of(compiler, leaf, leaf_count(field->type), &first)
+			                > 0
+			        && !default_make(
+			                compiler, field->type, field->standard, leaf))
 				return false;
 		}
 		leaf += leaf_count(field->type);
@@ -474,21 +478,22 @@ static bool compile_defaults(struct compiler *compiler, const struct schema_node
 }
 
 static bool compile_record(struct compiler *compiler, const struct schema_node *writer,
-	const struct schema_node *reader, size_t leaf)
+        const struct schema_node *reader, size_t leaf)
 {
 	const char *path = compiler->path;
 
 	for (size_t i = 0; i < writer->field_count; i++) {
 		const struct schema_field *from = &writer->fields[i];
 		size_t offset = 0;
-		const struct schema_field *to = reader_field(reader, from->name, &offset);
+		const struct schema_field *to =
+		        reader_field(reader, from->name, &offset);
 
 		compiler->path = join(compiler, path, '/', from->name);
 		if (compiler->path == NULL)
 			return false;
 		if (to == NULL ? !emit_skip(compiler, from->type)
-			       : !compile_value(
-				       compiler, from->type, to->type, leaf + offset))
+		               : !compile_value(
+		                       compiler, from->type, to->type, leaf + offset))
 			return false;
 	}
 	if (!compile_defaults(compiler, writer, reader, leaf))
@@ -498,19 +503,20 @@ static bool compile_record(struct compiler *compiler, const struct schema_node *
 }
 
 static bool compile_value(struct compiler *compiler, const struct schema_node *writer,
-	const struct schema_node *reader, size_t leaf)
+        const struct schema_node *reader, size_t leaf)
 {
 	const struct schema_node *node = schema_without_null(reader);
 	int first = -1;
 
 	if (columns_of(compiler, leaf, leaf_count(reader), &first) == 0
-		&& schema_reads(reader, writer))
+	        && schema_reads(reader, writer))
 		return emit_skip(compiler, writer);
-	if (is_json(reader) && !(writer->type == SCHEMA_UNION && schema_is_nullable(writer))
-		&& writer->type != SCHEMA_NULL)
+	if (is_json(reader)
+	        && !(writer->type == SCHEMA_UNION && schema_is_nullable(writer))
+	        && writer->type != SCHEMA_NULL)
 		return schema_reads(reader, writer)
-			       ? emit_shape(compiler, OP_JSON, first, writer, reader)
-			       : refuse(compiler, "the writer's type does not resolve");
+		               ? emit_shape(compiler, OP_JSON, first, writer, reader)
+		               : refuse(compiler, "the writer's type does not resolve");
 	if (writer->type == SCHEMA_UNION)
 		return compile_branches(compiler, writer, reader, leaf);
 	if (writer->type == SCHEMA_NULL && schema_is_nullable(reader))
@@ -523,20 +529,20 @@ static bool compile_value(struct compiler *compiler, const struct schema_node *w
 }
 
 static bool compile(struct compiler *compiler, const struct schema_node *writer,
-	const struct schema_node *reader)
+        const struct schema_node *reader)
 {
 	struct column top = { .name = "", .path = "", .pii = "none" };
 	size_t leaves;
 
 	if (reader->type != SCHEMA_RECORD || writer->type != SCHEMA_RECORD)
 		return fault_code(compiler->fault, FAULT_REJECT, "schema",
-			"the schema is no record");
+		        "the schema is no record");
 	leaves = leaf_count(reader);
-	compiler->plan->columns
-		= compile_alloc(compiler, leaves * sizeof *compiler->plan->columns);
+	compiler->plan->columns =
+	        compile_alloc(compiler, leaves * sizeof *compiler->plan->columns);
 	compiler->leaves = compile_alloc(compiler, leaves * sizeof *compiler->leaves);
 	if (compiler->plan->columns == NULL || compiler->leaves == NULL
-		|| !lay_out(compiler, reader, &top) || !check_grant(compiler))
+	        || !lay_out(compiler, reader, &top) || !check_grant(compiler))
 		return false;
 	find_head(compiler->plan);
 	return compile_value(compiler, writer, reader, 0)
@@ -544,11 +550,13 @@ static bool compile(struct compiler *compiler, const struct schema_node *writer,
 }
 
 bool plan_compile(struct plan **out, const struct schema *writer,
-	const struct schema *reader, const struct plan_grant *grant, struct fault *fault)
+        const struct schema *reader, const struct plan_grant *grant,
+        struct fault *fault)
 {
 	struct plan *plan = calloc(1, sizeof *plan);
-	struct compiler compiler
-		= { .plan = plan, .grant = grant, .fault = fault, .path = "" };
+	struct compiler compiler = {
+		.plan = plan, .grant = grant, .fault = fault, .path = ""
+	};
 
 	if (plan == NULL)
 		return fault_memory(fault);

@@ -27,12 +27,13 @@ enum column_type {
 	COLUMN_INT8,
 	COLUMN_FLOAT4,
 	COLUMN_FLOAT8,
-	COLUMN_NUMERIC,     /* decimal: cell.bytes is two's complement, big-endian */
-	COLUMN_TEXT,        /* string and enum */
+	COLUMN_NUMERIC, /* decimal: cell.bytes is two's complement, big-endian */
+	COLUMN_TEXT,    /* string and enum */
 	COLUMN_BYTEA,
 	COLUMN_DATE,        /* cell.integer: days since 1970 */
 	COLUMN_TIME,        /* microseconds since midnight */
-	COLUMN_TIMESTAMPTZ, /* microseconds since 1970 UTC, whatever the writer's unit */
+	COLUMN_TIMESTAMPTZ, /* microseconds since 1970 UTC, whatever the writer's unit
+	                     */
 	COLUMN_UUID,        /* cell.bytes: 36 characters, checked */
 	COLUMN_JSONB,       /* array and map: cell.bytes is JSON text in scratch */
 };
@@ -41,16 +42,18 @@ struct column {
 	const char *name; /* "applicant_nik": nested records flattened by _ */
 	const char *path; /* "applicant/nik" */
 	enum column_type type;
-	int scale;       /* of a NUMERIC */
+	int scale; /* of a NUMERIC */
 	bool nullable;
 	const char *pii; /* strictest of the path; "" when the schema is silent: deny */
 };
 
 struct cell {
 	bool is_null;
-	uint32_t json_offset; /* plan_decode()'s own: where in scratch, counted from 1 */
+	uint32_t
+	        json_offset; /* plan_decode()'s own: where in scratch, counted from 1 */
 	union {
-		int64_t integer; /* BOOL (0 or 1), INT4, INT8, DATE, TIME, TIMESTAMPTZ */
+		int64_t integer; /* BOOL (0 or 1), INT4, INT8, DATE, TIME, TIMESTAMPTZ
+		                  */
 		double real;
 		struct bytes bytes;
 	};
@@ -81,7 +84,8 @@ struct plan;
  * column of the reader's schema (the fault names the nearest).
  */
 MUST_CHECK bool plan_compile(struct plan **out, const struct schema *writer,
-	const struct schema *reader, const struct plan_grant *grant, struct fault *fault);
+        const struct schema *reader, const struct plan_grant *grant,
+        struct fault *fault);
 void plan_close(struct plan **plan);
 
 /*
@@ -95,12 +99,13 @@ const struct column *plan_columns(const struct plan *plan, size_t *out_count);
  * memory that runs out is FAULT_STOP.
  */
 MUST_CHECK bool plan_decode(const struct plan *plan, struct bytes value,
-	struct cell *cells, struct buffer *scratch, struct fault *fault);
+        struct cell *cells, struct buffer *scratch, struct fault *fault);
 
 /* The head out of decoded cells; empty where the schema lacks a field of it (Void). */
 void plan_head(const struct plan *plan, const struct cell *cells, struct head *out);
 
 /* A cell as JSON, appended: numbers, texts, null, decimals as text, times RFC 3339. */
-void cell_json(const struct column *column, const struct cell *cell, struct buffer *out);
+void cell_json(
+        const struct column *column, const struct cell *cell, struct buffer *out);
 
 #endif

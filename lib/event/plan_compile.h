@@ -18,8 +18,8 @@ struct compiler {
 	size_t leaf_count;
 	size_t op_count;
 	size_t op_room;
-	size_t parts;     /* allocations so far: a stranger's schema may not be a bomb */
-	bool in_union;    /* what does not resolve is refused when it is met, not now */
+	size_t parts;  /* allocations so far: a stranger's schema may not be a bomb */
+	bool in_union; /* what does not resolve is refused when it is met, not now */
 	const char *path; /* of the field at hand */
 	struct fault *fault;
 };
@@ -33,16 +33,16 @@ bool schema_reads(const struct schema_node *reader, const struct schema_node *wr
 
 /* The tree that walks a writer's value; reader NULL: walked in silence. */
 const struct shape *shape_make(struct compiler *compiler,
-	const struct schema_node *writer, const struct schema_node *reader,
-	const char *name);
+        const struct schema_node *writer, const struct schema_node *reader,
+        const char *name);
 
 /* The reader's symbol for each of the writer's. */
 const struct bytes *symbols_make(struct compiler *compiler,
-	const struct schema_node *writer, const struct schema_node *reader);
+        const struct schema_node *writer, const struct schema_node *reader);
 
 /* Operations that put a default (JSON text) into the columns from leaf on. */
-MUST_CHECK bool default_make(struct compiler *compiler, const struct schema_node *reader,
-	const char *standard, size_t leaf);
+MUST_CHECK bool default_make(struct compiler *compiler,
+        const struct schema_node *reader, const char *standard, size_t leaf);
 
 /* One operation that sets a column to a constant. */
 MUST_CHECK bool emit_constant(struct compiler *compiler, int column, struct cell cell);

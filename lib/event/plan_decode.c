@@ -12,7 +12,7 @@
 #include "event/plan_parts.h"
 
 static bool run_json(struct walk *walk, const struct op *op, struct cell *cell,
-	struct buffer *scratch)
+        struct buffer *scratch)
 {
 	size_t start = scratch->size;
 
@@ -48,7 +48,7 @@ static bool run_enum(struct walk *walk, const struct op *op, struct cell *cell)
 static bool run_decimal(struct walk *walk, const struct op *op, struct cell *cell)
 {
 	if (op->code == OP_DECIMAL ? !walk_bytes(walk, &cell->bytes)
-				   : !walk_fixed(walk, op->count, &cell->bytes))
+	                           : !walk_fixed(walk, op->count, &cell->bytes))
 		return false;
 	return walk_decimal(walk, cell->bytes, op->precision);
 }
@@ -126,7 +126,7 @@ static bool run_leaf(struct walk *walk, const struct op *op, struct cell *cell)
 }
 
 static bool run(const struct plan *plan, struct walk *walk, struct cell *cells,
-	struct buffer *scratch)
+        struct buffer *scratch)
 {
 	const struct op *op = plan->ops;
 	size_t index;
@@ -159,7 +159,7 @@ static bool run(const struct plan *plan, struct walk *walk, struct cell *cells,
 			continue;
 		case OP_REFUSE:
 			return walk_fault(
-				walk, "the writer's type has no place in the reader's");
+			        walk, "the writer's type has no place in the reader's");
 		case OP_JSON:
 			cells[op->column].is_null = false;
 			if (!run_json(walk, op, &cells[op->column], scratch))
@@ -174,19 +174,19 @@ static bool run(const struct plan *plan, struct walk *walk, struct cell *cells,
 }
 
 static void settle_json(
-	const struct plan *plan, struct cell *cells, const struct buffer *scratch)
+        const struct plan *plan, struct cell *cells, const struct buffer *scratch)
 {
 	for (size_t i = 0; i < plan->column_count; i++) {
 		struct cell *cell = &cells[i];
 
 		if (plan->columns[i].type == COLUMN_JSONB && !cell->is_null
-			&& cell->json_offset > 0)
+		        && cell->json_offset > 0)
 			cell->bytes.data = scratch->data + cell->json_offset - 1;
 	}
 }
 
 bool plan_decode(const struct plan *plan, struct bytes value, struct cell *cells,
-	struct buffer *scratch, struct fault *fault)
+        struct buffer *scratch, struct fault *fault)
 {
 	struct walk walk = { .start = value.data,
 		.at = value.data,
@@ -208,7 +208,7 @@ bool plan_decode(const struct plan *plan, struct bytes value, struct cell *cells
 }
 
 static struct bytes head_bytes(
-	const struct plan *plan, const struct cell *cells, enum head_column head)
+        const struct plan *plan, const struct cell *cells, enum head_column head)
 {
 	int column = plan->head[head];
 
@@ -218,7 +218,7 @@ static struct bytes head_bytes(
 }
 
 static int64_t head_number(
-	const struct plan *plan, const struct cell *cells, enum head_column head)
+        const struct plan *plan, const struct cell *cells, enum head_column head)
 {
 	int column = plan->head[head];
 
@@ -240,7 +240,7 @@ void plan_head(const struct plan *plan, const struct cell *cells, struct head *o
 }
 
 static void json_decimal(
-	const struct column *column, const struct cell *cell, struct buffer *out)
+        const struct column *column, const struct cell *cell, struct buffer *out)
 {
 	char text[DECIMAL_TEXT_BYTES];
 	decimal number;

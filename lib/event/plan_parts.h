@@ -17,14 +17,14 @@
 enum op_code {
 	OP_END,
 	OP_BOOL,
-	OP_INT,    /* int to an integer column */
-	OP_LONG,   /* long to an integer column */
+	OP_INT,      /* int to an integer column */
+	OP_LONG,     /* long to an integer column */
 	OP_INT_REAL, /* int or long to a real column */
 	OP_FLOAT,
 	OP_DOUBLE,
 	OP_TEXT,
 	OP_BYTES,
-	OP_FIXED,   /* count bytes */
+	OP_FIXED, /* count bytes */
 	OP_UUID,
 	OP_ENUM,    /* symbols[index] */
 	OP_DECIMAL, /* of bytes; count = precision */
@@ -84,13 +84,13 @@ enum shape_kind {
 
 struct shape {
 	enum shape_kind kind;
-	bool silent;       /* walked, not written: the reader has no such field */
-	bool widthless;    /* its values take no bytes */
-	size_t size;       /* of a fixed */
+	bool silent;    /* walked, not written: the reader has no such field */
+	bool widthless; /* its values take no bytes */
+	size_t size;    /* of a fixed */
 	int precision;
 	int scale;
-	const char *name;  /* as a member of a record */
-	size_t count;      /* children, symbols */
+	const char *name; /* as a member of a record */
+	size_t count;     /* children, symbols */
 	const struct shape *const *children;
 	const struct bytes *symbols;
 	const char *defaults; /* members the writer lacks: ,"name":json */
@@ -141,8 +141,7 @@ MUST_CHECK bool walk_index(struct walk *walk, size_t count, size_t *out);
 MUST_CHECK bool walk_date(struct walk *walk, int64_t *out);
 MUST_CHECK bool walk_time(struct walk *walk, int64_t *out);
 MUST_CHECK bool walk_moment(struct walk *walk, bool millis, int64_t *out);
-MUST_CHECK bool walk_decimal(
-	struct walk *walk, struct bytes bytes, int precision);
+MUST_CHECK bool walk_decimal(struct walk *walk, struct bytes bytes, int precision);
 
 static inline bool walk_long(struct walk *walk, int64_t *out)
 {
@@ -157,6 +156,6 @@ static inline bool walk_long(struct walk *walk, int64_t *out)
 
 /* Walk one value; written as JSON to out where it is not NULL. */
 MUST_CHECK bool shape_walk(
-	struct walk *walk, const struct shape *shape, struct buffer *out);
+        struct walk *walk, const struct shape *shape, struct buffer *out);
 
 #endif

@@ -16,7 +16,8 @@ static const char *last_part(const char *name)
 }
 
 /* Named types agree by their last part, or by an alias of the reader's. */
-static bool same_name(const struct schema_node *reader, const struct schema_node *writer)
+static bool same_name(
+        const struct schema_node *reader, const struct schema_node *writer)
 {
 	if (strcmp(last_part(reader->name), last_part(writer->name)) == 0)
 		return true;
@@ -27,13 +28,13 @@ static bool same_name(const struct schema_node *reader, const struct schema_node
 }
 
 static bool decimals_agree(
-	const struct schema_node *reader, const struct schema_node *writer)
+        const struct schema_node *reader, const struct schema_node *writer)
 {
 	if (reader->logical != LOGICAL_DECIMAL)
 		return true;
 	return writer->logical != LOGICAL_DECIMAL
 	       || (writer->scale == reader->scale
-		       && writer->precision <= reader->precision);
+	               && writer->precision <= reader->precision);
 }
 
 static bool promotes(enum schema_type from, enum schema_type to)
@@ -44,7 +45,8 @@ static bool promotes(enum schema_type from, enum schema_type to)
 	case SCHEMA_FLOAT:
 		return from == SCHEMA_INT || from == SCHEMA_LONG;
 	case SCHEMA_DOUBLE:
-		return from == SCHEMA_INT || from == SCHEMA_LONG || from == SCHEMA_FLOAT;
+		return from == SCHEMA_INT || from == SCHEMA_LONG
+		       || from == SCHEMA_FLOAT;
 	case SCHEMA_STRING:
 		return from == SCHEMA_BYTES;
 	case SCHEMA_BYTES:
@@ -80,10 +82,10 @@ bool schema_reads(const struct schema_node *reader, const struct schema_node *wr
 }
 
 const struct bytes *symbols_make(struct compiler *compiler,
-	const struct schema_node *writer, const struct schema_node *reader)
+        const struct schema_node *writer, const struct schema_node *reader)
 {
-	struct bytes *symbols
-		= compile_alloc(compiler, writer->symbol_count * sizeof *symbols);
+	struct bytes *symbols =
+	        compile_alloc(compiler, writer->symbol_count * sizeof *symbols);
 
 	for (size_t i = 0; symbols != NULL && i < writer->symbol_count; i++) {
 		int found = reader->default_symbol;
@@ -94,8 +96,8 @@ const struct bytes *symbols_make(struct compiler *compiler,
 		if (found < 0)
 			continue;
 		symbols[i] = bytes_of(reader->symbols[found]);
-		symbols[i].data = (const uint8_t *)compile_copy(
-			compiler, reader->symbols[found]);
+		symbols[i].data =
+		        (const uint8_t *)compile_copy(compiler, reader->symbols[found]);
 		if (symbols[i].data == NULL)
 			return NULL;
 	}
@@ -103,11 +105,11 @@ const struct bytes *symbols_make(struct compiler *compiler,
 }
 
 static enum shape_kind number_kind(
-	const struct schema_node *writer, const struct schema_node *reader)
+        const struct schema_node *writer, const struct schema_node *reader)
 {
 	enum schema_logical logical = reader ? reader->logical : LOGICAL_NONE;
-	enum schema_logical unit
-		= writer->logical != LOGICAL_NONE ? writer->logical : logical;
+	enum schema_logical unit =
+	        writer->logical != LOGICAL_NONE ? writer->logical : logical;
 
 	switch (logical) {
 	case LOGICAL_DATE:
@@ -126,7 +128,7 @@ static enum shape_kind number_kind(
 }
 
 static enum shape_kind leaf_kind(
-	const struct schema_node *writer, const struct schema_node *reader)
+        const struct schema_node *writer, const struct schema_node *reader)
 {
 	if (reader != NULL && reader->logical == LOGICAL_DECIMAL)
 		return SHAPE_DECIMAL;
@@ -151,7 +153,7 @@ static enum shape_kind leaf_kind(
 	case SCHEMA_BYTES:
 	case SCHEMA_STRING:
 		return reader != NULL && reader->type == SCHEMA_STRING ? SHAPE_TEXT
-								       : SHAPE_BYTES;
+		                                                       : SHAPE_BYTES;
 	case SCHEMA_RECORD:
 		return SHAPE_RECORD;
 	case SCHEMA_ARRAY:
@@ -166,13 +168,13 @@ static enum shape_kind leaf_kind(
 
 /* The reader's branch for a writer's type: the same type first, then a promotion. */
 static const struct schema_node *reader_branch(
-	const struct schema_node *reader, const struct schema_node *writer)
+        const struct schema_node *reader, const struct schema_node *writer)
 {
 	if (reader == NULL || reader->type != SCHEMA_UNION)
 		return reader;
 	for (size_t i = 0; i < reader->branch_count; i++)
 		if (reader->branches[i]->type == writer->type
-			&& schema_reads(reader->branches[i], writer))
+		        && schema_reads(reader->branches[i], writer))
 			return reader->branches[i];
 	for (size_t i = 0; i < reader->branch_count; i++)
 		if (schema_reads(reader->branches[i], writer))
@@ -181,7 +183,7 @@ static const struct schema_node *reader_branch(
 }
 
 static const struct schema_field *find_field(
-	const struct schema_node *reader, const char *name)
+        const struct schema_node *reader, const char *name)
 {
 	if (reader == NULL)
 		return NULL;
@@ -197,7 +199,8 @@ static const struct schema_field *find_field(
 	return NULL;
 }
 
-static bool writer_has(const struct schema_node *writer, const struct schema_field *field)
+static bool writer_has(
+        const struct schema_node *writer, const struct schema_field *field)
 {
 	for (size_t i = 0; i < writer->field_count; i++) {
 		if (strcmp(writer->fields[i].name, field->name) == 0)
@@ -211,7 +214,7 @@ static bool writer_has(const struct schema_node *writer, const struct schema_fie
 
 /* Members that the writer lacks, as text that is put behind those it has. */
 static bool default_members(struct compiler *compiler, struct shape *shape,
-	const struct schema_node *writer, const struct schema_node *reader)
+        const struct schema_node *writer, const struct schema_node *reader)
 {
 	struct buffer text = { 0 };
 	bool ok = true;
@@ -223,10 +226,10 @@ static bool default_members(struct compiler *compiler, struct shape *shape,
 			continue;
 		if (field->standard == NULL)
 			ok = fault_code(compiler->fault, FAULT_REJECT, "schema",
-				"%.100s: the writer lacks it and it has no default",
-				field->name);
+			        "%.100s: the writer lacks it and it has no default",
+			        field->name);
 		buffer_format(&text, ",\"%s\":%s", field->name,
-			field->standard ? field->standard : "");
+		        field->standard ? field->standard : "");
 	}
 	if (ok && text.size > 0) {
 		buffer_append_byte(&text, 0);
@@ -238,10 +241,10 @@ static bool default_members(struct compiler *compiler, struct shape *shape,
 }
 
 static bool shape_record(struct compiler *compiler, struct shape *shape,
-	const struct schema_node *writer, const struct schema_node *reader)
+        const struct schema_node *writer, const struct schema_node *reader)
 {
-	const struct shape **children
-		= compile_alloc(compiler, writer->field_count * sizeof *children);
+	const struct shape **children =
+	        compile_alloc(compiler, writer->field_count * sizeof *children);
 
 	shape->widthless = true;
 	for (size_t i = 0; children != NULL && i < writer->field_count; i++) {
@@ -249,7 +252,7 @@ static bool shape_record(struct compiler *compiler, struct shape *shape,
 		const struct schema_field *to = find_field(reader, from->name);
 
 		children[i] = shape_make(compiler, from->type, to ? to->type : NULL,
-			to ? to->name : from->name);
+		        to ? to->name : from->name);
 		if (children[i] == NULL)
 			return false;
 		shape->widthless = shape->widthless && children[i]->widthless;
@@ -260,7 +263,7 @@ static bool shape_record(struct compiler *compiler, struct shape *shape,
 }
 
 static bool shape_children(struct compiler *compiler, struct shape *shape,
-	const struct schema_node *writer, const struct schema_node *reader)
+        const struct schema_node *writer, const struct schema_node *reader)
 {
 	bool is_union = writer->type == SCHEMA_UNION;
 	const struct shape **children;
@@ -268,9 +271,10 @@ static bool shape_children(struct compiler *compiler, struct shape *shape,
 	shape->count = is_union ? writer->branch_count : 1;
 	children = compile_alloc(compiler, shape->count * sizeof *children);
 	for (size_t i = 0; children != NULL && i < shape->count; i++) {
-		children[i] = is_union ? shape_make(compiler, writer->branches[i], reader, "")
-				       : shape_make(compiler, writer->items,
-					       reader ? reader->items : NULL, "");
+		children[i] =
+		        is_union ? shape_make(compiler, writer->branches[i], reader, "")
+		                 : shape_make(compiler, writer->items,
+		                         reader ? reader->items : NULL, "");
 		if (children[i] == NULL)
 			return false;
 	}
@@ -279,7 +283,7 @@ static bool shape_children(struct compiler *compiler, struct shape *shape,
 }
 
 static bool shape_fill(struct compiler *compiler, struct shape *shape,
-	const struct schema_node *writer, const struct schema_node *reader)
+        const struct schema_node *writer, const struct schema_node *reader)
 {
 	switch (shape->kind) {
 	case SHAPE_NULL:
@@ -311,8 +315,8 @@ static bool shape_fill(struct compiler *compiler, struct shape *shape,
 }
 
 const struct shape *shape_make(struct compiler *compiler,
-	const struct schema_node *writer, const struct schema_node *reader,
-	const char *name)
+        const struct schema_node *writer, const struct schema_node *reader,
+        const char *name)
 {
 	struct shape *shape = compile_alloc(compiler, sizeof *shape);
 

@@ -67,10 +67,11 @@ static const char *reader_copy(struct schema_reader *reader, const char *text)
 	return copy;
 }
 
-static bool reader_fault(struct schema_reader *reader, const char *where, const char *what)
+static bool reader_fault(
+        struct schema_reader *reader, const char *where, const char *what)
 {
 	return fault_code(
-		reader->fault, FAULT_REJECT, "schema", "%.100s: %s", where, what);
+	        reader->fault, FAULT_REJECT, "schema", "%.100s: %s", where, what);
 }
 
 /* Names: Avro 1.11, "Names": letters, digits, underscore, dots between. */
@@ -84,15 +85,15 @@ static bool is_name(const char *text, bool dots)
 			continue;
 		}
 		if (!isalpha((unsigned char)*text) && *text != '_'
-			&& (start || !isdigit((unsigned char)*text)))
+		        && (start || !isdigit((unsigned char)*text)))
 			return false;
 		start = false;
 	}
 	return !start;
 }
 
-static bool full_name(struct schema_reader *reader, const char *name,
-	const char *space, const char **out)
+static bool full_name(struct schema_reader *reader, const char *name, const char *space,
+        const char **out)
 {
 	char full[NAME_BYTES];
 
@@ -109,7 +110,7 @@ static bool full_name(struct schema_reader *reader, const char *name,
 }
 
 static const struct schema_node *find_named(
-	const struct schema_reader *reader, const char *name)
+        const struct schema_reader *reader, const char *name)
 {
 	for (size_t i = 0; i < reader->named_count; i++)
 		if (strcmp(reader->named[i]->name, name) == 0)
@@ -142,11 +143,11 @@ static size_t count_of(const json_t *object, const char *key, size_t standard)
 	return json_is_integer(number) && value >= 0 ? (size_t)value : standard;
 }
 
-static bool read_node(struct schema_reader *reader, const json_t *json, const char *space,
-	const struct schema_node **out);
+static bool read_node(struct schema_reader *reader, const json_t *json,
+        const char *space, const struct schema_node **out);
 
-static bool read_names(struct schema_reader *reader, const json_t *list, const char *space,
-	bool full, const char *const **out)
+static bool read_names(struct schema_reader *reader, const json_t *list,
+        const char *space, bool full, const char *const **out)
 {
 	size_t count = json_array_size(list);
 	const char **names;
@@ -171,8 +172,8 @@ static bool read_names(struct schema_reader *reader, const json_t *list, const c
 	return names != NULL;
 }
 
-static bool read_copy(struct schema_reader *reader, const json_t *object, const char *key,
-	const char **out)
+static bool read_copy(struct schema_reader *reader, const json_t *object,
+        const char *key, const char **out)
 {
 	*out = reader_copy(reader, text_of(object, key));
 	return *out != NULL;
@@ -192,7 +193,8 @@ static bool default_fits(const struct schema_node *node, const json_t *value)
 	case SCHEMA_BOOLEAN:
 		return json_is_boolean(value);
 	case SCHEMA_INT:
-		return json_is_integer(value) && number >= INT32_MIN && number <= INT32_MAX;
+		return json_is_integer(value) && number >= INT32_MIN
+		       && number <= INT32_MAX;
 	case SCHEMA_LONG:
 		return json_is_integer(value);
 	case SCHEMA_FLOAT:
@@ -206,18 +208,18 @@ static bool default_fits(const struct schema_node *node, const json_t *value)
 	case SCHEMA_ENUM:
 		for (index = 0; index < node->symbol_count; index++)
 			if (json_is_string(value)
-				&& strcmp(node->symbols[index], json_string_value(value)) == 0)
+			        && strcmp(node->symbols[index],
+			                   json_string_value(value))
+			                   == 0)
 				return true;
 		return false;
 	case SCHEMA_ARRAY:
-		json_array_foreach (value, index, member)
-			if (!default_fits(node->items, member))
-				return false;
+		json_array_foreach(value, index,
+		        member) if (!default_fits(node->items, member)) return false;
 		return json_is_array(value);
 	case SCHEMA_MAP:
-		json_object_foreach ((json_t *)value, key, member)
-			if (!default_fits(node->items, member))
-				return false;
+		json_object_foreach((json_t *)value, key,
+		        member) if (!default_fits(node->items, member)) return false;
 		return json_is_object(value);
 	case SCHEMA_RECORD:
 		for (index = 0; index < node->field_count; index++) {
@@ -225,7 +227,7 @@ static bool default_fits(const struct schema_node *node, const json_t *value)
 
 			member = json_object_get(value, field->name);
 			if (member ? !default_fits(field->type, member)
-				   : field->standard == NULL)
+			           : field->standard == NULL)
 				return false;
 		}
 		return json_is_object(value);
@@ -236,7 +238,7 @@ static bool default_fits(const struct schema_node *node, const json_t *value)
 }
 
 static bool read_default(
-	struct schema_reader *reader, const json_t *object, struct schema_field *field)
+        struct schema_reader *reader, const json_t *object, struct schema_field *field)
 {
 	const json_t *value = json_object_get(object, "default");
 	char *text;
@@ -244,7 +246,8 @@ static bool read_default(
 	if (value == NULL)
 		return true;
 	if (!default_fits(field->type, value))
-		return reader_fault(reader, field->name, "has a default that does not fit");
+		return reader_fault(
+		        reader, field->name, "has a default that does not fit");
 	text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 	if (text == NULL)
 		return fault_memory(reader->fault);
@@ -254,14 +257,15 @@ static bool read_default(
 }
 
 static bool read_minimum(
-	struct schema_reader *reader, const json_t *object, struct schema_field *field)
+        struct schema_reader *reader, const json_t *object, struct schema_field *field)
 {
 	const json_t *minimum = json_object_get(object, "minimum");
 	char text[32];
 
 	if (!json_is_integer(minimum))
 		return read_copy(reader, object, "minimum", &field->minimum);
-	snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(minimum));
+	snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT,
+	        json_integer_value(minimum));
 	field->minimum = reader_copy(reader, text);
 	return field->minimum != NULL;
 }
@@ -283,9 +287,11 @@ static bool read_pattern(struct schema_reader *reader, struct schema_field *fiel
 		return true;
 	pattern = is_modest(field->pattern) ? malloc(sizeof *pattern) : NULL;
 	if (pattern == NULL
-		|| regcomp(&pattern->regex, field->pattern, REG_EXTENDED | REG_NOSUB) != 0) {
+	        || regcomp(&pattern->regex, field->pattern, REG_EXTENDED | REG_NOSUB)
+	                   != 0) {
 		free(pattern);
-		return reader_fault(reader, field->name, "has a pattern that is not allowed");
+		return reader_fault(
+		        reader, field->name, "has a pattern that is not allowed");
 	}
 	pattern->next = reader->schema->patterns;
 	reader->schema->patterns = pattern;
@@ -294,7 +300,7 @@ static bool read_pattern(struct schema_reader *reader, struct schema_field *fiel
 }
 
 static bool read_field(struct schema_reader *reader, const json_t *object,
-	const char *space, struct schema_field *field)
+        const char *space, struct schema_field *field)
 {
 	const char *name = text_of(object, "name");
 
@@ -304,31 +310,33 @@ static bool read_field(struct schema_reader *reader, const json_t *object,
 	field->max_length = count_of(object, "maxLength", 200);
 	field->max_items = count_of(object, "maxItems", 1000);
 	field->set_by_gateway = strcmp(text_of(object, "set_by"), "gateway") == 0;
-	field->required_of_sender = json_is_true(json_object_get(object, "required_of_sender"));
+	field->required_of_sender =
+	        json_is_true(json_object_get(object, "required_of_sender"));
 	return read_copy(reader, object, "name", &field->name)
 	       && read_copy(reader, object, "doc", &field->doc)
 	       && read_copy(reader, object, "doc_id", &field->doc_id)
 	       && read_copy(reader, object, "pii", &field->pii)
 	       && read_copy(reader, object, "format", &field->format)
 	       && read_copy(reader, object, "pattern", &field->pattern)
-	       && read_pattern(reader, field)
-	       && read_minimum(reader, object, field)
+	       && read_pattern(reader, field) && read_minimum(reader, object, field)
 	       && read_names(reader, json_object_get(object, "aliases"), space, false,
-		       &field->aliases)
-	       && (read_node(reader, json_object_get(object, "type"), space, &field->type)
-		       || fault_wrap(reader->fault, "%.100s", name))
+	               &field->aliases)
+	       && (read_node(
+	                   reader, json_object_get(object, "type"), space, &field->type)
+	               || fault_wrap(reader->fault, "%.100s", name))
 	       && read_default(reader, object, field);
 }
 
 static bool read_record(struct schema_reader *reader, const json_t *object,
-	const char *space, struct schema_node *node)
+        const char *space, struct schema_node *node)
 {
 	const json_t *list = json_object_get(object, "fields");
 	size_t count = json_array_size(list);
 	struct schema_field *fields;
 
 	if (!json_is_array(list) || count > MAX_FIELDS)
-		return reader_fault(reader, node->name, "needs a list of at most 1000 fields");
+		return reader_fault(
+		        reader, node->name, "needs a list of at most 1000 fields");
 	fields = reader_alloc(reader, count * sizeof *fields);
 	if (fields == NULL)
 		return false;
@@ -338,7 +346,7 @@ static bool read_record(struct schema_reader *reader, const json_t *object,
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(fields[i].name, fields[j].name) == 0)
 				return reader_fault(
-					reader, fields[i].name, "is a field twice");
+				        reader, fields[i].name, "is a field twice");
 	}
 	node->fields = fields;
 	node->field_count = count;
@@ -346,7 +354,7 @@ static bool read_record(struct schema_reader *reader, const json_t *object,
 }
 
 static bool read_symbols(
-	struct schema_reader *reader, const json_t *object, struct schema_node *node)
+        struct schema_reader *reader, const json_t *object, struct schema_node *node)
 {
 	const json_t *list = json_object_get(object, "symbols");
 	const char *standard = json_string_value(json_object_get(object, "default"));
@@ -362,10 +370,12 @@ static bool read_symbols(
 		const char *symbol = json_string_value(json_array_get(list, i));
 
 		if (symbol == NULL || !is_name(symbol, false))
-			return reader_fault(reader, node->name, "has a symbol that is no name");
+			return reader_fault(
+			        reader, node->name, "has a symbol that is no name");
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(symbols[j], symbol) == 0)
-				return reader_fault(reader, symbol, "is a symbol twice");
+				return reader_fault(
+				        reader, symbol, "is a symbol twice");
 		symbols[i] = reader_copy(reader, symbol);
 		if (symbols[i] == NULL)
 			return false;
@@ -374,12 +384,13 @@ static bool read_symbols(
 	}
 	node->symbols = symbols;
 	if (standard != NULL && node->default_symbol < 0)
-		return reader_fault(reader, node->name, "has a default that is no symbol");
+		return reader_fault(
+		        reader, node->name, "has a default that is no symbol");
 	return add_named(reader, node);
 }
 
 static bool read_fixed(
-	struct schema_reader *reader, const json_t *object, struct schema_node *node)
+        struct schema_reader *reader, const json_t *object, struct schema_node *node)
 {
 	const json_t *size = json_object_get(object, "size");
 	json_int_t value = json_integer_value(size);
@@ -407,7 +418,7 @@ static void read_logical(const json_t *object, struct schema_node *node)
 	else if (strcmp(name, "uuid") == 0 && node->type == SCHEMA_STRING)
 		node->logical = LOGICAL_UUID;
 	else if (strcmp(name, "decimal") == 0
-		 && (node->type == SCHEMA_BYTES || node->type == SCHEMA_FIXED)) {
+	         && (node->type == SCHEMA_BYTES || node->type == SCHEMA_FIXED)) {
 		size_t precision = count_of(object, "precision", 0);
 		size_t scale = count_of(object, "scale", 0);
 
@@ -463,13 +474,30 @@ static struct schema_node *new_node(struct schema_reader *reader, enum schema_ty
 	if (node == NULL)
 		return NULL;
 	*node = (struct schema_node){
-		.type = type, .aliases = no_names, .default_symbol = -1
+		.type = type, .aliases = no_names, .default_symbol = -1, .weight = 1
 	};
 	return node;
 }
 
+/*
+ * A type may be used many times within one that is used many times: what is short as
+ * text can be endless when it is written out, as plans and documents do.
+ */
+static bool weigh(struct schema_reader *reader, struct schema_node *node)
+{
+	for (size_t i = 0; i < node->field_count; i++)
+		node->weight += node->fields[i].type->weight;
+	for (size_t i = 0; i < node->branch_count; i++)
+		node->weight += node->branches[i]->weight;
+	if (node->items != NULL)
+		node->weight += node->items->weight;
+	return node->weight <= SCHEMA_MAX_WEIGHT
+	       || reader_fault(reader, node->name ? node->name : "schema",
+	               "is too large when its types are written out");
+}
+
 static bool read_reference(struct schema_reader *reader, const char *name,
-	const char *space, const struct schema_node **out)
+        const char *space, const struct schema_node **out)
 {
 	enum schema_type type;
 	const char *full;
@@ -491,19 +519,21 @@ static bool read_reference(struct schema_reader *reader, const char *name,
 static bool same_branch(const struct schema_node *a, const struct schema_node *b)
 {
 	if (a->name != NULL || b->name != NULL)
-		return a->name != NULL && b->name != NULL && strcmp(a->name, b->name) == 0;
+		return a->name != NULL && b->name != NULL
+		       && strcmp(a->name, b->name) == 0;
 	return a->type == b->type;
 }
 
-static bool read_union(struct schema_reader *reader, const json_t *list, const char *space,
-	const struct schema_node **out)
+static bool read_union(struct schema_reader *reader, const json_t *list,
+        const char *space, const struct schema_node **out)
 {
 	struct schema_node *node = new_node(reader, SCHEMA_UNION);
 	size_t count = json_array_size(list);
 	const struct schema_node **branches;
 
 	if (node == NULL || count == 0 || count > MAX_FIELDS)
-		return node && reader_fault(reader, "union", "needs 1 to 1000 branches");
+		return node
+		       && reader_fault(reader, "union", "needs 1 to 1000 branches");
 	branches = reader_alloc(reader, count * sizeof *branches);
 	if (branches == NULL)
 		return false;
@@ -514,16 +544,17 @@ static bool read_union(struct schema_reader *reader, const json_t *list, const c
 			return reader_fault(reader, "union", "holds a union");
 		for (size_t j = 0; j < i; j++)
 			if (same_branch(branches[i], branches[j]))
-				return reader_fault(reader, "union", "holds a type twice");
+				return reader_fault(
+				        reader, "union", "holds a type twice");
 	}
 	node->branches = branches;
 	node->branch_count = count;
 	*out = node;
-	return true;
+	return weigh(reader, node);
 }
 
 static bool read_named(struct schema_reader *reader, const json_t *object,
-	const char *space, struct schema_node *node)
+        const char *space, struct schema_node *node)
 {
 	const char *own = json_string_value(json_object_get(object, "namespace"));
 	const char *dot;
@@ -532,12 +563,12 @@ static bool read_named(struct schema_reader *reader, const json_t *object,
 	if (own != NULL && own[0] != '\0' && !is_name(own, true))
 		return reader_fault(reader, own, "is no namespace");
 	if (!full_name(reader, text_of(object, "name"), own ? own : space, &node->name)
-		|| !read_names(reader, json_object_get(object, "aliases"), own ? own : space,
-			true, &node->aliases))
+	        || !read_names(reader, json_object_get(object, "aliases"),
+	                own ? own : space, true, &node->aliases))
 		return false;
 	dot = strrchr(node->name, '.');
 	snprintf(inner, sizeof inner, "%.*s", dot ? (int)(dot - node->name) : 0,
-		node->name);
+	        node->name);
 	if (node->type == SCHEMA_ENUM)
 		return read_symbols(reader, object, node);
 	if (node->type == SCHEMA_FIXED)
@@ -546,7 +577,7 @@ static bool read_named(struct schema_reader *reader, const json_t *object,
 }
 
 static bool read_object(struct schema_reader *reader, const json_t *object,
-	const char *space, const struct schema_node **out)
+        const char *space, const struct schema_node **out)
 {
 	const json_t *type = json_object_get(object, "type");
 	const char *name = json_string_value(type);
@@ -565,16 +596,18 @@ static bool read_object(struct schema_reader *reader, const json_t *object,
 	*out = node;
 	if (kind == SCHEMA_ARRAY || kind == SCHEMA_MAP)
 		return read_node(reader,
-			json_object_get(object, kind == SCHEMA_MAP ? "values" : "items"), space,
-			&node->items);
+		               json_object_get(
+		                       object, kind == SCHEMA_MAP ? "values" : "items"),
+		               space, &node->items)
+		       && weigh(reader, node);
 	if (kind >= SCHEMA_FIXED && !read_named(reader, object, space, node))
 		return false;
 	read_logical(object, node);
-	return true;
+	return weigh(reader, node);
 }
 
-static bool read_node(struct schema_reader *reader, const json_t *json, const char *space,
-	const struct schema_node **out)
+static bool read_node(struct schema_reader *reader, const json_t *json,
+        const char *space, const struct schema_node **out)
 {
 	bool ok;
 
@@ -638,10 +671,10 @@ static bool schema_read(struct schema *schema, struct fault *fault)
 	reader->schema = schema;
 	reader->fault = fault;
 	json = json_loadb((const char *)schema->text.data, schema->text.size,
-		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	        JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (json == NULL)
-		ok = fault_code(fault, FAULT_REJECT, "schema", "line %d: not JSON",
-			error.line);
+		ok = fault_code(
+		        fault, FAULT_REJECT, "schema", "line %d: not JSON", error.line);
 	else
 		ok = read_node(reader, json, "", &schema->root);
 	json_decref(json);
@@ -655,7 +688,7 @@ bool schema_parse(struct schema **out, struct bytes text, struct fault *fault)
 
 	if (text.size > SCHEMA_MAX_BYTES || !is_shallow(text))
 		return fault_code(fault, FAULT_REJECT, "schema",
-			"the schema is larger or deeper than is allowed");
+		        "the schema is larger or deeper than is allowed");
 	schema = calloc(1, sizeof *schema);
 	if (schema == NULL)
 		return fault_memory(fault);
@@ -695,7 +728,8 @@ struct bytes schema_text(const struct schema *schema)
 	return schema->text;
 }
 
-const struct schema_field *schema_field(const struct schema_node *record, const char *name)
+const struct schema_field *schema_field(
+        const struct schema_node *record, const char *name)
 {
 	for (size_t i = 0; i < record->field_count; i++)
 		if (strcmp(record->fields[i].name, name) == 0)
@@ -709,8 +743,8 @@ bool schema_matches(const struct schema_field *field, struct bytes text)
 
 	return field->compiled == NULL
 	       || regexec(field->compiled, (const char *)text.data, 1, &whole,
-			  REG_STARTEND)
-			  == 0;
+	                  REG_STARTEND)
+	                  == 0;
 }
 
 const struct schema_node *schema_without_null(const struct schema_node *node)

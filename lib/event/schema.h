@@ -52,35 +52,38 @@ struct schema_field {
 	const char *const *aliases; /* ended by NULL */
 	const char *doc;            /* English; "" where absent, as all texts here */
 	const char *doc_id;         /* Indonesian */
-	const char *pii;            /* "none", "nik", ...; "" where the schema is silent */
-	const char *format;         /* "nik", "slug", ... */
-	const char *pattern;        /* POSIX extended regular expression */
-	const void *compiled;       /* of pattern; see schema_matches() */
-	size_t min_length;          /* code points; standard 1 */
-	size_t max_length;          /* code points; standard 200 */
-	size_t max_items;           /* arrays and maps; standard 1000 */
-	const char *minimum;        /* smallest number or decimal, as text; "" for none */
-	bool set_by_gateway;        /* a body that names it is refused */
-	bool required_of_sender;    /* the enum's default symbol is no answer */
-	const char *standard;       /* the default as JSON text; NULL: has none */
+	const char *pii;         /* "none", "nik", ...; "" where the schema is silent */
+	const char *format;      /* "nik", "slug", ... */
+	const char *pattern;     /* POSIX extended regular expression */
+	const void *compiled;    /* of pattern; see schema_matches() */
+	size_t min_length;       /* code points; standard 1 */
+	size_t max_length;       /* code points; standard 200 */
+	size_t max_items;        /* arrays and maps; standard 1000 */
+	const char *minimum;     /* smallest number or decimal, as text; "" for none */
+	bool set_by_gateway;     /* a body that names it is refused */
+	bool required_of_sender; /* the enum's default symbol is no answer */
+	const char *standard;    /* the default as JSON text; NULL: has none */
 	const struct schema_node *type;
 };
 
 struct schema_node {
 	enum schema_type type;
 	enum schema_logical logical;
-	const char *name;           /* full name of a record, enum or fixed; else NULL */
+	size_t weight; /* nodes, when every named type is written out where it is used
+	                */
+	const char *name; /* full name of a record, enum or fixed; else NULL */
 	const char *const *aliases; /* full names, ended by NULL */
 	size_t size;                /* bytes of a fixed */
 	int precision;              /* of a decimal */
 	int scale;
 	const char *const *symbols; /* of an enum, symbol_count of them */
 	size_t symbol_count;
-	int default_symbol; /* index, or -1 */
+	int default_symbol;                /* index, or -1 */
 	const struct schema_field *fields; /* of a record, field_count of them */
 	size_t field_count;
-	const struct schema_node *items;           /* of an array; values of a map */
-	const struct schema_node *const *branches; /* of a union, branch_count of them */
+	const struct schema_node *items; /* of an array; values of a map */
+	const struct schema_node *const
+	        *branches; /* of a union, branch_count of them */
 	size_t branch_count;
 };
 
@@ -89,10 +92,13 @@ struct schema;
 enum {
 	SCHEMA_MAX_BYTES = 1 << 20,
 	SCHEMA_MAX_DEPTH = 32,
+	SCHEMA_MAX_WEIGHT = 20000,
 };
 
-/* Parse text (borrowed for the call). FAULT_REJECT names the place and what is wrong. */
-MUST_CHECK bool schema_parse(struct schema **out, struct bytes text, struct fault *fault);
+/* Parse text (borrowed for the call). FAULT_REJECT names the place and what is wrong.
+ */
+MUST_CHECK bool schema_parse(
+        struct schema **out, struct bytes text, struct fault *fault);
 void schema_close(struct schema **schema);
 
 const struct schema_node *schema_root(const struct schema *schema);
@@ -101,7 +107,8 @@ const struct schema_node *schema_root(const struct schema *schema);
 struct bytes schema_text(const struct schema *schema);
 
 /* The field of a record node by name, or NULL. */
-const struct schema_field *schema_field(const struct schema_node *record, const char *name);
+const struct schema_field *schema_field(
+        const struct schema_node *record, const char *name);
 
 /* Whether text matches the field's pattern; true where it has none. */
 bool schema_matches(const struct schema_field *field, struct bytes text);

@@ -24,7 +24,7 @@ static void put_text(struct buffer *out, struct bytes text)
 }
 
 static bool walk_leaf_number(
-	struct walk *walk, const struct shape *shape, struct buffer *out)
+        struct walk *walk, const struct shape *shape, struct buffer *out)
 {
 	char text[CLOCK_TEXT_BYTES];
 	int64_t number;
@@ -43,7 +43,7 @@ static bool walk_leaf_number(
 	if (!ok || out == NULL)
 		return ok;
 	if (shape->kind == SHAPE_INT || shape->kind == SHAPE_LONG
-		|| shape->kind == SHAPE_TIME) {
+	        || shape->kind == SHAPE_TIME) {
 		buffer_format(out, "%lld", (long long)number);
 		return true;
 	}
@@ -56,12 +56,12 @@ static bool walk_leaf_number(
 }
 
 static bool walk_leaf_real(
-	struct walk *walk, const struct shape *shape, struct buffer *out)
+        struct walk *walk, const struct shape *shape, struct buffer *out)
 {
 	double number;
 
 	if (shape->kind == SHAPE_FLOAT ? !walk_float(walk, &number)
-				       : !walk_double(walk, &number))
+	                               : !walk_double(walk, &number))
 		return false;
 	if (out == NULL)
 		return true;
@@ -83,16 +83,17 @@ static void put_bytes(struct buffer *out, struct bytes bytes)
 }
 
 static bool walk_leaf_bytes(
-	struct walk *walk, const struct shape *shape, struct buffer *out)
+        struct walk *walk, const struct shape *shape, struct buffer *out)
 {
 	char text[DECIMAL_TEXT_BYTES];
 	struct bytes bytes;
 	uint8_t uuid[16];
 	decimal number;
 
-	if (shape->kind == SHAPE_FIXED || (shape->kind == SHAPE_DECIMAL && shape->size > 0)
-			? !walk_fixed(walk, shape->size, &bytes)
-			: !walk_bytes(walk, &bytes))
+	if (shape->kind == SHAPE_FIXED
+	                        || (shape->kind == SHAPE_DECIMAL && shape->size > 0)
+	                ? !walk_fixed(walk, shape->size, &bytes)
+	                : !walk_bytes(walk, &bytes))
 		return false;
 	if (out == NULL)
 		return true;
@@ -104,13 +105,14 @@ static bool walk_leaf_bytes(
 	}
 	if (shape->kind == SHAPE_DECIMAL) {
 		if (!walk_decimal(walk, bytes, shape->precision)
-			|| !decimal_read(bytes, &number))
+		        || !decimal_read(bytes, &number))
 			return false;
 		decimal_format(number, shape->scale, text);
 		put_text(out, bytes_of(text));
 		return true;
 	}
-	if (shape->kind == SHAPE_UUID ? !identity_parse(bytes, uuid) : !bytes_is_text(bytes))
+	if (shape->kind == SHAPE_UUID ? !identity_parse(bytes, uuid)
+	                              : !bytes_is_text(bytes))
 		return walk_fault(walk, "text is not well-formed");
 	put_text(out, bytes);
 	return true;
@@ -129,7 +131,8 @@ static bool walk_enum(struct walk *walk, const struct shape *shape, struct buffe
 	return true;
 }
 
-static bool walk_members(struct walk *walk, const struct shape *shape, struct buffer *out)
+static bool walk_members(
+        struct walk *walk, const struct shape *shape, struct buffer *out)
 {
 	bool first = true;
 
@@ -164,7 +167,8 @@ struct blocks {
 };
 
 /* Begin the next block: false when there is a fault; left is 0 at the end of all. */
-static bool next_block(struct walk *walk, const struct shape *item, struct blocks *blocks)
+static bool next_block(
+        struct walk *walk, const struct shape *item, struct blocks *blocks)
 {
 	int64_t count;
 	int64_t size = -1;
@@ -228,8 +232,8 @@ static bool walk_key(struct walk *walk, struct bytes *keys, size_t count)
 	return true;
 }
 
-static bool walk_entries(
-	struct walk *walk, const struct shape *shape, struct buffer *out, struct bytes *keys)
+static bool walk_entries(struct walk *walk, const struct shape *shape,
+        struct buffer *out, struct bytes *keys)
 {
 	static const struct shape key = { .kind = SHAPE_TEXT };
 	struct blocks blocks = { 0 };
@@ -322,7 +326,8 @@ bool shape_walk(struct walk *walk, const struct shape *shape, struct buffer *out
 		return walk_union(walk, shape, out);
 	case SHAPE_REFUSE:
 		return out == NULL
-		       || walk_fault(walk, "the writer's type has no place in the reader's");
+		       || walk_fault(
+		               walk, "the writer's type has no place in the reader's");
 	}
 	return false;
 }

@@ -15,7 +15,7 @@ static struct value *value_field(const struct value *record, const char *name)
 }
 
 bool value_set_text(struct arena *arena, struct value *record, const char *field,
-	struct bytes text, struct fault *fault)
+        struct bytes text, struct fault *fault)
 {
 	struct value *value = value_field(record, field);
 	char *copy = arena_copy(arena, text.data, text.size);
@@ -42,7 +42,7 @@ void value_set_symbol(struct value *record, const char *field, const char *symbo
 
 	assert(value != NULL && value->node->type == SCHEMA_ENUM);
 	while (index < value->node->symbol_count
-		&& strcmp(value->node->symbols[index], symbol) != 0)
+	        && strcmp(value->node->symbols[index], symbol) != 0)
 		index++;
 	assert(index < value->node->symbol_count);
 	value->integer = (int64_t)index;

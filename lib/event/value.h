@@ -19,15 +19,18 @@ struct value_entry; /* of a map */
 
 struct value {
 	const struct schema_node *node;
-	size_t branch; /* chosen branch, where node is a union; then `item` is its value */
+	size_t branch; /* chosen branch, where node is a union; then `item` is its value
+	                */
 	union {
 		bool boolean;
 		int64_t integer; /* int, long, date, timestamps, enum's symbol index */
 		double real;
-		struct bytes bytes; /* string, bytes, fixed, decimal as two's complement */
+		struct bytes
+		        bytes; /* string, bytes, fixed, decimal as two's complement */
 		struct value *item; /* union */
 		struct {
-			struct value *values; /* record's fields in schema order; array */
+			struct value
+			        *values; /* record's fields in schema order; array */
 			size_t count;
 		} list;
 		struct {
@@ -47,7 +50,7 @@ struct value_entry {
  * must exist with a fitting type, and symbol must be one of its enum's: asserts.
  */
 MUST_CHECK bool value_set_text(struct arena *arena, struct value *record,
-	const char *field, struct bytes text, struct fault *fault);
+        const char *field, struct bytes text, struct fault *fault);
 void value_set_long(struct value *record, const char *field, int64_t number);
 void value_set_symbol(struct value *record, const char *field, const char *symbol);
 

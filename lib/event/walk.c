@@ -13,7 +13,7 @@
 bool walk_fault(struct walk *walk, const char *what)
 {
 	return fault_code(walk->fault, FAULT_REJECT, "decode", "%.200s at byte %zu: %s",
-		walk->path, (size_t)(walk->at - walk->start), what);
+	        walk->path, (size_t)(walk->at - walk->start), what);
 }
 
 bool walk_long_slow(struct walk *walk, int64_t *out)

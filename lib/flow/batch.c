@@ -41,7 +41,7 @@ static bool compile_lane(struct batch *batch, struct lane *lane, struct fault *f
 		if (strcmp(writer->subject, newest->subject) != 0)
 			continue;
 		if (!plan_compile(&lane->plans[i], writer->schema, newest->schema,
-			    &lane->topic->grant, fault))
+		            &lane->topic->grant, fault))
 			return fault_wrap(fault, "%s", lane->topic->file);
 		if (writer == newest)
 			lane->newest = lane->plans[i];
@@ -63,14 +63,14 @@ static bool compile_void(struct batch *batch, struct fault *fault)
 		batch->void_id = schema->id;
 		plan_close(&batch->void_plan);
 		if (!plan_compile(&batch->void_plan, schema->schema, schema->schema,
-			    &head_only, fault))
+		            &head_only, fault))
 			return fault_wrap(fault, "%s", schema->file);
 	}
 	return true;
 }
 
 bool batch_open(struct batch *batch, const struct department *department,
-	const struct catalog *catalog, struct fault *fault)
+        const struct catalog *catalog, struct fault *fault)
 {
 	size_t most = 32;
 
@@ -159,7 +159,7 @@ static size_t bucket_of(struct bytes key)
 }
 
 static struct stream *stream_new(struct bytes key, const struct head *head,
-	const char *incarnation, const char *topic)
+        const char *incarnation, const char *topic)
 {
 	struct stream *stream = calloc(1, sizeof *stream);
 
@@ -172,13 +172,13 @@ static struct stream *stream_new(struct bytes key, const struct head *head,
 	}
 	stream->topic = topic;
 	snprintf(stream->village_code, sizeof stream->village_code, "%.*s",
-		(int)head->village_code.size, (const char *)head->village_code.data);
+	        (int)head->village_code.size, (const char *)head->village_code.data);
 	snprintf(stream->incarnation, sizeof stream->incarnation, "%s", incarnation);
 	return stream;
 }
 
-static struct stream *find_stream(
-	struct batch *batch, const struct head *head, const char *topic, struct fault *fault)
+static struct stream *find_stream(struct batch *batch, const struct head *head,
+        const char *topic, struct fault *fault)
 {
 	struct buffer *key = &batch->key;
 	struct stream **bucket;
@@ -236,7 +236,7 @@ static struct item *add_item(struct lane *lane, struct topic_record *record)
 }
 
 void batch_set_aside(struct item *item, enum dead_class class, const char *sqlstate,
-	const char *constraint, const char *reason)
+        const char *constraint, const char *reason)
 {
 	item->fate = FATE_DEAD;
 	item->class = class;
@@ -246,7 +246,7 @@ void batch_set_aside(struct item *item, enum dead_class class, const char *sqlst
 }
 
 static void put_row(
-	struct lane *lane, const struct batch *batch, const struct topic_record *record)
+        struct lane *lane, const struct batch *batch, const struct topic_record *record)
 {
 	struct cell extra[EXTRA_COLUMNS] = {
 		[EXTRA_TOPIC] = { .bytes = bytes_of(record->topic) },
@@ -265,16 +265,16 @@ static void put_row(
 
 /* Key, partition and village agree, or somebody writes in another's name. */
 static bool origin_agrees(const struct batch *batch, const struct topic_record *record,
-	const struct head *head)
+        const struct head *head)
 {
 	return bytes_equal(record->key, head->village_code)
 	       && head->village_code.size == VILLAGE_BYTES
 	       && envelope_partition(head->village_code, batch->catalog->modulus)
-			  == record->partition;
+	                  == record->partition;
 }
 
 static const struct plan *find_plan(
-	const struct batch *batch, const struct lane *lane, int32_t id)
+        const struct batch *batch, const struct lane *lane, int32_t id)
 {
 	if (id == batch->void_id)
 		return batch->void_plan;
@@ -286,7 +286,7 @@ static const struct plan *find_plan(
 
 /* Decode the item's record. False: it was set aside, or fault is STOP. */
 static bool decode_item(struct batch *batch, const struct lane *lane, struct item *item,
-	struct head *head, bool *is_void, struct fault *fault)
+        struct head *head, bool *is_void, struct fault *fault)
 {
 	const struct plan *plan;
 	struct bytes value;
@@ -301,7 +301,8 @@ static bool decode_item(struct batch *batch, const struct lane *lane, struct ite
 		char reason[128];
 
 		snprintf(reason, sizeof reason,
-			"schema id %d is not one of this topic's in the catalog", (int)id);
+		        "schema id %d is not one of this topic's in the catalog",
+		        (int)id);
 		batch_set_aside(item, DEAD_UNKNOWN_SCHEMA, "", "", reason);
 		return false;
 	}
@@ -328,7 +329,7 @@ bool batch_add(struct batch *batch, struct topic_record *record, struct fault *f
 		return item->fate == FATE_DEAD;
 	if (!origin_agrees(batch, record, &head)) {
 		batch_set_aside(item, DEAD_ORIGIN, "", "",
-			"key, partition and village_code do not agree");
+		        "key, partition and village_code do not agree");
 		return true;
 	}
 	item->seq = head.seq;
@@ -351,9 +352,10 @@ bool batch_unknown(struct batch *batch, struct buffer *out)
 		if (at->known || at->place.first_seq != 0)
 			continue;
 		buffer_format(out,
-			"%c{\"village_code\":\"%s\",\"incarnation\":\"%s\",\"topic\":\"%s\"}",
-			out->size == start ? '[' : ',', at->village_code, at->incarnation,
-			at->topic);
+		        "%c{\"village_code\":\"%s\",\"incarnation\":\"%s\",\"topic\":"
+		        "\"%s\"}",
+		        out->size == start ? '[' : ',', at->village_code,
+		        at->incarnation, at->topic);
 	}
 	if (out->size == start)
 		return false;
@@ -362,8 +364,8 @@ bool batch_unknown(struct batch *batch, struct buffer *out)
 }
 
 bool batch_learn(struct batch *batch, const char *village_code, const char *incarnation,
-	const char *topic, int64_t first_seq, int64_t high_seq, const char *gaps,
-	struct fault *fault)
+        const char *topic, int64_t first_seq, int64_t high_seq, const char *gaps,
+        struct fault *fault)
 {
 	struct head head = { .village_code = bytes_of(village_code),
 		.incarnation = bytes_of(incarnation) };
@@ -389,8 +391,9 @@ static bool place_item(struct item *item, struct lane *lane, struct fault *fault
 		return true;
 	case PLACE_JUMP:
 		batch_set_aside(item, DEAD_SEQUENCE, "", "",
-			"the number is too far from the others of its village");
-		item->stream = NULL; /* the number has no place, so nothing is counted */
+		        "the number is too far from the others of its village");
+		item->stream =
+		        NULL; /* the number has no place, so nothing is counted */
 		return true;
 	case PLACE_LATE:
 		/* The row's last byte is the value of its last column. */
@@ -415,7 +418,7 @@ bool batch_place(struct batch *batch, struct fault *fault)
 
 		for (size_t j = 0; j < lane->item_count; j++)
 			if (lane->items[j].stream != NULL
-				&& !place_item(&lane->items[j], lane, fault))
+			        && !place_item(&lane->items[j], lane, fault))
 				return false;
 	}
 	return true;
@@ -429,14 +432,15 @@ bool batch_moves(struct batch *batch, struct buffer *out)
 		if (at->applied + at->dead + at->voided == 0)
 			continue;
 		buffer_format(out,
-			"%c{\"village_code\":\"%s\",\"incarnation\":\"%s\",\"topic\":\"%s\","
-			"\"first\":%lld,\"high\":%lld,\"applied\":%lld,\"dead\":%lld,"
-			"\"void\":%lld,\"missing\":%lld,\"gaps\":\"",
-			out->size == start ? '[' : ',', at->village_code, at->incarnation,
-			at->topic, (long long)at->place.first_seq,
-			(long long)at->place.high_seq, (long long)at->applied,
-			(long long)at->dead, (long long)at->voided,
-			(long long)place_missing(&at->place));
+		        "%c{\"village_code\":\"%s\",\"incarnation\":\"%s\",\"topic\":"
+		        "\"%s\","
+		        "\"first\":%lld,\"high\":%lld,\"applied\":%lld,\"dead\":%lld,"
+		        "\"void\":%lld,\"missing\":%lld,\"gaps\":\"",
+		        out->size == start ? '[' : ',', at->village_code,
+		        at->incarnation, at->topic, (long long)at->place.first_seq,
+		        (long long)at->place.high_seq, (long long)at->applied,
+		        (long long)at->dead, (long long)at->voided,
+		        (long long)place_missing(&at->place));
 		place_gaps_text(&at->place, out);
 		if (at->known)
 			buffer_format(out, "\",\"old\":%lld}", (long long)at->old_high);
@@ -485,7 +489,7 @@ static void put_text(struct buffer *out, const char *name, struct bytes text)
 
 /* What the department may see of the record, if it can be decoded at all. */
 static void put_fields(struct batch *batch, const struct lane *lane,
-	const struct item *item, struct buffer *out)
+        const struct item *item, struct buffer *out)
 {
 	struct item again = { .record = item->record };
 	struct fault fault;
@@ -497,14 +501,15 @@ static void put_fields(struct batch *batch, const struct lane *lane,
 	put_text(out, "case_id", head.case_id);
 	buffer_append_text(out, ",\"fields\":{");
 	for (size_t i = 0; i < lane->column_count; i++) {
-		buffer_format(out, "%s\"%s\":", i > 0 ? "," : "", lane->columns[i].name);
+		buffer_format(
+		        out, "%s\"%s\":", i > 0 ? "," : "", lane->columns[i].name);
 		cell_json(&lane->columns[i], &batch->cells[i], out);
 	}
 	buffer_append_byte(out, '}');
 }
 
 static void put_letter(struct batch *batch, const struct lane *lane,
-	const struct item *item, struct buffer *out)
+        const struct item *item, struct buffer *out)
 {
 	const struct topic_record *record = item->record;
 	uint8_t digest[SHA256_DIGEST_LENGTH];
@@ -512,9 +517,10 @@ static void put_letter(struct batch *batch, const struct lane *lane,
 
 	SHA256(record->value.data, record->value.size, digest);
 	buffer_format(out,
-		"{\"topic\":\"%s\",\"partition\":%d,\"kafka_offset\":%lld,\"class\":\"%s\"",
-		record->topic, (int)record->partition, (long long)record->offset,
-		dead_class_name(item->class));
+	        "{\"topic\":\"%s\",\"partition\":%d,\"kafka_offset\":%lld,\"class\":\"%"
+	        "s\"",
+	        record->topic, (int)record->partition, (long long)record->offset,
+	        dead_class_name(item->class));
 	put_text(out, "village_code", is_village ? record->key : (struct bytes){ 0 });
 	put_text(out, "sqlstate", bytes_of(item->sqlstate));
 	put_text(out, "constraint_name", bytes_of(item->constraint));
@@ -534,7 +540,7 @@ static void put_letter(struct batch *batch, const struct lane *lane,
 }
 
 bool batch_letters(
-	struct batch *batch, bool *any, struct buffer *out, struct fault *fault)
+        struct batch *batch, bool *any, struct buffer *out, struct fault *fault)
 {
 	*any = false;
 	for (size_t i = 0; i < batch->lane_count; i++) {

@@ -21,9 +21,9 @@ struct stream {
 	char incarnation[40];
 	const char *topic;
 	struct place_stream place;
-	bool known;        /* it stands in the database */
-	int64_t old_high;  /* as it stands there */
-	bool touched;      /* by this batch */
+	bool known;       /* it stands in the database */
+	int64_t old_high; /* as it stands there */
+	bool touched;     /* by this batch */
 	struct stream *next_touched;
 	int64_t applied;
 	int64_t dead;
@@ -76,7 +76,7 @@ struct batch {
 };
 
 MUST_CHECK bool batch_open(struct batch *batch, const struct department *department,
-	const struct catalog *catalog, struct fault *fault);
+        const struct catalog *catalog, struct fault *fault);
 void batch_close(struct batch *batch);
 
 /* Forget the items; the streams stay. */
@@ -90,29 +90,29 @@ void batch_forget_streams(struct batch *batch);
  * are told by batch_unknown(), to be read from the database before the second pass.
  */
 MUST_CHECK bool batch_add(
-	struct batch *batch, struct topic_record *record, struct fault *fault);
+        struct batch *batch, struct topic_record *record, struct fault *fault);
 
 /* The streams that must be read, as JSON for kentongan.streams(); false: none. */
 bool batch_unknown(struct batch *batch, struct buffer *out);
 
 /* What the database said of one of them. */
 MUST_CHECK bool batch_learn(struct batch *batch, const char *village_code,
-	const char *incarnation, const char *topic, int64_t first_seq, int64_t high_seq,
-	const char *gaps, struct fault *fault);
+        const char *incarnation, const char *topic, int64_t first_seq, int64_t high_seq,
+        const char *gaps, struct fault *fault);
 
 /* Second pass: place the numbers, make the rows. */
 MUST_CHECK bool batch_place(struct batch *batch, struct fault *fault);
 
 /* Make a row's item a dead letter: its number has come, but was not applied. */
 void batch_set_aside(struct item *item, enum dead_class class, const char *sqlstate,
-	const char *constraint, const char *reason);
+        const char *constraint, const char *reason);
 
 /* What the streams gained, for kentongan.advance(); false: nothing. */
 bool batch_moves(struct batch *batch, struct buffer *out);
 
 /* The dead letters, for kentongan.set_aside(); false: none. */
 MUST_CHECK bool batch_letters(
-	struct batch *batch, bool *any, struct buffer *out, struct fault *fault);
+        struct batch *batch, bool *any, struct buffer *out, struct fault *fault);
 
 /* The transaction is through: what the streams gained is theirs now. */
 void batch_settle(struct batch *batch);

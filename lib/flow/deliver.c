@@ -73,13 +73,14 @@ static bool open_consumer(struct deliver *deliver, struct fault *fault)
 	char group[160];
 
 	if (deliver->department->topic_count > DELIVER_TOPICS)
-		return fault_set(fault, FAULT_STOP, "more than %d topics", DELIVER_TOPICS);
+		return fault_set(
+		        fault, FAULT_STOP, "more than %d topics", DELIVER_TOPICS);
 	for (size_t i = 0; i < deliver->department->topic_count; i++)
 		topics[i] = deliver->department->topics[i].topic->topic;
 	snprintf(group, sizeof group, "kentongan-%s", deliver->department->name);
 	return consumer_open(&deliver->consumer, deliver->conf, group, fault)
 	       && consumer_subscribe(deliver->consumer, topics,
-		       deliver->department->topic_count, fault);
+	               deliver->department->topic_count, fault);
 }
 
 static void name_owner(struct deliver *deliver)
@@ -92,7 +93,7 @@ static void name_owner(struct deliver *deliver)
 		snprintf(deliver->owner, sizeof deliver->owner, "%.100s", owner);
 	else
 		snprintf(deliver->owner, sizeof deliver->owner, "%.63s-%d", host,
-			(int)getpid());
+		        (int)getpid());
 }
 
 static bool deliver_start(struct deliver *deliver, struct fault *fault)
@@ -106,14 +107,14 @@ static bool deliver_start(struct deliver *deliver, struct fault *fault)
 	name_owner(deliver);
 	deliver->counters.state = "waiting";
 	snprintf(deliver->counters.reason, sizeof deliver->counters.reason,
-		"waiting for partitions");
+	        "waiting for partitions");
 	return batch_open(&deliver->batch, deliver->department, deliver->catalog, fault)
 	       && open_consumer(deliver, fault);
 }
 
 bool deliver_open(struct deliver **out, const struct conf *conf,
-	const struct department *department, const struct catalog *catalog,
-	struct fault *fault)
+        const struct department *department, const struct catalog *catalog,
+        struct fault *fault)
 {
 	struct deliver *deliver = calloc(1, sizeof *deliver);
 
@@ -167,31 +168,32 @@ bool deliver_lag(const struct deliver *deliver, size_t index, struct deliver_lag
 	out->topic = partition->topic;
 	out->partition = partition->number;
 	out->records = !deliver->running || end < 0 ? -1
-		       : end > partition->next	    ? end - partition->next
-						    : 0;
+	               : end > partition->next      ? end - partition->next
+	                                            : 0;
 	return true;
 }
 
 /* Lag tools read this, and the monitor: docs/decisions/0002. */
 static void report(struct deliver *deliver)
 {
-	struct topic_place *places = calloc(deliver->partition_count + 1, sizeof *places);
+	struct topic_place *places =
+	        calloc(deliver->partition_count + 1, sizeof *places);
 	char metadata[160];
 	int64_t applied = 0;
 
 	for (size_t i = 0; i < DELIVER_TOPICS; i++)
 		applied += deliver->counters.applied[i];
 	snprintf(metadata, sizeof metadata,
-		"{\"state\":\"%s\",\"dead\":%" PRId64 ",\"applied\":%" PRId64
-		",\"at\":%" PRId64 "}",
-		deliver->counters.state, deliver->open_dead, applied,
-		clock_wall_us() / 1000000);
+	        "{\"state\":\"%s\",\"dead\":%" PRId64 ",\"applied\":%" PRId64
+	        ",\"at\":%" PRId64 "}",
+	        deliver->counters.state, deliver->open_dead, applied,
+	        clock_wall_us() / 1000000);
 	for (size_t i = 0; places != NULL && i < deliver->partition_count; i++)
 		places[i] = (struct topic_place){ deliver->partitions[i].topic,
 			deliver->partitions[i].number, deliver->partitions[i].next };
 	if (places != NULL)
 		consumer_commit(
-			deliver->consumer, places, deliver->partition_count, metadata);
+		        deliver->consumer, places, deliver->partition_count, metadata);
 	free(places);
 	deliver->reported_us = clock_monotonic_us();
 	deliver->report_due = false;
@@ -204,17 +206,18 @@ static void report_now_and_then(struct deliver *deliver)
 	if (deliver->partition_count == 0 || deliver->partitions[0].next < 0)
 		return;
 	if (since_us > REPORT_IDLE_MS * 1000
-		|| (deliver->report_due && since_us > REPORT_MS * 1000))
+	        || (deliver->report_due && since_us > REPORT_MS * 1000))
 		report(deliver);
 }
 
 static void set_state(struct deliver *deliver, const char *state, const char *reason)
 {
 	bool changed = strcmp(deliver->counters.state, state) != 0
-		       || strcmp(deliver->counters.reason, reason) != 0;
+	               || strcmp(deliver->counters.reason, reason) != 0;
 
 	deliver->counters.state = state;
-	snprintf(deliver->counters.reason, sizeof deliver->counters.reason, "%s", reason);
+	snprintf(deliver->counters.reason, sizeof deliver->counters.reason, "%s",
+	        reason);
 	deliver->report_due = true;
 	if (!changed)
 		return;
@@ -244,15 +247,16 @@ static void forget(struct deliver *deliver, int64_t pause_ms)
 static void give_way(struct deliver *deliver, const struct fault *fault)
 {
 	bool fenced = strcmp(fault->code, "KT001") == 0;
-	bool passing = fault->kind == FAULT_RETRY || fault->kind == FAULT_UNSURE || fenced;
+	bool passing =
+	        fault->kind == FAULT_RETRY || fault->kind == FAULT_UNSURE || fenced;
 	int64_t pause_ms = (int64_t)conf_number(
-		deliver->conf, passing ? "retry_ms" : "halt_retry_ms");
+	        deliver->conf, passing ? "retry_ms" : "halt_retry_ms");
 	struct fault ignored;
 
 	if (fenced)
 		pause_ms = FENCED_MS + random() % (2 * FENCED_MS);
 	if (fault->kind == FAULT_UNSURE || !table_is_open(deliver->table)
-		|| !table_run(deliver->table, "ROLLBACK", &ignored))
+	        || !table_run(deliver->table, "ROLLBACK", &ignored))
 		table_close(&deliver->table);
 	forget(deliver, pause_ms);
 	set_state(deliver, passing ? "waiting" : "halted", fault->text);
@@ -269,17 +273,18 @@ static bool open_session(struct deliver *deliver, struct fault *fault)
 	table_close(&deliver->table);
 	snprintf(name, sizeof name, "kentongan-sink %s", deliver->department->name);
 	if (!table_open(&deliver->table, conf_text(deliver->conf, "database"), name,
-		    deliver->department->schema, fault))
+	            deliver->department->schema, fault))
 		return false;
 	for (size_t i = 0; i < deliver->batch.lane_count; i++) {
 		struct lane *lane = &deliver->batch.lanes[i];
 
 		buffer_reset(&deliver->sql);
 		department_session_sql(
-			lane->topic, lane->columns, lane->column_count, &deliver->sql);
+		        lane->topic, lane->columns, lane->column_count, &deliver->sql);
 		buffer_append_byte(&deliver->sql, 0);
 		if (!buffer_ok(&deliver->sql, fault)
-			|| !table_run(deliver->table, (char *)deliver->sql.data, fault)) {
+		        || !table_run(
+		                deliver->table, (char *)deliver->sql.data, fault)) {
 			table_close(&deliver->table);
 			return fault_wrap(fault, "%s", lane->topic->file);
 		}
@@ -288,20 +293,20 @@ static bool open_session(struct deliver *deliver, struct fault *fault)
 }
 
 static struct partition *find_partition(
-	struct deliver *deliver, const char *topic, int32_t number)
+        struct deliver *deliver, const char *topic, int32_t number)
 {
 	for (size_t i = 0; i < deliver->partition_count; i++)
 		if (deliver->partitions[i].number == number
-			&& strcmp(deliver->partitions[i].topic, topic) == 0)
+		        && strcmp(deliver->partitions[i].topic, topic) == 0)
 			return &deliver->partitions[i];
 	return NULL;
 }
 
 static bool note_known(
-	void *context, const char *const *texts, size_t count, struct fault *fault)
+        void *context, const char *const *texts, size_t count, struct fault *fault)
 {
-	struct partition *partition = find_partition(
-		context, texts[0], (int32_t)strtol(texts[1], NULL, 10));
+	struct partition *partition =
+	        find_partition(context, texts[0], (int32_t)strtol(texts[1], NULL, 10));
 
 	(void)count;
 	(void)fault;
@@ -323,10 +328,10 @@ static bool hex_to_hash(const char *text, uint8_t hash[SHA256_DIGEST_LENGTH])
 }
 
 static bool note_claim(
-	void *context, const char *const *texts, size_t count, struct fault *fault)
+        void *context, const char *const *texts, size_t count, struct fault *fault)
 {
-	struct partition *partition = find_partition(
-		context, texts[0], (int32_t)strtol(texts[1], NULL, 10));
+	struct partition *partition =
+	        find_partition(context, texts[0], (int32_t)strtol(texts[1], NULL, 10));
 
 	(void)count;
 	(void)fault;
@@ -334,14 +339,14 @@ static bool note_claim(
 		return true;
 	partition->next = strtoll(texts[2], NULL, 10);
 	partition->has_anchor = texts[4] != NULL && texts[5] != NULL
-				&& hex_to_hash(texts[5], partition->anchor_hash);
+	                        && hex_to_hash(texts[5], partition->anchor_hash);
 	if (partition->has_anchor)
 		partition->anchor_offset = strtoll(texts[4], NULL, 10);
 	return true;
 }
 
 static bool note_dead(
-	void *context, const char *const *texts, size_t count, struct fault *fault)
+        void *context, const char *const *texts, size_t count, struct fault *fault)
 {
 	struct deliver *deliver = context;
 
@@ -357,16 +362,17 @@ static bool put_partitions(struct deliver *deliver, struct fault *fault)
 	buffer_reset(&deliver->text);
 	for (size_t i = 0; i < deliver->partition_count; i++)
 		buffer_format(&deliver->text,
-			"%c{\"topic\":\"%s\",\"partition\":%d,\"start\":%" PRId64 "}",
-			i == 0 ? '[' : ',', deliver->partitions[i].topic,
-			(int)deliver->partitions[i].number, deliver->partitions[i].next);
+		        "%c{\"topic\":\"%s\",\"partition\":%d,\"start\":%" PRId64 "}",
+		        i == 0 ? '[' : ',', deliver->partitions[i].topic,
+		        (int)deliver->partitions[i].number,
+		        deliver->partitions[i].next);
 	buffer_append_byte(&deliver->text, ']');
 	return table_quote(
-		deliver->table, buffer_bytes(&deliver->text), &deliver->sql, fault);
+	        deliver->table, buffer_bytes(&deliver->text), &deliver->sql, fault);
 }
 
 static bool ask(struct deliver *deliver, const char *before, const char *after,
-	table_visitor *visitor, struct fault *fault)
+        table_visitor *visitor, struct fault *fault)
 {
 	buffer_reset(&deliver->sql);
 	buffer_append_text(&deliver->sql, before);
@@ -375,8 +381,8 @@ static bool ask(struct deliver *deliver, const char *before, const char *after,
 	buffer_append_text(&deliver->sql, after);
 	buffer_append_byte(&deliver->sql, 0);
 	return buffer_ok(&deliver->sql, fault)
-	       && table_query(deliver->table, (char *)deliver->sql.data, visitor, deliver,
-		       fault);
+	       && table_query(deliver->table, (char *)deliver->sql.data, visitor,
+	               deliver, fault);
 }
 
 /* Where each partition begins that the database has never read. */
@@ -384,8 +390,8 @@ static bool find_starts(struct deliver *deliver, struct fault *fault)
 {
 	for (size_t i = 0; i < deliver->partition_count; i++)
 		deliver->partitions[i].next = -1;
-	if (!ask(deliver, "SELECT topic, partition FROM kentongan.known(", ")", note_known,
-		    fault))
+	if (!ask(deliver, "SELECT topic, partition FROM kentongan.known(", ")",
+	            note_known, fault))
 		return false;
 	for (size_t i = 0; i < deliver->partition_count; i++) {
 		struct partition *partition = &deliver->partitions[i];
@@ -394,8 +400,8 @@ static bool find_starts(struct deliver *deliver, struct fault *fault)
 
 		if (partition->next >= 0)
 			continue;
-		if (!consumer_bounds(deliver->consumer, partition->topic, partition->number,
-			    &low, &high, fault))
+		if (!consumer_bounds(deliver->consumer, partition->topic,
+		            partition->number, &low, &high, fault))
 			return false;
 		partition->next = deliver->department->from_latest ? high : low;
 	}
@@ -410,23 +416,23 @@ static bool verify_bounds(struct deliver *deliver, struct fault *fault)
 		int64_t low;
 		int64_t high;
 
-		if (!consumer_bounds(deliver->consumer, partition->topic, partition->number,
-			    &low, &high, fault))
+		if (!consumer_bounds(deliver->consumer, partition->topic,
+		            partition->number, &low, &high, fault))
 			return false;
 		if (partition->next < low)
 			return fault_code(fault, FAULT_STOP, "retention",
-				"retention gap: %s/%d begins at %" PRId64
-				", %" PRId64 " is wanted; records are gone unread",
-				partition->topic, (int)partition->number, low,
-				partition->next);
+			        "retention gap: %s/%d begins at %" PRId64 ", %" PRId64
+			        " is wanted; records are gone unread",
+			        partition->topic, (int)partition->number, low,
+			        partition->next);
 		if (partition->next > high)
 			return fault_code(fault, FAULT_STOP, "went-back",
-				"the log went back: %s/%d ends at %" PRId64
-				", %" PRId64 " is wanted; the topic was made anew",
-				partition->topic, (int)partition->number, high,
-				partition->next);
-		partition->verify
-			= partition->has_anchor && partition->anchor_offset >= low;
+			        "the log went back: %s/%d ends at %" PRId64 ", %" PRId64
+			        " is wanted; the topic was made anew",
+			        partition->topic, (int)partition->number, high,
+			        partition->next);
+		partition->verify =
+		        partition->has_anchor && partition->anchor_offset >= low;
 	}
 	return true;
 }
@@ -443,7 +449,8 @@ static bool start_reading(struct deliver *deliver, struct fault *fault)
 
 		partition->read = partition->next;
 		places[i] = (struct topic_place){ partition->topic, partition->number,
-			partition->verify ? partition->anchor_offset : partition->next };
+			partition->verify ? partition->anchor_offset
+			                  : partition->next };
 	}
 	ok = consumer_start(deliver->consumer, places, deliver->partition_count, fault);
 	free(places);
@@ -456,10 +463,12 @@ static bool claim(struct deliver *deliver, struct fault *fault)
 
 	snprintf(after, sizeof after, ", '%s')", deliver->owner);
 	return open_session(deliver, fault) && find_starts(deliver, fault)
-	       && ask(deliver, "SELECT * FROM kentongan.claim(", after, note_claim, fault)
+	       && ask(deliver, "SELECT * FROM kentongan.claim(", after, note_claim,
+	               fault)
 	       && table_query(deliver->table,
-		       "SELECT count(*) FROM kentongan.dead_letter WHERE status = 'open'",
-		       note_dead, deliver, fault)
+	               "SELECT count(*) FROM kentongan.dead_letter WHERE status = "
+	               "'open'",
+	               note_dead, deliver, fault)
 	       && verify_bounds(deliver, fault) && start_reading(deliver, fault);
 }
 
@@ -468,7 +477,7 @@ static void try_to_claim(struct deliver *deliver)
 	struct fault fault = { 0 };
 
 	if (deliver->running || deliver->partition_count == 0
-		|| clock_monotonic_us() < deliver->resume_us)
+	        || clock_monotonic_us() < deliver->resume_us)
 		return;
 	if (!claim(deliver, &fault)) {
 		give_way(deliver, &fault);
@@ -481,7 +490,8 @@ static void try_to_claim(struct deliver *deliver)
 static bool take_assignment(struct deliver *deliver, struct fault *fault)
 {
 	size_t count;
-	const struct topic_place *places = consumer_assignment(deliver->consumer, &count);
+	const struct topic_place *places =
+	        consumer_assignment(deliver->consumer, &count);
 
 	free(deliver->partitions);
 	deliver->partition_count = 0;
@@ -489,8 +499,8 @@ static bool take_assignment(struct deliver *deliver, struct fault *fault)
 	if (deliver->partitions == NULL)
 		return fault_memory(fault);
 	for (size_t i = 0; i < count; i++) {
-		snprintf(deliver->partitions[i].topic, sizeof deliver->partitions[i].topic,
-			"%s", places[i].topic);
+		snprintf(deliver->partitions[i].topic,
+		        sizeof deliver->partitions[i].topic, "%s", places[i].topic);
 		deliver->partitions[i].number = places[i].partition;
 		deliver->partitions[i].next = -1;
 	}
@@ -503,13 +513,14 @@ static bool take_assignment(struct deliver *deliver, struct fault *fault)
 /* One batch */
 
 static void hash_record(
-	const struct topic_record *record, uint8_t hash[SHA256_DIGEST_LENGTH])
+        const struct topic_record *record, uint8_t hash[SHA256_DIGEST_LENGTH])
 {
 	SHA256_CTX context;
 
 	/* The deprecated calls are the ones that need no allocation. */
-	_Pragma("GCC diagnostic push") _Pragma(
-		"GCC diagnostic ignored \"-Wdeprecated-declarations\"") SHA256_Init(&context);
+	_Pragma("GCC diagnostic push")
+	        _Pragma("GCC diagnostic ignored \"-Wdeprecated-declarations\"")
+	                SHA256_Init(&context);
 	SHA256_Update(&context, &record->appended_at_us, sizeof record->appended_at_us);
 	SHA256_Update(&context, record->key.data, record->key.size);
 	SHA256_Update(&context, record->value.data, record->value.size);
@@ -518,8 +529,8 @@ static void hash_record(
 }
 
 /* The first record read must be the one that was applied last, when there is one. */
-static bool passes_anchor(struct partition *partition, const struct topic_record *record,
-	bool *is_new, struct fault *fault)
+static bool passes_anchor(struct partition *partition,
+        const struct topic_record *record, bool *is_new, struct fault *fault)
 {
 	uint8_t hash[SHA256_DIGEST_LENGTH];
 
@@ -532,8 +543,9 @@ static bool passes_anchor(struct partition *partition, const struct topic_record
 	hash_record(record, hash);
 	return memcmp(hash, partition->anchor_hash, sizeof hash) == 0
 	       || fault_code(fault, FAULT_STOP, "replaced",
-		       "the log was replaced: %s/%d holds another record at offset %" PRId64,
-		       partition->topic, (int)partition->number, record->offset);
+	               "the log was replaced: %s/%d holds another record at offset "
+	               "%" PRId64,
+	               partition->topic, (int)partition->number, record->offset);
 }
 
 static bool fill_batch(struct deliver *deliver, size_t count, struct fault *fault)
@@ -543,8 +555,8 @@ static bool fill_batch(struct deliver *deliver, size_t count, struct fault *faul
 		deliver->partitions[i].touched = false;
 	for (size_t i = 0; i < count; i++) {
 		struct topic_record *record = &deliver->records[i];
-		struct partition *partition
-			= find_partition(deliver, record->topic, record->partition);
+		struct partition *partition =
+		        find_partition(deliver, record->topic, record->partition);
 		bool is_new;
 
 		if (partition == NULL)
@@ -562,7 +574,7 @@ static bool fill_batch(struct deliver *deliver, size_t count, struct fault *faul
 }
 
 static bool note_stream(
-	void *context, const char *const *texts, size_t count, struct fault *fault)
+        void *context, const char *const *texts, size_t count, struct fault *fault)
 {
 	struct deliver *deliver = context;
 	struct lane *lane = batch_lane(&deliver->batch, texts[2]);
@@ -570,8 +582,9 @@ static bool note_stream(
 	(void)count;
 	if (lane == NULL)
 		return true;
-	return batch_learn(&deliver->batch, texts[0], texts[1], lane->topic->topic->topic,
-		strtoll(texts[3], NULL, 10), strtoll(texts[4], NULL, 10), texts[5], fault);
+	return batch_learn(&deliver->batch, texts[0], texts[1],
+	        lane->topic->topic->topic, strtoll(texts[3], NULL, 10),
+	        strtoll(texts[4], NULL, 10), texts[5], fault);
 }
 
 /* Read from the database what it has of streams that are new to us. */
@@ -582,17 +595,18 @@ static bool learn_streams(struct deliver *deliver, struct fault *fault)
 		return true;
 	buffer_reset(&deliver->sql);
 	buffer_append_text(&deliver->sql, "SELECT * FROM kentongan.streams(");
-	if (!table_quote(deliver->table, buffer_bytes(&deliver->text), &deliver->sql, fault))
+	if (!table_quote(
+	            deliver->table, buffer_bytes(&deliver->text), &deliver->sql, fault))
 		return false;
 	buffer_append(&deliver->sql, ")", 2);
 	return buffer_ok(&deliver->sql, fault)
 	       && table_query(deliver->table, (char *)deliver->sql.data, note_stream,
-		       deliver, fault);
+	               deliver, fault);
 }
 
 /* SELECT kentongan.FUNCTION('text'); appended to sql. */
 static bool put_call(struct deliver *deliver, const char *function, struct bytes text,
-	struct fault *fault)
+        struct fault *fault)
 {
 	buffer_format(&deliver->sql, "SELECT kentongan.%s(", function);
 	if (!table_quote(deliver->table, text, &deliver->sql, fault))
@@ -602,11 +616,11 @@ static bool put_call(struct deliver *deliver, const char *function, struct bytes
 }
 
 static const struct topic_record *last_record(
-	const struct deliver *deliver, const struct partition *partition, size_t count)
+        const struct deliver *deliver, const struct partition *partition, size_t count)
 {
 	for (size_t i = count; i > 0; i--)
 		if (deliver->records[i - 1].partition == partition->number
-			&& strcmp(deliver->records[i - 1].topic, partition->topic) == 0)
+		        && strcmp(deliver->records[i - 1].topic, partition->topic) == 0)
 			return &deliver->records[i - 1];
 	return NULL;
 }
@@ -624,14 +638,15 @@ static bool put_moves(struct deliver *deliver, size_t count, struct fault *fault
 			continue;
 		partition->anchor_offset = partition->read - 1;
 		hash_record(
-			last_record(deliver, partition, count), partition->anchor_hash);
+		        last_record(deliver, partition, count), partition->anchor_hash);
 		buffer_format(&deliver->text,
-			"%c{\"topic\":\"%s\",\"partition\":%d,\"old\":%" PRId64
-			",\"next\":%" PRId64 ",\"anchor\":%" PRId64 ",\"hash\":\"",
-			between, partition->topic, (int)partition->number, partition->next,
-			partition->read, partition->anchor_offset);
+		        "%c{\"topic\":\"%s\",\"partition\":%d,\"old\":%" PRId64
+		        ",\"next\":%" PRId64 ",\"anchor\":%" PRId64 ",\"hash\":\"",
+		        between, partition->topic, (int)partition->number,
+		        partition->next, partition->read, partition->anchor_offset);
 		for (size_t j = 0; j < SHA256_DIGEST_LENGTH; j++)
-			buffer_format(&deliver->text, "%02x", partition->anchor_hash[j]);
+			buffer_format(
+			        &deliver->text, "%02x", partition->anchor_hash[j]);
 		buffer_append_text(&deliver->text, "\"}");
 		between = ',';
 	}
@@ -648,7 +663,7 @@ static bool begin_batch(struct deliver *deliver, size_t count, struct fault *fau
 
 /* The rows of items [from, to) that are for the mapping; false: there are none. */
 static bool collect_rows(
-	struct deliver *deliver, const struct lane *lane, size_t from, size_t to)
+        struct deliver *deliver, const struct lane *lane, size_t from, size_t to)
 {
 	bool any = false;
 
@@ -660,7 +675,7 @@ static bool collect_rows(
 		if (item->fate != FATE_ROW)
 			continue;
 		buffer_append(&deliver->rows, lane->rows.data + item->row_start,
-			item->row_size);
+		        item->row_size);
 		any = true;
 	}
 	table_rows_end(&deliver->rows);
@@ -668,7 +683,8 @@ static bool collect_rows(
 }
 
 /* Run sql as it stands with a COPY of the collected rows behind it. */
-static bool copy_rows(struct deliver *deliver, const struct lane *lane, struct fault *fault)
+static bool copy_rows(
+        struct deliver *deliver, const struct lane *lane, struct fault *fault)
 {
 	bool ok;
 
@@ -676,7 +692,7 @@ static bool copy_rows(struct deliver *deliver, const struct lane *lane, struct f
 	buffer_append_byte(&deliver->sql, 0);
 	ok = buffer_ok(&deliver->sql, fault) && buffer_ok(&deliver->rows, fault)
 	     && table_copy(deliver->table, (char *)deliver->sql.data,
-		     buffer_bytes(&deliver->rows), fault);
+	             buffer_bytes(&deliver->rows), fault);
 	buffer_reset(&deliver->sql);
 	return ok;
 }
@@ -699,7 +715,7 @@ static bool end_batch(struct deliver *deliver, struct fault *fault)
 
 	buffer_reset(&deliver->text);
 	if (batch_moves(&deliver->batch, &deliver->text)
-		&& !put_call(deliver, "advance", buffer_bytes(&deliver->text), fault))
+	        && !put_call(deliver, "advance", buffer_bytes(&deliver->text), fault))
 		return false;
 	buffer_reset(&deliver->text);
 	if (!batch_letters(&deliver->batch, &any, &deliver->text, fault))
@@ -727,28 +743,30 @@ static bool apply_whole(struct deliver *deliver, size_t count, struct fault *fau
 	for (size_t i = 0; i < deliver->batch.lane_count; i++)
 		if (mapped[i])
 			buffer_format(&deliver->sql, "EXECUTE map_%s;",
-				deliver->batch.lanes[i].batch_name);
+			        deliver->batch.lanes[i].batch_name);
 	return end_batch(deliver, fault);
 }
 
 /* Map items [from, to) alone, within a savepoint. */
-static bool apply_range(struct deliver *deliver, struct lane *lane, size_t from, size_t to,
-	bool *any, struct fault *fault)
+static bool apply_range(struct deliver *deliver, struct lane *lane, size_t from,
+        size_t to, bool *any, struct fault *fault)
 {
 	*any = collect_rows(deliver, lane, from, to);
 	if (!*any)
 		return true;
-	buffer_format(&deliver->sql, "SAVEPOINT part; DELETE FROM %s;", lane->batch_name);
+	buffer_format(
+	        &deliver->sql, "SAVEPOINT part; DELETE FROM %s;", lane->batch_name);
 	if (!copy_rows(deliver, lane, fault))
 		return false;
 	buffer_format(&deliver->sql, "EXECUTE map_%s; RELEASE SAVEPOINT part;",
-		lane->batch_name);
+	        lane->batch_name);
 	return run_sql(deliver, fault);
 }
 
-/* Halve until the record that the tables refuse is alone; all others go on, in order. */
+/* Halve until the record that the tables refuse is alone; all others go on, in order.
+ */
 static bool isolate(struct deliver *deliver, struct lane *lane, size_t from, size_t to,
-	struct fault *fault)
+        struct fault *fault)
 {
 	struct item *item = &lane->items[from];
 	bool any;
@@ -761,11 +779,12 @@ static bool isolate(struct deliver *deliver, struct lane *lane, size_t from, siz
 	if (to - from > 1) {
 		size_t middle = from + (to - from) / 2;
 
-		return run_sql(deliver, fault) && isolate(deliver, lane, from, middle, fault)
+		return run_sql(deliver, fault)
+		       && isolate(deliver, lane, from, middle, fault)
 		       && isolate(deliver, lane, middle, to, fault);
 	}
 	batch_set_aside(item, DEAD_DATA, fault->code, table_constraint(deliver->table),
-		"the department's tables refuse it");
+	        "the department's tables refuse it");
 	item->stream->applied--;
 	item->stream->dead++;
 	return run_sql(deliver, fault);
@@ -800,12 +819,13 @@ static void count_item(struct deliver *deliver, size_t lane, const struct item *
 	case FATE_DEAD:
 		deliver->counters.dead[item->class]++;
 		deliver->open_dead++;
-		log_warn(NULL, "dead letter class=%s topic=%s partition=%d offset=%" PRId64
-			       " sqlstate=%s constraint=%s",
-			dead_class_name(item->class), item->record->topic,
-			(int)item->record->partition, item->record->offset,
-			item->sqlstate[0] ? item->sqlstate : "-",
-			item->constraint[0] ? item->constraint : "-");
+		log_warn(NULL,
+		        "dead letter class=%s topic=%s partition=%d offset=%" PRId64
+		        " sqlstate=%s constraint=%s",
+		        dead_class_name(item->class), item->record->topic,
+		        (int)item->record->partition, item->record->offset,
+		        item->sqlstate[0] ? item->sqlstate : "-",
+		        item->constraint[0] ? item->constraint : "-");
 		break;
 	}
 }
@@ -845,7 +865,7 @@ static bool commit(struct deliver *deliver, size_t count, struct fault *fault)
 		return false;
 	if (!apply_whole(deliver, count, fault)) {
 		if (fault->kind != FAULT_REJECT
-			|| !table_run(deliver->table, "ROLLBACK", &ignored))
+		        || !table_run(deliver->table, "ROLLBACK", &ignored))
 			return false;
 		if (!apply_apart(deliver, count, fault)) {
 			if (fault->kind == FAULT_REJECT)
@@ -867,8 +887,8 @@ static enum step take_records(struct deliver *deliver, size_t count)
 	return STEP_DONE;
 }
 
-static enum step take_news(struct deliver *deliver, enum consumer_news news, size_t count,
-	struct fault *fault)
+static enum step take_news(struct deliver *deliver, enum consumer_news news,
+        size_t count, struct fault *fault)
 {
 	switch (news) {
 	case NEWS_NOTHING:
@@ -896,8 +916,8 @@ enum step deliver_step(struct deliver *deliver, struct fault *fault)
 {
 	size_t count;
 	enum consumer_news news = consumer_read(deliver->consumer, READ_MS,
-		deliver->records, deliver->record_room,
-		(size_t)conf_number(deliver->conf, "batch_bytes"), &count, fault);
+	        deliver->records, deliver->record_room,
+	        (size_t)conf_number(deliver->conf, "batch_bytes"), &count, fault);
 	enum step step = take_news(deliver, news, count, fault);
 
 	if (step != STEP_FAULT) {

@@ -14,7 +14,8 @@
  *
  *     no database --connect--> claim positions --> run --batch--> run
  *         ^                                         |
- *         +--- ill, lost, fenced: forget the batch --+     wrong mapping: halt, try each minute
+ *         +--- ill, lost, fenced: forget the batch --+     wrong mapping: halt, try
+ * each minute
  *
  * One thread owns a deliver.
  */
@@ -54,8 +55,8 @@ struct deliver_lag {
 
 /* conf has CONSUMER_KEYS and DELIVER_KEYS; all must outlive the deliver. */
 MUST_CHECK bool deliver_open(struct deliver **out, const struct conf *conf,
-	const struct department *department, const struct catalog *catalog,
-	struct fault *fault);
+        const struct department *department, const struct catalog *catalog,
+        struct fault *fault);
 void deliver_close(struct deliver **deliver);
 
 /*
@@ -73,12 +74,15 @@ const char *dead_class_name(enum dead_class class);
 
 #define DELIVER_KEYS                                                                   \
 	CONF_MUST(TEXT, database,                                                      \
-		"libpq connection string; its password only by passfile="),            \
-		CONF_KEY(TEXT, owner, "", "who claims positions; default host and pid"), \
-		CONF_KEY(COUNT, batch_records, "5000", "most records of a transaction"),     \
-		CONF_KEY(BYTES, batch_bytes, "4M", "about the most bytes of one"),           \
-		CONF_KEY(MS, retry_ms, "500", "pause before asking an ill database again"),  \
-		CONF_KEY(MS, halt_retry_ms, "60000",                                   \
-			"pause before trying again what was refused as wrong")
+	        "libpq connection string; its password only by passfile="),            \
+	        CONF_KEY(TEXT, owner, "",                                              \
+	                "who claims positions; default host and pid"),                 \
+	        CONF_KEY(COUNT, batch_records, "5000",                                 \
+	                "most records of a transaction"),                              \
+	        CONF_KEY(BYTES, batch_bytes, "4M", "about the most bytes of one"),     \
+	        CONF_KEY(MS, retry_ms, "500",                                          \
+	                "pause before asking an ill database again"),                  \
+	        CONF_KEY(MS, halt_retry_ms, "60000",                                   \
+	                "pause before trying again what was refused as wrong")
 
 #endif

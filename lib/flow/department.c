@@ -18,12 +18,13 @@ static const struct conf_key department_keys[] = {
 	CONF_MUST(TEXT, database, "name of its database"),
 	CONF_MUST(TEXT, schema, "schema of its tables"),
 	CONF_ONE_OF(start, "earliest", "earliest|latest",
-		"where a topic begins that was never read"),
+	        "where a topic begins that was never read"),
 	CONF_ONE_OF(on_bad_record, "continue", "continue",
-		"what follows a record that its tables refuse"),
+	        "what follows a record that its tables refuse"),
 	CONF_KEY(FLAG, keep_values, "no",
-		"keep the raw bytes of dead letters; for satu_data only"),
-	CONF_ANY(fields, "columns of a topic that it may see, with commas between, or *"),
+	        "keep the raw bytes of dead letters; for satu_data only"),
+	CONF_ANY(fields,
+	        "columns of a topic that it may see, with commas between, or *"),
 	CONF_END,
 };
 
@@ -36,7 +37,7 @@ const struct column department_extra[EXTRA_COLUMNS] = {
 };
 
 bool department_file(
-	const char *folder, const char *name, char **out, struct fault *fault)
+        const char *folder, const char *name, char **out, struct fault *fault)
 {
 	struct buffer text = { 0 };
 	char path[PATH_BYTES];
@@ -61,15 +62,16 @@ static void trim_statement(char *sql)
 {
 	size_t size = strlen(sql);
 
-	while (size > 0 && (isspace((unsigned char)sql[size - 1]) || sql[size - 1] == ';'))
+	while (size > 0
+	        && (isspace((unsigned char)sql[size - 1]) || sql[size - 1] == ';'))
 		sql[--size] = '\0';
 }
 
 static bool read_grant(const struct department *department,
-	struct department_topic *topic, struct fault *fault)
+        struct department_topic *topic, struct fault *fault)
 {
-	const char *text
-		= conf_member_of(department->conf, "fields", topic->topic->name);
+	const char *text =
+	        conf_member_of(department->conf, "fields", topic->topic->name);
 	const char **columns;
 	size_t count = 0;
 
@@ -95,7 +97,7 @@ static bool read_grant(const struct department *department,
 }
 
 static bool read_topic(struct department *department, const char *folder,
-	const struct catalog_topic *from, struct fault *fault)
+        const struct catalog_topic *from, struct fault *fault)
 {
 	struct department_topic *topic = &department->topics[department->topic_count];
 	char name[256];
@@ -111,27 +113,29 @@ static bool read_topic(struct department *department, const char *folder,
 	if (topic->file == NULL)
 		return fault_memory(fault);
 	if (!department_file(folder, name, &topic->sql, fault)
-		|| !read_grant(department, topic, fault))
+	        || !read_grant(department, topic, fault))
 		return false;
 	trim_statement(topic->sql);
 	return true;
 }
 
 static bool check_fields(const struct department *department,
-	const struct catalog *catalog, struct fault *fault)
+        const struct catalog *catalog, struct fault *fault)
 {
 	const char *name;
 	const char *value;
 
-	for (size_t i = 0; conf_member(department->conf, "fields", i, &name, &value); i++)
+	for (size_t i = 0; conf_member(department->conf, "fields", i, &name, &value);
+	        i++)
 		if (catalog_short(catalog, name) == NULL)
 			return fault_set(fault, FAULT_STOP,
-				"fields.%.64s: there is no such topic in the catalog", name);
+			        "fields.%.64s: there is no such topic in the catalog",
+			        name);
 	return true;
 }
 
 static bool department_read(struct department *department, const char *folder,
-	const struct catalog *catalog, struct fault *fault)
+        const struct catalog *catalog, struct fault *fault)
 {
 	char path[PATH_BYTES];
 
@@ -151,11 +155,11 @@ static bool department_read(struct department *department, const char *folder,
 			return false;
 	return department->topic_count > 0
 	       || fault_set(fault, FAULT_STOP,
-		       "%s: holds no mapping, such as requests.sql", folder);
+	               "%s: holds no mapping, such as requests.sql", folder);
 }
 
 bool department_open(struct department **out, const char *folder,
-	const struct catalog *catalog, struct fault *fault)
+        const struct catalog *catalog, struct fault *fault)
 {
 	struct department *department = calloc(1, sizeof *department);
 
@@ -199,11 +203,11 @@ static void put_columns(const struct column *columns, size_t count, struct buffe
 {
 	for (size_t i = 0; i < count; i++)
 		buffer_format(out, "%s\"%s\" %s", i > 0 ? ", " : "", columns[i].name,
-			table_type(columns[i].type));
+		        table_type(columns[i].type));
 }
 
 void department_session_sql(const struct department_topic *topic,
-	const struct column *columns, size_t count, struct buffer *out)
+        const struct column *columns, size_t count, struct buffer *out)
 {
 	char batch[128];
 
@@ -213,5 +217,5 @@ void department_session_sql(const struct department_topic *topic,
 	buffer_append_text(out, ", ");
 	put_columns(department_extra, EXTRA_COLUMNS, out);
 	buffer_format(out, ") ON COMMIT DELETE ROWS; PREPARE map_%s AS %s;", batch,
-		topic->sql);
+	        topic->sql);
 }

@@ -31,12 +31,12 @@ struct department {
 };
 
 MUST_CHECK bool department_open(struct department **out, const char *folder,
-	const struct catalog *catalog, struct fault *fault);
+        const struct catalog *catalog, struct fault *fault);
 void department_close(struct department **department);
 
 /* Read a file of the folder whole, as text. */
 MUST_CHECK bool department_file(
-	const char *folder, const char *name, char **out, struct fault *fault);
+        const char *folder, const char *name, char **out, struct fault *fault);
 
 /* A column that every batch table has behind the plan's columns. */
 enum {
@@ -54,6 +54,6 @@ void department_batch_name(const struct catalog_topic *topic, char out[128]);
 
 /* CREATE TEMPORARY TABLE batch_... and PREPARE map_... for one topic, appended. */
 void department_session_sql(const struct department_topic *topic,
-	const struct column *columns, size_t count, struct buffer *out);
+        const struct column *columns, size_t count, struct buffer *out);
 
 #endif

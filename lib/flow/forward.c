@@ -10,8 +10,8 @@
 #include "base/log.h"
 
 enum {
-	SLICE = 256,        /* events of one stream before the next has its turn */
-	WINDOW = 4096,      /* sent and not confirmed, of one stream */
+	SLICE = 256,   /* events of one stream before the next has its turn */
+	WINDOW = 4096, /* sent and not confirmed, of one stream */
 	FIRST_PAUSE_MS = 1000,
 	LONGEST_PAUSE_MS = 300000,
 	IDLE_MS = 1000,
@@ -19,7 +19,8 @@ enum {
 
 struct lane {
 	int64_t sent_seq;      /* last one handed to the producer */
-	int64_t confirmed_seq; /* last one that the broker confirmed, all before it too */
+	int64_t confirmed_seq; /* last one that the broker confirmed, all before it too
+	                        */
 	int64_t delivered;     /* confirmed since the start, for metrics */
 	int64_t last_offset;
 };
@@ -63,7 +64,7 @@ static void on_report(void *context, const struct producer_report *report)
 		return; /* a repeat of what was confirmed before */
 	if (report->offset >= 0 && report->offset <= lane->last_offset)
 		log_warn(NULL, "the topic of stream %zu went back to offset %lld",
-			report->stream, (long long)report->offset);
+		        report->stream, (long long)report->offset);
 	lane->last_offset = report->offset;
 	lane->confirmed_seq = report->seq;
 	lane->delivered++;
@@ -84,7 +85,7 @@ static bool open_producer(struct forward *forward, struct fault *fault)
 	forward->failed = false;
 	forward->known_link = LINK_UNKNOWN;
 	return producer_open(
-		&forward->producer, forward->conf, on_report, forward, fault);
+	        &forward->producer, forward->conf, on_report, forward, fault);
 }
 
 static bool forward_start(struct forward *forward, struct fault *fault)
@@ -93,16 +94,16 @@ static bool forward_start(struct forward *forward, struct fault *fault)
 	if (forward->lanes == NULL)
 		return fault_memory(fault);
 	for (size_t i = 0; i < forward->lane_count; i++) {
-		forward->lanes[i].confirmed_seq
-			= spool_stream(forward->spool, i)->delivered_seq;
+		forward->lanes[i].confirmed_seq =
+		        spool_stream(forward->spool, i)->delivered_seq;
 		forward->lanes[i].last_offset = -1;
 	}
 	return open_producer(forward, fault);
 }
 
 bool forward_open(struct forward **out, struct spool *spool, const struct conf *conf,
-	const char *village_code, int32_t modulus, size_t stream_count,
-	struct fault *fault)
+        const char *village_code, int32_t modulus, size_t stream_count,
+        struct fault *fault)
 {
 	struct forward *forward = calloc(1, sizeof *forward);
 
@@ -144,7 +145,8 @@ static bool send_row(void *context, const struct spool_row *row)
 		.key = forward->village_code,
 		.value = row->value,
 		.headers = headers,
-		.header_count = envelope_unpack(row->headers, row->seq, sequence, headers),
+		.header_count =
+		        envelope_unpack(row->headers, row->seq, sequence, headers),
 		.stream = forward->reading,
 		.seq = row->seq,
 	};
@@ -154,7 +156,7 @@ static bool send_row(void *context, const struct spool_row *row)
 
 /* Send a slice of one stream. *out_sent tells whether anything went. */
 static bool send_slice(
-	struct forward *forward, size_t stream, bool *out_sent, struct fault *fault)
+        struct forward *forward, size_t stream, bool *out_sent, struct fault *fault)
 {
 	struct lane *lane = &forward->lanes[stream];
 	int64_t last = spool_stream(forward->spool, stream)->last_seq;
@@ -167,15 +169,15 @@ static bool send_slice(
 	forward->reading = stream;
 	forward->fault = &trouble;
 	if (!spool_read(forward->spool, stream, lane->sent_seq,
-		    (int)(room < SLICE ? room : SLICE), send_row, forward, &lane->sent_seq,
-		    fault))
+	            (int)(room < SLICE ? room : SLICE), send_row, forward,
+	            &lane->sent_seq, fault))
 		return false;
 	*out_sent |= lane->sent_seq > before;
 	if (trouble.kind == FAULT_UNSURE) {
 		forward->failed = true;
 		forward->blocked = strcmp(trouble.code, "blocked") == 0;
 		snprintf(forward->reason, sizeof forward->reason, "%.*s",
-			(int)sizeof forward->reason - 1, trouble.text);
+		        (int)sizeof forward->reason - 1, trouble.text);
 	}
 	return true;
 }
@@ -184,19 +186,20 @@ static bool send_slice(
 static void pause_after_failure(struct forward *forward)
 {
 	if (forward->blocked) {
-		forward->pause_ms
-			= (int64_t)conf_number(forward->conf, "blocked_retry_ms");
+		forward->pause_ms =
+		        (int64_t)conf_number(forward->conf, "blocked_retry_ms");
 		forward->window = 1; /* alone, until it is known to pass */
 	} else {
-		forward->pause_ms = forward->pause_ms ? forward->pause_ms * 2 : FIRST_PAUSE_MS;
+		forward->pause_ms =
+		        forward->pause_ms ? forward->pause_ms * 2 : FIRST_PAUSE_MS;
 		if (forward->pause_ms > LONGEST_PAUSE_MS)
 			forward->pause_ms = LONGEST_PAUSE_MS;
 	}
 	log_warn(NULL, "%s, sending again in %lld ms from the first unconfirmed: %s",
-		forward->blocked ? "the broker refuses" : "delivery failed",
-		(long long)forward->pause_ms, forward->reason);
+	        forward->blocked ? "the broker refuses" : "delivery failed",
+	        (long long)forward->pause_ms, forward->reason);
 	forward->resume_us = clock_monotonic_us() + forward->pause_ms * 750
-			     + random() % (forward->pause_ms * 500 + 1);
+	                     + random() % (forward->pause_ms * 500 + 1);
 	forward->since_us = clock_wall_us();
 	producer_close(&forward->producer);
 }
@@ -209,7 +212,8 @@ static void note_link(struct forward *forward)
 		return;
 	forward->since_us = clock_wall_us();
 	if (link == LINK_DOWN)
-		log_info(NULL, "link down: no broker answers; events wait in the spool");
+		log_info(
+		        NULL, "link down: no broker answers; events wait in the spool");
 	else if (forward->known_link == LINK_DOWN)
 		log_info(NULL, "link up");
 	forward->known_link = link;
@@ -243,7 +247,7 @@ bool forward_has_marks(const struct forward *forward)
 {
 	for (size_t i = 0; i < forward->lane_count; i++)
 		if (forward->lanes[i].confirmed_seq
-			> spool_stream(forward->spool, i)->delivered_seq)
+		        > spool_stream(forward->spool, i)->delivered_seq)
 			return true;
 	return false;
 }
@@ -277,9 +281,11 @@ int64_t forward_delivered(const struct forward *forward, size_t stream)
 void forward_link(const struct forward *forward, struct forward_link *out)
 {
 	bool up = forward->producer != NULL
-		  && producer_link(forward->producer) != LINK_DOWN;
+	          && producer_link(forward->producer) != LINK_DOWN;
 
-	out->state = forward->blocked && forward->reason[0] ? "blocked" : up ? "up" : "down";
+	out->state = forward->blocked && forward->reason[0] ? "blocked"
+	             : up                                   ? "up"
+	                                                    : "down";
 	out->since_us = forward->since_us;
 	snprintf(out->reason, sizeof out->reason, "%s", forward->reason);
 	if (!up && out->reason[0] == '\0')

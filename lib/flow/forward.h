@@ -12,7 +12,8 @@
  * was sent: a new producer begins again at the first unconfirmed event.
  *
  *     STREAMING --failed report--> PAUSED --time--> STREAMING
- *               --broker's configuration--> BLOCKED --a minute--> one event alone --> ...
+ *               --broker's configuration--> BLOCKED --a minute--> one event alone -->
+ * ...
  *
  * The thread that owns the spool owns the forward.
  */
@@ -32,8 +33,8 @@ struct forward_link {
 
 /* conf has PRODUCER_KEYS and retry_ms; all three must outlive the forward. */
 MUST_CHECK bool forward_open(struct forward **out, struct spool *spool,
-	const struct conf *conf, const char *village_code, int32_t modulus,
-	size_t stream_count, struct fault *fault);
+        const struct conf *conf, const char *village_code, int32_t modulus,
+        size_t stream_count, struct fault *fault);
 void forward_close(struct forward **forward);
 
 /* Take reports and send what fits. Never waits. Outside a group of the spool. */
@@ -56,6 +57,6 @@ void forward_link(const struct forward *forward, struct forward_link *out);
 
 #define FORWARD_KEYS                                                                   \
 	PRODUCER_KEYS, CONF_KEY(MS, blocked_retry_ms, "60000",                         \
-			       "pause before trying again what the broker refuses")
+	                       "pause before trying again what the broker refuses")
 
 #endif

@@ -43,23 +43,23 @@ static bool encoder_grow(struct avro_encoder *encoder, size_t room, struct fault
 }
 
 static bool encoder_prepare(
-	struct avro_encoder *encoder, const struct schema *schema, struct fault *fault)
+        struct avro_encoder *encoder, const struct schema *schema, struct fault *fault)
 {
 	struct bytes text = schema_text(schema);
 
 	if (avro_schema_from_json_length(
-		    (const char *)text.data, text.size, &encoder->schema)
-		!= 0)
+	            (const char *)text.data, text.size, &encoder->schema)
+	        != 0)
 		return avro_fault(fault);
 	encoder->class = avro_generic_class_from_schema(encoder->schema);
 	if (encoder->class == NULL
-		|| avro_generic_value_new(encoder->class, &encoder->value) != 0)
+	        || avro_generic_value_new(encoder->class, &encoder->value) != 0)
 		return avro_fault(fault);
 	return encoder_grow(encoder, FIRST_BYTES, fault);
 }
 
 bool avro_encoder_open(
-	struct avro_encoder **out, const struct schema *schema, struct fault *fault)
+        struct avro_encoder **out, const struct schema *schema, struct fault *fault)
 {
 	struct avro_encoder *encoder = calloc(1, sizeof *encoder);
 
@@ -118,7 +118,7 @@ static int fill_list(avro_value_t *to, const struct value *from)
 		avro_value_t item;
 
 		if (avro_value_append(to, &item, NULL) != 0
-			|| fill(&item, &from->list.values[i]) != 0)
+		        || fill(&item, &from->list.values[i]) != 0)
 			return -1;
 	}
 	return 0;
@@ -145,7 +145,7 @@ static int fill_record(avro_value_t *to, const struct value *from)
 		avro_value_t field;
 
 		if (avro_value_get_by_index(to, i, &field, NULL) != 0
-			|| fill(&field, &from->list.values[i]) != 0)
+		        || fill(&field, &from->list.values[i]) != 0)
 			return -1;
 	}
 	return 0;
@@ -178,9 +178,11 @@ static int fill(avro_value_t *to, const struct value *from)
 	case SCHEMA_STRING:
 		return fill_string(to, from->bytes);
 	case SCHEMA_BYTES:
-		return avro_value_set_bytes(to, (void *)from->bytes.data, from->bytes.size);
+		return avro_value_set_bytes(
+		        to, (void *)from->bytes.data, from->bytes.size);
 	case SCHEMA_FIXED:
-		return avro_value_set_fixed(to, (void *)from->bytes.data, from->bytes.size);
+		return avro_value_set_fixed(
+		        to, (void *)from->bytes.data, from->bytes.size);
 	case SCHEMA_ENUM:
 		return avro_value_set_enum(to, (int)from->integer);
 	case SCHEMA_ARRAY:
@@ -197,7 +199,7 @@ static int fill(avro_value_t *to, const struct value *from)
 
 /* False when the memory is too small for the value. */
 static bool write_fields(struct avro_encoder *encoder, const struct value *record,
-	const char *seam_field, size_t *out_seam)
+        const char *seam_field, size_t *out_seam)
 {
 	avro_writer_reset(encoder->writer);
 	for (size_t i = 0; i < record->list.count; i++) {
@@ -215,11 +217,13 @@ static bool write_fields(struct avro_encoder *encoder, const struct value *recor
 }
 
 bool avro_encode(struct avro_encoder *encoder, const struct value *record,
-	const char *seam_field, struct buffer *out, size_t *out_seam, struct fault *fault)
+        const char *seam_field, struct buffer *out, size_t *out_seam,
+        struct fault *fault)
 {
 	size_t seam = 0;
 
-	if (avro_value_reset(&encoder->value) != 0 || fill(&encoder->value, record) != 0)
+	if (avro_value_reset(&encoder->value) != 0
+	        || fill(&encoder->value, record) != 0)
 		return avro_fault(fault);
 	while (!write_fields(encoder, record, seam_field, &seam)) {
 		if (encoder->room >= MOST_BYTES)

@@ -16,7 +16,7 @@
 struct avro_encoder;
 
 MUST_CHECK bool avro_encoder_open(
-	struct avro_encoder **out, const struct schema *schema, struct fault *fault);
+        struct avro_encoder **out, const struct schema *schema, struct fault *fault);
 void avro_encoder_close(struct avro_encoder **encoder);
 
 /*
@@ -26,6 +26,7 @@ void avro_encoder_close(struct avro_encoder **encoder);
  * seam_field NULL: there is none.
  */
 MUST_CHECK bool avro_encode(struct avro_encoder *encoder, const struct value *record,
-	const char *seam_field, struct buffer *out, size_t *out_seam, struct fault *fault);
+        const char *seam_field, struct buffer *out, size_t *out_seam,
+        struct fault *fault);
 
 #endif

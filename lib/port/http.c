@@ -36,7 +36,8 @@ struct connection {
 	struct connection *previous;
 	struct MHD_Connection *mhd;
 	struct sockaddr_storage address;
-	int64_t since_us; /* when it began to owe us a request; 0: we owe it an answer */
+	int64_t since_us; /* when it began to owe us a request; 0: we owe it an answer
+	                   */
 };
 
 struct http {
@@ -128,14 +129,16 @@ static void http_run_soon(struct http *http)
 static void http_sweep(void *context)
 {
 	struct http *http = context;
-	int64_t limit_us = clock_monotonic_us() - (int64_t)http->settings.deadline_ms * 1000;
+	int64_t limit_us =
+	        clock_monotonic_us() - (int64_t)http->settings.deadline_ms * 1000;
 
 	for (struct connection *at = http->connections; at != NULL; at = at->next) {
 		const union MHD_ConnectionInfo *info;
 
 		if (at->since_us == 0 || at->since_us > limit_us)
 			continue;
-		info = MHD_get_connection_info(at->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+		info = MHD_get_connection_info(
+		        at->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
 		if (info != NULL)
 			shutdown(info->connect_fd, SHUT_RDWR);
 	}
@@ -146,11 +149,12 @@ static void http_sweep(void *context)
 static bool is_loopback(const struct sockaddr *address)
 {
 	if (address->sa_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24
+		return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr)
+		               >> 24
 		       == 127;
 	if (address->sa_family == AF_INET6)
 		return IN6_IS_ADDR_LOOPBACK(
-			&((const struct sockaddr_in6 *)address)->sin6_addr);
+		        &((const struct sockaddr_in6 *)address)->sin6_addr);
 	return false;
 }
 
@@ -162,13 +166,13 @@ static bool same_address(const struct sockaddr *a, const struct sockaddr *b)
 		return ((const struct sockaddr_in *)a)->sin_addr.s_addr
 		       == ((const struct sockaddr_in *)b)->sin_addr.s_addr;
 	return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
-		       &((const struct sockaddr_in6 *)b)->sin6_addr,
-		       sizeof(struct in6_addr))
+	               &((const struct sockaddr_in6 *)b)->sin6_addr,
+	               sizeof(struct in6_addr))
 	       == 0;
 }
 
 static enum MHD_Result admit(
-	void *context, const struct sockaddr *address, socklen_t size)
+        void *context, const struct sockaddr *address, socklen_t size)
 {
 	struct http *http = context;
 	unsigned count = 0;
@@ -181,11 +185,12 @@ static enum MHD_Result admit(
 	return count < http->settings.connections_per_address ? MHD_YES : MHD_NO;
 }
 
-static void connection_opened(struct http *http, struct MHD_Connection *mhd, void **place)
+static void connection_opened(
+        struct http *http, struct MHD_Connection *mhd, void **place)
 {
 	struct connection *connection = calloc(1, sizeof *connection);
-	const union MHD_ConnectionInfo *info
-		= MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *info =
+	        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 
 	*place = connection;
 	if (connection == NULL)
@@ -194,14 +199,14 @@ static void connection_opened(struct http *http, struct MHD_Connection *mhd, voi
 	connection->since_us = clock_monotonic_us();
 	if (info != NULL && info->client_addr != NULL)
 		memcpy(&connection->address, info->client_addr,
-			info->client_addr->sa_family == AF_INET6
-				? sizeof(struct sockaddr_in6)
-				: sizeof(struct sockaddr_in));
+		        info->client_addr->sa_family == AF_INET6
+		                ? sizeof(struct sockaddr_in6)
+		                : sizeof(struct sockaddr_in));
 	LIST_PUSH(http->connections, connection);
 }
 
 static void connection_changed(void *context, struct MHD_Connection *mhd, void **place,
-	enum MHD_ConnectionNotificationCode code)
+        enum MHD_ConnectionNotificationCode code)
 {
 	struct http *http = context;
 	struct connection *connection = *place;
@@ -217,15 +222,16 @@ static void connection_changed(void *context, struct MHD_Connection *mhd, void *
 
 static struct connection *connection_of(struct MHD_Connection *mhd)
 {
-	const union MHD_ConnectionInfo *info
-		= MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *info =
+	        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
 	return info ? info->socket_context : NULL;
 }
 
 /* Answers */
 
-void http_answer_header(struct http_request *request, const char *name, const char *value)
+void http_answer_header(
+        struct http_request *request, const char *name, const char *value)
 {
 	size_t at = request->header_count;
 
@@ -245,7 +251,7 @@ static void set_headers(struct http_request *request, const char *media)
 		MHD_add_response_header(request->response, "Connection", "close");
 	for (size_t i = 0; i < request->header_count; i++)
 		MHD_add_response_header(request->response, request->header_names[i],
-			request->header_values[i]);
+		        request->header_values[i]);
 }
 
 static void resume(struct http_request *request)
@@ -258,25 +264,25 @@ static void resume(struct http_request *request)
 	http_run_soon(request->http);
 }
 
-void http_answer(
-	struct http_request *request, unsigned status, const char *media, struct bytes body)
+void http_answer(struct http_request *request, unsigned status, const char *media,
+        struct bytes body)
 {
 	assert(request->response == NULL);
 	request->status = status;
 	request->response = MHD_create_response_from_buffer(
-		body.size, (void *)body.data, MHD_RESPMEM_MUST_COPY);
+	        body.size, (void *)body.data, MHD_RESPMEM_MUST_COPY);
 	if (request->response != NULL)
 		set_headers(request, media);
 	resume(request);
 }
 
 void http_refuse(struct http_request *request, const struct http_problem *problem,
-	const char *errors)
+        const char *errors)
 {
 	struct buffer body = { 0 };
 
 	buffer_format(&body,
-		"{\"type\":\"urn:kentongan:problem:%s\",\"title\":", problem->type);
+	        "{\"type\":\"urn:kentongan:problem:%s\",\"title\":", problem->type);
 	buffer_append_json(&body, bytes_of(problem->title));
 	buffer_format(&body, ",\"status\":%u,\"detail\":", problem->status);
 	buffer_append_json(&body, bytes_of(problem->detail));
@@ -285,7 +291,8 @@ void http_refuse(struct http_request *request, const struct http_problem *proble
 	if (errors != NULL)
 		buffer_format(&body, ",\"errors\":%s", errors);
 	buffer_append_text(&body, "}\n");
-	http_answer(request, problem->status, "application/problem+json", buffer_bytes(&body));
+	http_answer(request, problem->status, "application/problem+json",
+	        buffer_bytes(&body));
 	buffer_clear(&body);
 }
 
@@ -324,7 +331,8 @@ void *http_attached(const struct http_request *request)
 /* Refusing before the body is read */
 
 static const struct http_problem bad_request = { 400, "bad-request", "Bad request",
-	"The request is not well-formed HTTP/1.1.", "Permintaan tidak sesuai HTTP/1.1." };
+	"The request is not well-formed HTTP/1.1.",
+	"Permintaan tidak sesuai HTTP/1.1." };
 
 struct framing {
 	unsigned lengths;
@@ -345,7 +353,7 @@ static bool has_hidden_end(const char *value, size_t size)
 }
 
 static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind,
-	const char *name, size_t name_size, const char *value, size_t value_size)
+        const char *name, size_t name_size, const char *value, size_t value_size)
 {
 	struct framing *framing = context;
 
@@ -400,8 +408,8 @@ static bool route_has_method(const struct http_route *route, const char *method)
 
 static void refuse_method(struct http_request *request, const char *allow)
 {
-	static const struct http_problem problem = { 405, "method", "Method not allowed",
-		"This address does not take that method.",
+	static const struct http_problem problem = { 405, "method",
+		"Method not allowed", "This address does not take that method.",
 		"Alamat ini tidak menerima cara permintaan itu." };
 
 	http_answer_header(request, "Allow", allow);
@@ -409,10 +417,12 @@ static void refuse_method(struct http_request *request, const char *allow)
 }
 
 /* The longest path that fits wins; without a method of its own it is a 405. */
-static bool find_route(struct http_request *request, const char *path, const char *method)
+static bool find_route(
+        struct http_request *request, const char *path, const char *method)
 {
 	static const struct http_problem unknown = { 404, "not-found", "Not found",
-		"There is nothing at this address.", "Tidak ada apa-apa di alamat ini." };
+		"There is nothing at this address.",
+		"Tidak ada apa-apa di alamat ini." };
 	char allow[64] = "";
 	size_t longest = 0;
 
@@ -428,12 +438,13 @@ static bool find_route(struct http_request *request, const char *path, const cha
 				allow[0] = '\0';
 			longest = size;
 			if (strlen(allow) + strlen(route->method) + 3 < sizeof allow)
-				snprintf(allow + strlen(allow), sizeof allow - strlen(allow),
-					"%s%s", allow[0] ? ", " : "", route->method);
+				snprintf(allow + strlen(allow),
+				        sizeof allow - strlen(allow), "%s%s",
+				        allow[0] ? ", " : "", route->method);
 			if (route_has_method(route, method))
 				request->route = route;
 			else if (request->route != NULL
-				 && strlen(request->route->path) < size)
+			         && strlen(request->route->path) < size)
 				request->route = NULL;
 		}
 	}
@@ -451,7 +462,8 @@ static bool is_media(const char *value, const char *wanted)
 	size_t size = strlen(wanted);
 
 	return value != NULL && strncasecmp(value, wanted, size) == 0
-	       && (wanted[size - 1] == '/' || value[size] == '\0' || value[size] == ';' || value[size] == ' ');
+	       && (wanted[size - 1] == '/' || value[size] == '\0' || value[size] == ';'
+	               || value[size] == ' ');
 }
 
 static bool is_in_list(const char *list, const char *name, size_t size)
@@ -493,7 +505,8 @@ static bool is_own_origin(const struct http_request *request)
 	       && is_safe_host(request->http, host);
 }
 
-static bool check_body_headers(struct http_request *request, const struct framing *framing)
+static bool check_body_headers(
+        struct http_request *request, const struct framing *framing)
 {
 	static const struct http_problem origin = { 403, "origin", "Foreign origin",
 		"A page of another origin may not write here.",
@@ -502,10 +515,11 @@ static bool check_body_headers(struct http_request *request, const struct framin
 		"Length required", "A body needs Content-Length; chunked is not taken.",
 		"Isi kiriman harus menyebut panjangnya (Content-Length)." };
 	static const struct http_problem media = { 415, "media-type",
-		"Unsupported media type", "The Content-Type is not what this address takes.",
+		"Unsupported media type",
+		"The Content-Type is not what this address takes.",
 		"Jenis isi kiriman (Content-Type) tidak diterima di alamat ini." };
-	static const struct http_problem large = { 413, "too-large", "Content too large",
-		"The body is longer than this address takes.",
+	static const struct http_problem large = { 413, "too-large",
+		"Content too large", "The body is longer than this address takes.",
 		"Isi kiriman terlalu panjang." };
 	const struct http_route *route = request->route;
 	const struct http_problem *problem = NULL;
@@ -525,16 +539,17 @@ static bool check_body_headers(struct http_request *request, const struct framin
 
 /* False when the request was refused. */
 static bool check_request(struct http_request *request, const char *path,
-	const char *method, const char *version)
+        const char *method, const char *version)
 {
 	struct framing framing = { 0 };
 
 	MHD_get_connection_values_n(
-		request->mhd, MHD_HEADER_KIND, look_at_header, &framing);
+	        request->mhd, MHD_HEADER_KIND, look_at_header, &framing);
 	request->refused = framing.chunked || framing.length > 0;
 	if (framing.broken || framing.lengths > 1
-		|| (framing.chunked && framing.lengths > 0) || !is_known_method(method)
-		|| (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0)) {
+	        || (framing.chunked && framing.lengths > 0) || !is_known_method(method)
+	        || (strcmp(version, "HTTP/1.1") != 0
+	                && strcmp(version, "HTTP/1.0") != 0)) {
 		request->refused = true;
 		http_refuse(request, &bad_request, NULL);
 		return false;
@@ -602,8 +617,8 @@ static enum MHD_Result dispatch(struct http_request *request)
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd,
-	const char *path, const char *method, const char *version, const char *data,
-	size_t *size, void **place)
+        const char *path, const char *method, const char *version, const char *data,
+        size_t *size, void **place)
 {
 	struct http *http = context;
 	struct http_request *request = *place;
@@ -628,7 +643,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd,
 }
 
 static void on_completed(void *context, struct MHD_Connection *mhd, void **place,
-	enum MHD_RequestTerminationCode code)
+        enum MHD_RequestTerminationCode code)
 {
 	struct http_request *request = *place;
 
@@ -659,8 +674,8 @@ static bool listen_fault(struct fault *fault, const char *listen, const char *wh
 
 static bool resolve(const char *listen, struct addrinfo **out, struct fault *fault)
 {
-	struct addrinfo hints
-		= { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST };
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_PASSIVE | AI_NUMERICHOST };
 	const char *colon = strrchr(listen, ':');
 	char host[128];
 	int result;
@@ -688,7 +703,7 @@ static bool open_socket(const char *listen_on, int *out, struct fault *fault)
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
 	if (fd < 0 || bind(fd, info->ai_addr, info->ai_addrlen) != 0
-		|| listen(fd, BACKLOG) != 0) {
+	        || listen(fd, BACKLOG) != 0) {
 		listen_fault(fault, listen_on, strerror(errno));
 		if (fd >= 0)
 			close(fd);
@@ -708,27 +723,28 @@ static void note_address(struct http *http, int fd)
 	char port[16] = "";
 
 	getsockname(fd, (struct sockaddr *)&address, &size);
-	getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port, sizeof port,
-		NI_NUMERICHOST | NI_NUMERICSERV);
+	getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port,
+	        sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
 	snprintf(http->address, sizeof http->address,
-		address.ss_family == AF_INET6 ? "http://[%s]:%s" : "http://%s:%s", host,
-		port);
+	        address.ss_family == AF_INET6 ? "http://[%s]:%s" : "http://%s:%s", host,
+	        port);
 }
 
 static bool start_daemon(struct http *http, int fd, struct fault *fault)
 {
-	http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME
-						| MHD_USE_ERROR_LOG,
-		0, admit, http, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, http->settings.connections,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY,
-		MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-		MHD_OPTION_EXTERNAL_LOGGER, be_silent, NULL,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+	http->daemon = MHD_start_daemon(
+	        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, admit,
+	        http, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
+	        MHD_OPTION_CONNECTION_LIMIT, http->settings.connections,
+	        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY,
+	        MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http,
+	        MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+	        MHD_OPTION_EXTERNAL_LOGGER, be_silent, NULL,
+	        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	return http->daemon != NULL
-	       || fault_set(fault, FAULT_STOP, "listen on %s: the HTTP daemon does not start",
-		       http->settings.listen);
+	       || fault_set(fault, FAULT_STOP,
+	               "listen on %s: the HTTP daemon does not start",
+	               http->settings.listen);
 }
 
 static bool http_start(struct http *http, struct fault *fault)
@@ -745,15 +761,16 @@ static bool http_start(struct http *http, struct fault *fault)
 	}
 	info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (!loop_timer_open(http->loop, &http->run_timer, http_run, http, fault)
-		|| !loop_timer_open(http->loop, &http->sweep_timer, http_sweep, http, fault)
-		|| !loop_watch(http->loop, info->epoll_fd, http_run, http, fault))
+	        || !loop_timer_open(
+	                http->loop, &http->sweep_timer, http_sweep, http, fault)
+	        || !loop_watch(http->loop, info->epoll_fd, http_run, http, fault))
 		return false;
 	loop_timer_set(http->sweep_timer, SWEEP_MS, SWEEP_MS);
 	return true;
 }
 
-bool http_open(struct http **out, struct loop *loop, const struct http_settings *settings,
-	struct fault *fault)
+bool http_open(struct http **out, struct loop *loop,
+        const struct http_settings *settings, struct fault *fault)
 {
 	struct http *http = calloc(1, sizeof *http);
 
@@ -778,7 +795,7 @@ void http_close(struct http **http)
 		return;
 	old->closing = true;
 	for (struct http_stream *stream = old->streams; stream != NULL;
-		stream = stream->next)
+	        stream = stream->next)
 		http_stream_close(stream);
 	while (old->waiting != NULL)
 		resume(old->waiting);
@@ -849,7 +866,7 @@ static void stream_resume(struct http_stream *stream)
 }
 
 bool http_stream_open(struct http_request *request, const char *media,
-	loop_callback *on_close, void *context, struct http_stream **out)
+        loop_callback *on_close, void *context, struct http_stream **out)
 {
 	struct http_stream *stream = calloc(1, sizeof *stream);
 
@@ -860,7 +877,7 @@ bool http_stream_open(struct http_request *request, const char *media,
 		.on_close = on_close,
 		.context = context };
 	request->response = MHD_create_response_from_callback(
-		MHD_SIZE_UNKNOWN, 16 * 1024, stream_read, stream, stream_free);
+	        MHD_SIZE_UNKNOWN, 16 * 1024, stream_read, stream, stream_free);
 	if (request->response == NULL) {
 		free(stream);
 		return false;
@@ -876,12 +893,13 @@ bool http_stream_open(struct http_request *request, const char *media,
 
 bool http_stream_send(struct http_stream *stream, struct bytes bytes)
 {
-	if (stream->ended || stream->waiting.size - stream->sent + bytes.size > STREAM_BYTES)
+	if (stream->ended
+	        || stream->waiting.size - stream->sent + bytes.size > STREAM_BYTES)
 		return false;
 	if (stream->sent > STREAM_BYTES) {
 		stream->waiting.size -= stream->sent;
 		memmove(stream->waiting.data, stream->waiting.data + stream->sent,
-			stream->waiting.size);
+		        stream->waiting.size);
 		stream->sent = 0;
 	}
 	buffer_append(&stream->waiting, bytes.data, bytes.size);

@@ -30,7 +30,7 @@ struct http_route {
 	const char *method; /* GET serves HEAD too */
 	const char *path;   /* "/v1/events/" with a slash at its end: and all below */
 	const char *media;  /* media type a body must have; "application/": any of
-			    * those; NULL: takes no body */
+	                     * those; NULL: takes no body */
 	size_t body_bytes;  /* longest body */
 	http_handler *handle;
 	void *context;
@@ -41,7 +41,8 @@ struct http_settings {
 	unsigned connections;
 	unsigned connections_per_address; /* loopback is not counted */
 	unsigned deadline_ms; /* for a whole request, and for an idle connection */
-	const char *hosts; /* names that a page may be served under, besides addresses */
+	const char
+	        *hosts; /* names that a page may be served under, besides addresses */
 };
 
 /* What a problem says; type is the last part of its URN. */
@@ -54,7 +55,7 @@ struct http_problem {
 };
 
 MUST_CHECK bool http_open(struct http **out, struct loop *loop,
-	const struct http_settings *settings, struct fault *fault);
+        const struct http_settings *settings, struct fault *fault);
 void http_close(struct http **http);
 
 /* Serve a row of routes, ended by one without a method; borrowed until the close. */
@@ -70,15 +71,16 @@ const char *http_header(const struct http_request *request, const char *name);
 struct bytes http_body(const struct http_request *request);
 
 /* Give the answer one more header. name and value are copied. */
-void http_answer_header(struct http_request *request, const char *name, const char *value);
+void http_answer_header(
+        struct http_request *request, const char *name, const char *value);
 
 /* Answer, once; the body is copied. */
-void http_answer(
-	struct http_request *request, unsigned status, const char *media, struct bytes body);
+void http_answer(struct http_request *request, unsigned status, const char *media,
+        struct bytes body);
 
 /* Answer with a problem; errors is a JSON array's text, or NULL. */
 void http_refuse(struct http_request *request, const struct http_problem *problem,
-	const char *errors);
+        const char *errors);
 
 /* The request as a place for what belongs to it, until it is answered. */
 void http_attach(struct http_request *request, void *data);
@@ -89,7 +91,7 @@ void *http_attached(const struct http_request *request);
  * gone or http_stream_close() was heard; the stream is gone after it.
  */
 MUST_CHECK bool http_stream_open(struct http_request *request, const char *media,
-	loop_callback *on_close, void *context, struct http_stream **out);
+        loop_callback *on_close, void *context, struct http_stream **out);
 
 /* False, and nothing sent, when too much is waiting: the watcher is too slow. */
 bool http_stream_send(struct http_stream *stream, struct bytes bytes);

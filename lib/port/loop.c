@@ -112,7 +112,7 @@ static void watch_arrived(uv_poll_t *poll, int status, int events)
 }
 
 bool loop_watch(struct loop *loop, int fd, loop_callback *callback, void *context,
-	struct fault *fault)
+        struct fault *fault)
 {
 	struct loop_watch *watch = calloc(1, sizeof *watch);
 	int result;
@@ -137,8 +137,8 @@ static void timer_arrived(uv_timer_t *uv)
 	timer->callback(timer->context);
 }
 
-bool loop_timer_open(struct loop *loop, struct loop_timer **out, loop_callback *callback,
-	void *context, struct fault *fault)
+bool loop_timer_open(struct loop *loop, struct loop_timer **out,
+        loop_callback *callback, void *context, struct fault *fault)
 {
 	struct loop_timer *timer = calloc(1, sizeof *timer);
 

@@ -32,10 +32,10 @@ void loop_wake(struct loop *loop); /* any thread, also a signal handler */
 
 /* Called whenever fd can be read (or has ended). */
 MUST_CHECK bool loop_watch(struct loop *loop, int fd, loop_callback *callback,
-	void *context, struct fault *fault);
+        void *context, struct fault *fault);
 
 MUST_CHECK bool loop_timer_open(struct loop *loop, struct loop_timer **out,
-	loop_callback *callback, void *context, struct fault *fault);
+        loop_callback *callback, void *context, struct fault *fault);
 
 /* Call once after after_ms, then each every_ms (0: once). Setting it again moves it. */
 void loop_timer_set(struct loop_timer *timer, uint64_t after_ms, uint64_t every_ms);

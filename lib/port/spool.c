@@ -49,19 +49,23 @@ static const char *const query_texts[QUERY_COUNT] = {
 	[QUERY_COMMIT] = "COMMIT",
 	[QUERY_MARK] = "SAVEPOINT unit",
 	[QUERY_UNDO] = "ROLLBACK TO unit",
-	[QUERY_INSERT] = "INSERT INTO event (stream, seq, event_id, id_high, recorded_at, "
-			 "headers, value, digest, alias, alias_high) "
-			 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[QUERY_INSERT] =
+	        "INSERT INTO event (stream, seq, event_id, id_high, recorded_at, "
+	        "headers, value, digest, alias, alias_high) "
+	        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[QUERY_BY_ID] = "SELECT stream, seq, event_id, recorded_at, digest FROM event "
-			"WHERE id_high = ?2 AND event_id = ?1",
-	[QUERY_BY_ALIAS] = "SELECT stream, seq, event_id, recorded_at, digest FROM event "
-			   "WHERE alias_high = ?2 AND alias = ?1",
+	                "WHERE id_high = ?2 AND event_id = ?1",
+	[QUERY_BY_ALIAS] =
+	        "SELECT stream, seq, event_id, recorded_at, digest FROM event "
+	        "WHERE alias_high = ?2 AND alias = ?1",
 	[QUERY_READ] = "SELECT seq, event_id, recorded_at, headers, value FROM event "
-		       "WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
-	[QUERY_STREAM] = "UPDATE stream SET next_seq = ?, delivered_seq = ? WHERE id = ?",
-	[QUERY_EXPIRE] = "DELETE FROM event WHERE stream = ?1 AND seq IN (SELECT seq FROM "
-			 "event WHERE stream = ?1 AND seq <= ?2 AND recorded_at < ?3 "
-			 "ORDER BY seq LIMIT ?4)",
+	               "WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
+	[QUERY_STREAM] =
+	        "UPDATE stream SET next_seq = ?, delivered_seq = ? WHERE id = ?",
+	[QUERY_EXPIRE] =
+	        "DELETE FROM event WHERE stream = ?1 AND seq IN (SELECT seq FROM "
+	        "event WHERE stream = ?1 AND seq <= ?2 AND recorded_at < ?3 "
+	        "ORDER BY seq LIMIT ?4)",
 };
 
 struct stream {
@@ -91,11 +95,11 @@ static bool spool_fault(struct spool *spool, struct fault *fault)
 	switch (code & 0xFF) {
 	case SQLITE_FULL:
 		return fault_code(
-			fault, FAULT_RETRY, "disk-full", "spool: no room on the disk");
+		        fault, FAULT_RETRY, "disk-full", "spool: no room on the disk");
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return fault_code(fault, FAULT_RETRY, "busy",
-			"spool: another process holds the spool; end it first");
+		        "spool: another process holds the spool; end it first");
 	case SQLITE_NOMEM:
 		return fault_memory(fault);
 	case SQLITE_IOERR:
@@ -152,38 +156,40 @@ static int note_log(void *context, sqlite3 *db, const char *name, int pages)
 static bool journal_is_wal(struct spool *spool, struct fault *fault)
 {
 	sqlite3_stmt *statement;
-	bool ok = sqlite3_prepare_v2(spool->db, "PRAGMA journal_mode=WAL", -1, &statement, NULL)
-		  == SQLITE_OK;
+	bool ok = sqlite3_prepare_v2(
+	                  spool->db, "PRAGMA journal_mode=WAL", -1, &statement, NULL)
+	          == SQLITE_OK;
 	int result = ok ? sqlite3_step(statement) : SQLITE_ERROR;
 
 	if (result != SQLITE_ROW)
 		ok = spool_fault(spool, fault);
 	else if (strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0)
 		ok = fault_set(fault, FAULT_STOP,
-			"spool: this file system cannot hold a write-ahead log");
+		        "spool: this file system cannot hold a write-ahead log");
 	sqlite3_finalize(statement);
 	return ok;
 }
 
 static bool spool_connect(struct spool *spool, struct fault *fault)
 {
-	static const char pragmas[]
-		= "PRAGMA locking_mode=EXCLUSIVE; PRAGMA mmap_size=0;"
-		  "PRAGMA cell_size_check=ON; PRAGMA trusted_schema=OFF;"
-		  "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-2048;";
+	static const char pragmas[] =
+	        "PRAGMA locking_mode=EXCLUSIVE; PRAGMA mmap_size=0;"
+	        "PRAGMA cell_size_check=ON; PRAGMA trusted_schema=OFF;"
+	        "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-2048;";
 	mode_t mask = umask(0077);
 	int result = sqlite3_open_v2(spool->path, &spool->db,
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
-			| SQLITE_OPEN_EXRESCODE,
-		NULL);
+	        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
+	                | SQLITE_OPEN_EXRESCODE,
+	        NULL);
 	bool ok = result == SQLITE_OK || spool_fault(spool, fault);
 
 	ok = ok && spool_run(spool, pragmas, fault) && journal_is_wal(spool, fault)
 	     && spool_run(spool,
-		     "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
-		     "PRAGMA journal_size_limit=67108864;",
-		     fault)
-	     /* The lock is taken by the first write; now is when to learn of another. */
+	             "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
+	             "PRAGMA journal_size_limit=67108864;",
+	             fault)
+	     /* The lock is taken by the first write; now is when to learn of another.
+	      */
 	     && spool_run(spool, "BEGIN IMMEDIATE", fault)
 	     && spool_run(spool, (const char *)embedded_spool[0].bytes, fault)
 	     && spool_run(spool, "COMMIT", fault);
@@ -196,15 +202,15 @@ static bool spool_prepare(struct spool *spool, struct fault *fault)
 {
 	for (int i = 0; i < QUERY_COUNT; i++)
 		if (sqlite3_prepare_v3(spool->db, query_texts[i], -1,
-			    SQLITE_PREPARE_PERSISTENT, &spool->queries[i], NULL)
-			!= SQLITE_OK)
+		            SQLITE_PREPARE_PERSISTENT, &spool->queries[i], NULL)
+		        != SQLITE_OK)
 			return spool_fault(spool, fault);
 	return true;
 }
 
 /* Whose spool this is: made on the first start, compared on every other. */
 static bool spool_identify(
-	struct spool *spool, const char *village_code, struct fault *fault)
+        struct spool *spool, const char *village_code, struct fault *fault)
 {
 	sqlite3_stmt *statement;
 	char fresh[UUID_TEXT_BYTES];
@@ -212,42 +218,44 @@ static bool spool_identify(
 
 	identity_random(fresh);
 	if (sqlite3_prepare_v2(spool->db,
-		    "INSERT INTO node VALUES (1, ?, ?, ?) ON CONFLICT DO UPDATE SET one = 1 "
-		    "RETURNING village_code, incarnation",
-		    -1, &statement, NULL)
-		!= SQLITE_OK)
+	            "INSERT INTO node VALUES (1, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+	            "one = 1 "
+	            "RETURNING village_code, incarnation",
+	            -1, &statement, NULL)
+	        != SQLITE_OK)
 		return spool_fault(spool, fault);
 	sqlite3_bind_text(statement, 1, village_code, -1, SQLITE_STATIC);
 	sqlite3_bind_text(statement, 2, fresh, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(statement, 3, clock_wall_us());
 	if (sqlite3_step(statement) != SQLITE_ROW)
 		ok = spool_fault(spool, fault);
-	else if (strcmp((const char *)sqlite3_column_text(statement, 0), village_code) != 0)
+	else if (strcmp((const char *)sqlite3_column_text(statement, 0), village_code)
+	         != 0)
 		ok = fault_set(fault, FAULT_STOP,
-			"spool %s belongs to village %.13s; set spool to another path",
-			spool->path, sqlite3_column_text(statement, 0));
+		        "spool %s belongs to village %.13s; set spool to another path",
+		        spool->path, sqlite3_column_text(statement, 0));
 	else {
 		snprintf(spool->incarnation, sizeof spool->incarnation, "%s",
-			sqlite3_column_text(statement, 1));
+		        sqlite3_column_text(statement, 1));
 		ok = true;
 	}
 	sqlite3_finalize(statement);
 	return ok;
 }
 
-static bool stream_open(
-	struct spool *spool, struct stream *stream, const char *topic, struct fault *fault)
+static bool stream_open(struct spool *spool, struct stream *stream, const char *topic,
+        struct fault *fault)
 {
 	sqlite3_stmt *statement;
 	bool ok;
 
 	snprintf(stream->topic, sizeof stream->topic, "%s", topic);
 	if (sqlite3_prepare_v2(spool->db,
-		    "INSERT INTO stream (incarnation, topic) VALUES (?, ?) "
-		    "ON CONFLICT DO UPDATE SET topic = excluded.topic "
-		    "RETURNING id, next_seq - 1, delivered_seq",
-		    -1, &statement, NULL)
-		!= SQLITE_OK)
+	            "INSERT INTO stream (incarnation, topic) VALUES (?, ?) "
+	            "ON CONFLICT DO UPDATE SET topic = excluded.topic "
+	            "RETURNING id, next_seq - 1, delivered_seq",
+	            -1, &statement, NULL)
+	        != SQLITE_OK)
 		return spool_fault(spool, fault);
 	sqlite3_bind_text(statement, 1, spool->incarnation, -1, SQLITE_STATIC);
 	sqlite3_bind_text(statement, 2, topic, -1, SQLITE_STATIC);
@@ -264,10 +272,10 @@ static bool stream_open(
 }
 
 static bool spool_start(struct spool *spool, const char *village_code,
-	const char *const *topics, size_t topic_count, struct fault *fault)
+        const char *const *topics, size_t topic_count, struct fault *fault)
 {
 	if (!spool_connect(spool, fault) || !spool_prepare(spool, fault)
-		|| !spool_identify(spool, village_code, fault))
+	        || !spool_identify(spool, village_code, fault))
 		return false;
 	for (size_t i = 0; i < topic_count; i++)
 		if (!stream_open(spool, &spool->streams[i], topics[i], fault))
@@ -277,7 +285,7 @@ static bool spool_start(struct spool *spool, const char *village_code,
 }
 
 bool spool_open(struct spool **out, const char *path, const char *village_code,
-	const char *const *topics, size_t topic_count, struct fault *fault)
+        const char *const *topics, size_t topic_count, struct fault *fault)
 {
 	struct spool *spool = calloc(1, sizeof *spool);
 
@@ -330,7 +338,7 @@ static bool write_streams(struct spool *spool, struct fault *fault)
 		struct stream *stream = &spool->streams[i];
 
 		if (stream->now.last_seq == stream->committed.last_seq
-			&& stream->now.delivered_seq == stream->committed.delivered_seq)
+		        && stream->now.delivered_seq == stream->committed.delivered_seq)
 			continue;
 		sqlite3_bind_int64(statement, 1, stream->now.last_seq + 1);
 		sqlite3_bind_int64(statement, 2, stream->now.delivered_seq);
@@ -385,7 +393,7 @@ static size_t stream_index(const struct spool *spool, int64_t id)
 
 /* Fill a receipt from the columns stream, seq, event_id, recorded_at. */
 static bool read_receipt(
-	const struct spool *spool, sqlite3_stmt *statement, struct spool_receipt *out)
+        const struct spool *spool, sqlite3_stmt *statement, struct spool_receipt *out)
 {
 	struct bytes id = column_bytes(statement, 2);
 
@@ -403,7 +411,7 @@ static bool read_receipt(
 }
 
 static bool look_up(struct spool *spool, enum query query, const uint8_t id[16],
-	bool *found, struct spool_receipt *out, uint8_t digest[32], struct fault *fault)
+        bool *found, struct spool_receipt *out, uint8_t digest[32], struct fault *fault)
 {
 	sqlite3_stmt *statement = spool->queries[query];
 	int result;
@@ -426,26 +434,27 @@ static bool look_up(struct spool *spool, enum query query, const uint8_t id[16],
 }
 
 /* Whether the draft is a repeat; its first receipt then is in out. */
-static bool find_repeat(struct spool *spool, const struct spool_draft *draft, bool *found,
-	struct spool_receipt *out, struct fault *fault)
+static bool find_repeat(struct spool *spool, const struct spool_draft *draft,
+        bool *found, struct spool_receipt *out, struct fault *fault)
 {
 	uint8_t digest[32];
 
 	if (!look_up(spool, QUERY_BY_ID, draft->event_id, found, out, digest, fault))
 		return false;
 	if (!*found && draft->has_alias
-		&& !look_up(spool, QUERY_BY_ALIAS, draft->alias, found, out, digest, fault))
+	        && !look_up(
+	                spool, QUERY_BY_ALIAS, draft->alias, found, out, digest, fault))
 		return false;
 	out->repeated = *found;
 	if (*found && memcmp(digest, draft->digest, sizeof digest) != 0)
 		return fault_code(fault, FAULT_REJECT, "key-reused",
-			"the key or event_id was used with another body");
+		        "the key or event_id was used with another body");
 	return true;
 }
 
 /* The value with the number's varint in its seam: Avro 1.11, "long". */
-static bool put_number(
-	struct spool *spool, const struct spool_draft *draft, int64_t seq, struct fault *fault)
+static bool put_number(struct spool *spool, const struct spool_draft *draft,
+        int64_t seq, struct fault *fault)
 {
 	uint64_t raw = (uint64_t)seq << 1;
 
@@ -456,12 +465,12 @@ static bool put_number(
 		buffer_append_byte(&spool->value, (uint8_t)(raw | 0x80));
 	buffer_append_byte(&spool->value, (uint8_t)raw);
 	buffer_append(&spool->value, draft->value.data + draft->seam + 1,
-		draft->value.size - draft->seam - 1);
+	        draft->value.size - draft->seam - 1);
 	return buffer_ok(&spool->value, fault);
 }
 
 static bool insert(struct spool *spool, const struct spool_draft *draft, int64_t seq,
-	struct fault *fault)
+        struct fault *fault)
 {
 	sqlite3_stmt *statement = spool->queries[QUERY_INSERT];
 
@@ -470,10 +479,10 @@ static bool insert(struct spool *spool, const struct spool_draft *draft, int64_t
 	sqlite3_bind_blob(statement, 3, draft->event_id, 16, SQLITE_STATIC);
 	sqlite3_bind_int64(statement, 4, high_of(draft->event_id));
 	sqlite3_bind_int64(statement, 5, draft->recorded_at_us);
-	sqlite3_bind_blob64(statement, 6, draft->headers.data, draft->headers.size,
-		SQLITE_STATIC);
-	sqlite3_bind_blob64(statement, 7, spool->value.data, spool->value.size,
-		SQLITE_STATIC);
+	sqlite3_bind_blob64(
+	        statement, 6, draft->headers.data, draft->headers.size, SQLITE_STATIC);
+	sqlite3_bind_blob64(
+	        statement, 7, spool->value.data, spool->value.size, SQLITE_STATIC);
 	sqlite3_bind_null(statement, 8);
 	sqlite3_bind_null(statement, 9);
 	sqlite3_bind_null(statement, 10);
@@ -487,7 +496,7 @@ static bool insert(struct spool *spool, const struct spool_draft *draft, int64_t
 }
 
 bool spool_append(struct spool *spool, const struct spool_draft *draft,
-	struct spool_receipt *out, struct fault *fault)
+        struct spool_receipt *out, struct fault *fault)
 {
 	struct stream *stream = &spool->streams[draft->stream];
 	int64_t seq = stream->now.last_seq + 1;
@@ -517,7 +526,7 @@ void spool_delivered(struct spool *spool, size_t stream, int64_t seq)
 }
 
 bool spool_read(struct spool *spool, size_t stream, int64_t after_seq, int limit,
-	spool_visitor *visitor, void *context, int64_t *out_seq, struct fault *fault)
+        spool_visitor *visitor, void *context, int64_t *out_seq, struct fault *fault)
 {
 	sqlite3_stmt *statement = spool->queries[QUERY_READ];
 	struct spool_row row;
@@ -544,26 +553,28 @@ bool spool_read(struct spool *spool, size_t stream, int64_t after_seq, int limit
 }
 
 bool spool_find(struct spool *spool, const uint8_t event_id[16], bool *found,
-	struct spool_receipt *out, struct fault *fault)
+        struct spool_receipt *out, struct fault *fault)
 {
 	return look_up(spool, QUERY_BY_ID, event_id, found, out, NULL, fault);
 }
 
 static bool list_stream(struct spool *spool, const struct stream *stream,
-	bool pending_only, struct spool_receipt *out, size_t room, size_t *count,
-	struct fault *fault)
+        bool pending_only, struct spool_receipt *out, size_t room, size_t *count,
+        struct fault *fault)
 {
 	sqlite3_stmt *statement;
 	int result;
 
 	if (sqlite3_prepare_v2(spool->db,
-		    "SELECT stream, seq, event_id, recorded_at FROM event WHERE stream = ? "
-		    "AND seq > ? ORDER BY seq DESC LIMIT ?",
-		    -1, &statement, NULL)
-		!= SQLITE_OK)
+	            "SELECT stream, seq, event_id, recorded_at FROM event WHERE stream "
+	            "= ? "
+	            "AND seq > ? ORDER BY seq DESC LIMIT ?",
+	            -1, &statement, NULL)
+	        != SQLITE_OK)
 		return spool_fault(spool, fault);
 	sqlite3_bind_int64(statement, 1, stream->id);
-	sqlite3_bind_int64(statement, 2, pending_only ? stream->committed.delivered_seq : 0);
+	sqlite3_bind_int64(
+	        statement, 2, pending_only ? stream->committed.delivered_seq : 0);
 	sqlite3_bind_int64(statement, 3, (int64_t)(room - *count));
 	while ((result = sqlite3_step(statement)) == SQLITE_ROW)
 		if (read_receipt(spool, statement, &out[*count]))
@@ -584,7 +595,7 @@ static int by_newest(const void *a, const void *b)
 }
 
 bool spool_list(struct spool *spool, bool pending_only, struct spool_receipt *out,
-	size_t room, size_t *count, struct fault *fault)
+        size_t room, size_t *count, struct fault *fault)
 {
 	size_t total = room * spool->stream_count;
 	struct spool_receipt *all = calloc(total + 1, sizeof *all);
@@ -593,7 +604,7 @@ bool spool_list(struct spool *spool, bool pending_only, struct spool_receipt *ou
 	*count = 0;
 	for (size_t i = 0; ok && i < spool->stream_count; i++)
 		ok = list_stream(spool, &spool->streams[i], pending_only, all,
-			*count + room, count, fault);
+		        *count + room, count, fault);
 	if (ok) {
 		qsort(all, *count, sizeof *all, by_newest);
 		*count = *count < room ? *count : room;
@@ -625,8 +636,8 @@ bool spool_status(struct spool *spool, struct spool_status *out, struct fault *f
 
 		out->pending += stream->last_seq - stream->delivered_seq;
 		if (stream->last_seq > stream->delivered_seq
-			&& !spool_read(spool, i, stream->delivered_seq, 1, note_oldest,
-				&out->oldest_pending_us, &seq, fault))
+		        && !spool_read(spool, i, stream->delivered_seq, 1, note_oldest,
+		                &out->oldest_pending_us, &seq, fault))
 			return false;
 	}
 	if (stat(spool->path, &file) == 0)
@@ -639,13 +650,15 @@ bool spool_status(struct spool *spool, struct spool_status *out, struct fault *f
 	return true;
 }
 
-bool spool_expire(struct spool *spool, int64_t before_us, int limit, struct fault *fault)
+bool spool_expire(
+        struct spool *spool, int64_t before_us, int limit, struct fault *fault)
 {
 	sqlite3_stmt *statement = spool->queries[QUERY_EXPIRE];
 
 	for (size_t i = 0; i < spool->stream_count; i++) {
 		sqlite3_bind_int64(statement, 1, spool->streams[i].id);
-		sqlite3_bind_int64(statement, 2, spool->streams[i].committed.delivered_seq);
+		sqlite3_bind_int64(
+		        statement, 2, spool->streams[i].committed.delivered_seq);
 		sqlite3_bind_int64(statement, 3, before_us);
 		sqlite3_bind_int(statement, 4, limit);
 		if (!query_run(spool, QUERY_EXPIRE, fault))
@@ -659,8 +672,8 @@ bool spool_checkpoint(struct spool *spool, bool idle, struct fault *fault)
 	if (spool->log_pages < (idle ? IDLE_PAGES : BUSY_PAGES))
 		return true;
 	if (sqlite3_wal_checkpoint_v2(
-		    spool->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL)
-		!= SQLITE_OK)
+	            spool->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL)
+	        != SQLITE_OK)
 		return spool_fault(spool, fault);
 	spool->log_pages = 0;
 	return true;

@@ -75,8 +75,9 @@ struct spool_status {
  * Open the spool at path for the village, creating it if absent, with one stream for
  * each topic. End it with spool_close().
  */
-MUST_CHECK bool spool_open(struct spool **out, const char *path, const char *village_code,
-	const char *const *topics, size_t topic_count, struct fault *fault);
+MUST_CHECK bool spool_open(struct spool **out, const char *path,
+        const char *village_code, const char *const *topics, size_t topic_count,
+        struct fault *fault);
 void spool_close(struct spool **spool);
 
 const char *spool_incarnation(const struct spool *spool);
@@ -96,7 +97,7 @@ MUST_CHECK bool spool_undo(struct spool *spool, struct fault *fault);
  * receipt; with another digest it is FAULT_REJECT, code "key-reused".
  */
 MUST_CHECK bool spool_append(struct spool *spool, const struct spool_draft *draft,
-	struct spool_receipt *out, struct fault *fault);
+        struct spool_receipt *out, struct fault *fault);
 
 /* Within a group: the broker has confirmed all events of the stream up to seq. */
 void spool_delivered(struct spool *spool, size_t stream, int64_t seq);
@@ -107,23 +108,23 @@ void spool_delivered(struct spool *spool, size_t stream, int64_t seq);
  */
 typedef bool spool_visitor(void *context, const struct spool_row *row);
 MUST_CHECK bool spool_read(struct spool *spool, size_t stream, int64_t after_seq,
-	int limit, spool_visitor *visitor, void *context, int64_t *out_seq,
-	struct fault *fault);
+        int limit, spool_visitor *visitor, void *context, int64_t *out_seq,
+        struct fault *fault);
 
 /* *found tells whether there is one. */
 MUST_CHECK bool spool_find(struct spool *spool, const uint8_t event_id[16], bool *found,
-	struct spool_receipt *out, struct fault *fault);
+        struct spool_receipt *out, struct fault *fault);
 
 /* The newest events of all streams, newest first; returns their count in *count. */
 MUST_CHECK bool spool_list(struct spool *spool, bool pending_only,
-	struct spool_receipt *out, size_t room, size_t *count, struct fault *fault);
+        struct spool_receipt *out, size_t room, size_t *count, struct fault *fault);
 
 MUST_CHECK bool spool_status(
-	struct spool *spool, struct spool_status *out, struct fault *fault);
+        struct spool *spool, struct spool_status *out, struct fault *fault);
 
 /* Within a group: forget up to limit delivered events recorded before the time. */
 MUST_CHECK bool spool_expire(
-	struct spool *spool, int64_t before_us, int limit, struct fault *fault);
+        struct spool *spool, int64_t before_us, int limit, struct fault *fault);
 
 /*
  * Move the log into the file when it has grown: any time when idle, at four times the

@@ -35,11 +35,10 @@ static bool is_one_of(const char *state, const char *const *classes)
 
 enum fault_kind table_fault_kind(const char *state)
 {
-	static const char *const wait[] = { "40001", "40003", "40P01", "08", "53", "57P0",
-		"25006", "25P03", "55P03", "57014", NULL };
-	static const char *const data[]
-		= { "22", "23502", "23503", "23505", "23514", "23P01", "21000", "54", "P0001",
-			  NULL };
+	static const char *const wait[] = { "40001", "40003", "40P01", "08", "53",
+		"57P0", "25006", "25P03", "55P03", "57014", NULL };
+	static const char *const data[] = { "22", "23502", "23503", "23505", "23514",
+		"23P01", "21000", "54", "P0001", NULL };
 
 	if (state == NULL || state[0] == '\0')
 		return FAULT_UNSURE;
@@ -60,35 +59,40 @@ static const char *advice(const char *state)
 	if (begins(state, "28"))
 		return "the database refuses the role or its password";
 	if (begins(state, "3D") || begins(state, "3F"))
-		return "the database or schema does not exist; run kentongan department init";
+		return "the database or schema does not exist; run kentongan "
+		       "department init";
 	if (strcmp(state, "42501") == 0)
 		return "a right is missing; run kentongan department init";
 	if (begins(state, "42"))
-		return "the mapping or its tables are wrong; run kentongan department check";
+		return "the mapping or its tables are wrong; run kentongan department "
+		       "check";
 	if (begins(state, "23") || begins(state, "22"))
 		return "the table refuses a value";
 	return "see PostgreSQL's appendix A for this SQLSTATE";
 }
 
 /* Say what a result says, without its message, which may quote a NIK. */
-static bool result_fault(struct table *table, const PGresult *result, struct fault *fault)
+static bool result_fault(
+        struct table *table, const PGresult *result, struct fault *fault)
 {
-	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+	const char *state =
+	        result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 	const char *name = NULL;
 
 	table->constraint[0] = table->object[0] = '\0';
 	if (state == NULL || PQstatus(table->connection) == CONNECTION_BAD)
 		return fault_code(fault, FAULT_UNSURE, "",
-			"the connection to the database was lost");
-	keep_name(table->constraint, PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME));
+		        "the connection to the database was lost");
+	keep_name(
+	        table->constraint, PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME));
 	name = PQresultErrorField(result, PG_DIAG_COLUMN_NAME);
 	if (name == NULL)
 		name = PQresultErrorField(result, PG_DIAG_TABLE_NAME);
 	keep_name(table->object, name);
 	return fault_code(fault, table_fault_kind(state), state,
-		"database: SQLSTATE %s%s%s%s%s: %s", state,
-		table->constraint[0] ? ", constraint " : "", table->constraint,
-		table->object[0] ? ", at " : "", table->object, advice(state));
+	        "database: SQLSTATE %s%s%s%s%s: %s", state,
+	        table->constraint[0] ? ", constraint " : "", table->constraint,
+	        table->object[0] ? ", at " : "", table->object, advice(state));
 }
 
 static void be_silent(void *context, const PGresult *result)
@@ -102,8 +106,8 @@ static PGconn *connect_to(const char *connection, const char *name)
 	const char *const keys[] = { "dbname", "application_name", "connect_timeout",
 		"tcp_user_timeout", "keepalives_idle", "target_session_attrs",
 		"client_encoding", NULL };
-	const char *const values[]
-		= { connection, name, "5", "30000", "10", "read-write", "UTF8", NULL };
+	const char *const values[] = { connection, name, "5", "30000", "10",
+		"read-write", "UTF8", NULL };
 
 	return PQconnectdbParams(keys, values, 1);
 }
@@ -116,24 +120,28 @@ static bool connect_fault(PGconn *connection, struct fault *fault)
 {
 	const char *text = PQerrorMessage(connection);
 	bool refused = strstr(text, "authentication failed") != NULL
-		       || strstr(text, "no password supplied") != NULL
-		       || strstr(text, "permission denied") != NULL
-		       || strstr(text, "pg_hba.conf") != NULL;
+	               || strstr(text, "no password supplied") != NULL
+	               || strstr(text, "permission denied") != NULL
+	               || strstr(text, "pg_hba.conf") != NULL;
 	bool absent = strstr(text, "does not exist") != NULL
-		      || strstr(text, "invalid connection option") != NULL
-		      || strstr(text, "missing \"=\"") != NULL;
+	              || strstr(text, "invalid connection option") != NULL
+	              || strstr(text, "missing \"=\"") != NULL;
 
 	if (refused)
 		return fault_code(fault, FAULT_STOP, "28P01",
-			"the database refuses the role, its password or its right to connect");
+		        "the database refuses the role, its password or its right to "
+		        "connect");
 	if (absent)
 		return fault_code(fault, FAULT_STOP, "3D000",
-			"the connection string names a database, role or option that does "
-			"not exist");
-	return fault_code(fault, FAULT_RETRY, "unreachable", "the database does not answer");
+		        "the connection string names a database, role or option that "
+		        "does "
+		        "not exist");
+	return fault_code(
+	        fault, FAULT_RETRY, "unreachable", "the database does not answer");
 }
 
-static bool prepare_session(struct table *table, const char *schema, struct fault *fault)
+static bool prepare_session(
+        struct table *table, const char *schema, struct fault *fault)
 {
 	char *quoted = PQescapeIdentifier(table->connection, schema, strlen(schema));
 	char sql[512];
@@ -141,16 +149,17 @@ static bool prepare_session(struct table *table, const char *schema, struct faul
 	if (quoted == NULL)
 		return fault_memory(fault);
 	snprintf(sql, sizeof sql,
-		"SET search_path = %s, pg_temp; SET statement_timeout = '60s';"
-		"SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s';"
-		"SET client_min_messages = error",
-		quoted);
+	        "SET search_path = %s, pg_temp; SET statement_timeout = '60s';"
+	        "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = "
+	        "'60s';"
+	        "SET client_min_messages = error",
+	        quoted);
 	PQfreemem(quoted);
 	return table_run(table, sql, fault);
 }
 
 bool table_open(struct table **out, const char *connection, const char *name,
-	const char *schema, struct fault *fault)
+        const char *schema, struct fault *fault)
 {
 	struct table *table = calloc(1, sizeof *table);
 
@@ -186,7 +195,7 @@ bool table_is_open(const struct table *table)
 }
 
 static bool show_rows(const PGresult *result, table_visitor *visitor, void *context,
-	struct fault *fault)
+        struct fault *fault)
 {
 	const char *texts[64];
 	int columns = PQnfields(result) < 64 ? PQnfields(result) : 64;
@@ -194,8 +203,8 @@ static bool show_rows(const PGresult *result, table_visitor *visitor, void *cont
 	for (int row = 0; row < PQntuples(result); row++) {
 		for (int column = 0; column < columns; column++)
 			texts[column] = PQgetisnull(result, row, column)
-						? NULL
-						: PQgetvalue(result, row, column);
+			                        ? NULL
+			                        : PQgetvalue(result, row, column);
 		if (!visitor(context, texts, (size_t)columns, fault))
 			return false;
 	}
@@ -203,8 +212,8 @@ static bool show_rows(const PGresult *result, table_visitor *visitor, void *cont
 }
 
 /* Take all results of a query; the first fault is kept, the rest read to its end. */
-static bool take_results(struct table *table, table_visitor *visitor, void *context,
-	struct fault *fault)
+static bool take_results(
+        struct table *table, table_visitor *visitor, void *context, struct fault *fault)
 {
 	PGresult *result;
 	bool ok = true;
@@ -215,7 +224,7 @@ static bool take_results(struct table *table, table_visitor *visitor, void *cont
 		if (ok && status == PGRES_TUPLES_OK && visitor != NULL)
 			ok = show_rows(result, visitor, context, fault);
 		else if (ok && status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK
-			 && status != PGRES_EMPTY_QUERY)
+		         && status != PGRES_EMPTY_QUERY)
 			ok = result_fault(table, result, fault);
 		PQclear(result);
 		if (status == PGRES_COPY_IN)
@@ -227,7 +236,7 @@ static bool take_results(struct table *table, table_visitor *visitor, void *cont
 }
 
 bool table_query(struct table *table, const char *sql, table_visitor *visitor,
-	void *context, struct fault *fault)
+        void *context, struct fault *fault)
 {
 	if (PQsendQuery(table->connection, sql) == 0)
 		return result_fault(table, NULL, fault);
@@ -247,7 +256,7 @@ static bool await_copy(struct table *table, struct fault *fault)
 	while ((result = PQgetResult(table->connection)) != NULL) {
 		ExecStatusType status = PQresultStatus(result);
 		bool ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK
-			  || status == PGRES_COPY_IN;
+		          || status == PGRES_COPY_IN;
 
 		if (!ok)
 			result_fault(table, result, fault);
@@ -264,7 +273,8 @@ static bool await_copy(struct table *table, struct fault *fault)
 	return result_fault(table, NULL, fault);
 }
 
-bool table_copy(struct table *table, const char *sql, struct bytes rows, struct fault *fault)
+bool table_copy(
+        struct table *table, const char *sql, struct bytes rows, struct fault *fault)
 {
 	enum { SLICE = 256 * 1024 };
 
@@ -275,8 +285,9 @@ bool table_copy(struct table *table, const char *sql, struct bytes rows, struct 
 	for (size_t at = 0; at < rows.size; at += SLICE) {
 		size_t size = rows.size - at < SLICE ? rows.size - at : SLICE;
 
-		if (PQputCopyData(table->connection, (const char *)rows.data + at, (int)size)
-			!= 1)
+		if (PQputCopyData(
+		            table->connection, (const char *)rows.data + at, (int)size)
+		        != 1)
 			return result_fault(table, NULL, fault);
 	}
 	if (PQputCopyEnd(table->connection, NULL) != 1)
@@ -285,10 +296,10 @@ bool table_copy(struct table *table, const char *sql, struct bytes rows, struct 
 }
 
 bool table_quote(
-	struct table *table, struct bytes text, struct buffer *out, struct fault *fault)
+        struct table *table, struct bytes text, struct buffer *out, struct fault *fault)
 {
-	char *quoted = PQescapeLiteral(
-		table->connection, (const char *)text.data, text.size);
+	char *quoted =
+	        PQescapeLiteral(table->connection, (const char *)text.data, text.size);
 
 	if (quoted == NULL)
 		return fault_memory(fault);
@@ -353,7 +364,7 @@ static void put_real(struct buffer *rows, double real, bool narrow)
 }
 
 static void put_numeric(
-	struct buffer *rows, const struct column *column, const struct cell *cell)
+        struct buffer *rows, const struct column *column, const struct cell *cell)
 {
 	size_t at = rows->size;
 	decimal number = 0;
@@ -386,7 +397,7 @@ static void put_json(struct buffer *rows, struct bytes text)
 }
 
 void table_row_cell(
-	struct buffer *rows, const struct column *column, const struct cell *cell)
+        struct buffer *rows, const struct column *column, const struct cell *cell)
 {
 	if (cell->is_null) {
 		buffer_append_u32(rows, UINT32_MAX);

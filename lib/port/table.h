@@ -24,7 +24,7 @@ struct table;
 
 /* connection is a libpq connection string; schema comes first in the search path. */
 MUST_CHECK bool table_open(struct table **out, const char *connection, const char *name,
-	const char *schema, struct fault *fault);
+        const char *schema, struct fault *fault);
 void table_close(struct table **table);
 
 /* Whether the connection still stands, as far as is known without asking. */
@@ -35,17 +35,17 @@ MUST_CHECK bool table_run(struct table *table, const char *sql, struct fault *fa
 
 /* One row after the other: texts by column, NULL for null. */
 typedef bool table_visitor(
-	void *context, const char *const *texts, size_t count, struct fault *fault);
-MUST_CHECK bool table_query(struct table *table, const char *sql, table_visitor *visitor,
-	void *context, struct fault *fault);
+        void *context, const char *const *texts, size_t count, struct fault *fault);
+MUST_CHECK bool table_query(struct table *table, const char *sql,
+        table_visitor *visitor, void *context, struct fault *fault);
 
 /* Run sql, which must end in COPY ... FROM STDIN BINARY, and feed it the rows. */
 MUST_CHECK bool table_copy(
-	struct table *table, const char *sql, struct bytes rows, struct fault *fault);
+        struct table *table, const char *sql, struct bytes rows, struct fault *fault);
 
 /* Append a literal with its quotes. */
-MUST_CHECK bool table_quote(
-	struct table *table, struct bytes text, struct buffer *out, struct fault *fault);
+MUST_CHECK bool table_quote(struct table *table, struct bytes text, struct buffer *out,
+        struct fault *fault);
 
 /* The constraint that the last REJECT named; "" when none. */
 const char *table_constraint(const struct table *table);
@@ -60,7 +60,7 @@ enum fault_kind table_fault_kind(const char *sqlstate);
 void table_rows_begin(struct buffer *rows);
 void table_row_begin(struct buffer *rows, size_t columns);
 void table_row_cell(
-	struct buffer *rows, const struct column *column, const struct cell *cell);
+        struct buffer *rows, const struct column *column, const struct cell *cell);
 void table_rows_end(struct buffer *rows);
 
 /* The type of a column in SQL. */

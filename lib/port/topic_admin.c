@@ -17,7 +17,7 @@ struct admin {
 };
 
 static bool admin_fault(
-	struct fault *fault, const char *what, rd_kafka_resp_err_t error)
+        struct fault *fault, const char *what, rd_kafka_resp_err_t error)
 {
 	switch (error) {
 	case RD_KAFKA_RESP_ERR__TIMED_OUT:
@@ -26,14 +26,16 @@ static bool admin_fault(
 	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
 	case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
 	case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
-		return fault_code(fault, FAULT_RETRY, "unreachable", "%s: no broker answers",
-			what);
+		return fault_code(fault, FAULT_RETRY, "unreachable",
+		        "%s: no broker answers", what);
 	default:
-		return fault_set(fault, FAULT_STOP, "%s: %s", what, rd_kafka_err2str(error));
+		return fault_set(
+		        fault, FAULT_STOP, "%s: %s", what, rd_kafka_err2str(error));
 	}
 }
 
-static bool admin_start(struct admin *admin, const struct conf *conf, struct fault *fault)
+static bool admin_start(
+        struct admin *admin, const struct conf *conf, struct fault *fault)
 {
 	rd_kafka_conf_t *settings = rd_kafka_conf_new();
 	char text[256];
@@ -91,7 +93,7 @@ static rd_kafka_event_t *answer(struct admin *admin)
 }
 
 static bool created(const rd_kafka_event_t *event, const char *topic, bool *existed,
-	struct fault *fault)
+        struct fault *fault)
 {
 	const rd_kafka_topic_result_t **results;
 	rd_kafka_resp_err_t error;
@@ -99,24 +101,24 @@ static bool created(const rd_kafka_event_t *event, const char *topic, bool *exis
 
 	if (event == NULL || rd_kafka_event_error((rd_kafka_event_t *)event) != 0)
 		return admin_fault(fault, topic,
-			event ? rd_kafka_event_error((rd_kafka_event_t *)event)
-			      : RD_KAFKA_RESP_ERR__TIMED_OUT);
+		        event ? rd_kafka_event_error((rd_kafka_event_t *)event)
+		              : RD_KAFKA_RESP_ERR__TIMED_OUT);
 	results = rd_kafka_CreateTopics_result_topics(
-		rd_kafka_event_CreateTopics_result((rd_kafka_event_t *)event), &count);
+	        rd_kafka_event_CreateTopics_result((rd_kafka_event_t *)event), &count);
 	error = count == 1 ? rd_kafka_topic_result_error(results[0])
-			   : RD_KAFKA_RESP_ERR_UNKNOWN;
+	                   : RD_KAFKA_RESP_ERR_UNKNOWN;
 	*existed = error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS;
 	return *existed || error == RD_KAFKA_RESP_ERR_NO_ERROR
 	       || admin_fault(fault, topic, error);
 }
 
 bool admin_create(struct admin *admin, const char *topic, int32_t partitions,
-	const char *const *settings, bool *existed, struct fault *fault)
+        const char *const *settings, bool *existed, struct fault *fault)
 {
 	rd_kafka_AdminOptions_t *how = options(admin, RD_KAFKA_ADMIN_OP_CREATETOPICS);
 	char text[256];
-	rd_kafka_NewTopic_t *wanted
-		= rd_kafka_NewTopic_new(topic, partitions, -1, text, sizeof text);
+	rd_kafka_NewTopic_t *wanted =
+	        rd_kafka_NewTopic_new(topic, partitions, -1, text, sizeof text);
 	rd_kafka_event_t *event;
 	bool ok;
 
@@ -137,10 +139,10 @@ bool admin_create(struct admin *admin, const char *topic, int32_t partitions,
 }
 
 static void show_group(
-	const rd_kafka_group_result_t *result, admin_visitor *visitor, void *context)
+        const rd_kafka_group_result_t *result, admin_visitor *visitor, void *context)
 {
-	const rd_kafka_topic_partition_list_t *list
-		= rd_kafka_group_result_partitions(result);
+	const rd_kafka_topic_partition_list_t *list =
+	        rd_kafka_group_result_partitions(result);
 
 	for (int i = 0; list != NULL && i < list->cnt; i++) {
 		const rd_kafka_topic_partition_t *at = &list->elems[i];
@@ -150,18 +152,18 @@ static void show_group(
 		if (at->offset < 0)
 			continue;
 		snprintf(metadata, sizeof metadata, "%.*s", (int)at->metadata_size,
-			at->metadata ? (const char *)at->metadata : "");
+		        at->metadata ? (const char *)at->metadata : "");
 		visitor(context, &place, metadata);
 	}
 }
 
 bool admin_group(struct admin *admin, const char *group, admin_visitor *visitor,
-	void *context, struct fault *fault)
+        void *context, struct fault *fault)
 {
-	rd_kafka_AdminOptions_t *how
-		= options(admin, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-	rd_kafka_ListConsumerGroupOffsets_t *wanted
-		= rd_kafka_ListConsumerGroupOffsets_new(group, NULL);
+	rd_kafka_AdminOptions_t *how =
+	        options(admin, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+	rd_kafka_ListConsumerGroupOffsets_t *wanted =
+	        rd_kafka_ListConsumerGroupOffsets_new(group, NULL);
 	rd_kafka_event_t *event;
 	const rd_kafka_group_result_t **results;
 	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TIMED_OUT;
@@ -173,7 +175,7 @@ bool admin_group(struct admin *admin, const char *group, admin_visitor *visitor,
 		error = rd_kafka_event_error(event);
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
 		results = rd_kafka_ListConsumerGroupOffsets_result_groups(
-			rd_kafka_event_ListConsumerGroupOffsets_result(event), &count);
+		        rd_kafka_event_ListConsumerGroupOffsets_result(event), &count);
 		if (count == 1)
 			show_group(results[0], visitor, context);
 	}

@@ -16,7 +16,7 @@
 struct admin;
 
 MUST_CHECK bool admin_open(
-	struct admin **out, const struct conf *conf, struct fault *fault);
+        struct admin **out, const struct conf *conf, struct fault *fault);
 void admin_close(struct admin **admin);
 
 /*
@@ -24,14 +24,14 @@ void admin_close(struct admin **admin);
  * *existed tells that it was there before; its settings are left alone then.
  */
 MUST_CHECK bool admin_create(struct admin *admin, const char *topic, int32_t partitions,
-	const char *const *settings, bool *existed, struct fault *fault);
+        const char *const *settings, bool *existed, struct fault *fault);
 
 /* One committed offset of a group; texts live until the visitor returns. */
 typedef void admin_visitor(
-	void *context, const struct topic_place *place, const char *metadata);
+        void *context, const struct topic_place *place, const char *metadata);
 
 /* Show what a group has committed; a group that nobody knows shows nothing. */
-MUST_CHECK bool admin_group(struct admin *admin, const char *group, admin_visitor *visitor,
-	void *context, struct fault *fault);
+MUST_CHECK bool admin_group(struct admin *admin, const char *group,
+        admin_visitor *visitor, void *context, struct fault *fault);
 
 #endif

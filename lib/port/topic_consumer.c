@@ -32,16 +32,18 @@ struct consumer {
 	size_t batch_room;
 };
 
-static bool kafka_fault(struct fault *fault, const char *what, rd_kafka_resp_err_t error)
+static bool kafka_fault(
+        struct fault *fault, const char *what, rd_kafka_resp_err_t error)
 {
 	return fault_code(fault, FAULT_RETRY, "unreachable", "%s: %s", what,
-		rd_kafka_err2str(error));
+	        rd_kafka_err2str(error));
 }
 
 static void keep_assignment(
-	struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+        struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
-	rd_kafka_topic_partition_list_t *copy = rd_kafka_topic_partition_list_copy(list);
+	rd_kafka_topic_partition_list_t *copy =
+	        rd_kafka_topic_partition_list_copy(list);
 	struct topic_place *places = calloc((size_t)copy->cnt + 1, sizeof *places);
 
 	if (consumer->assigned != NULL)
@@ -56,7 +58,7 @@ static void keep_assignment(
 }
 
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t error,
-	rd_kafka_topic_partition_list_t *list, void *context)
+        rd_kafka_topic_partition_list_t *list, void *context)
 {
 	struct consumer *consumer = context;
 	rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
@@ -75,7 +77,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t error,
 }
 
 static bool consumer_settings(
-	rd_kafka_conf_t *settings, const char *group, struct fault *fault)
+        rd_kafka_conf_t *settings, const char *group, struct fault *fault)
 {
 	static const char *const always[] = { "partition.assignment.strategy", "range",
 		"enable.auto.commit", "false", "enable.auto.offset.store", "false",
@@ -83,14 +85,15 @@ static bool consumer_settings(
 		"check.crcs", "true", "queued.max.messages.kbytes", "2048",
 		"fetch.message.max.bytes", "1048576", "fetch.max.bytes", "2097152",
 		"fetch.wait.max.ms", "100", "session.timeout.ms", "10000",
-		"reconnect.backoff.max.ms", "2000", "socket.nagle.disable", "true", NULL };
+		"reconnect.backoff.max.ms", "2000", "socket.nagle.disable", "true",
+		NULL };
 	const char *named[] = { "group.id", group ? group : "kentongan-alone", NULL };
 
 	return topic_set(settings, always, fault) && topic_set(settings, named, fault);
 }
 
 static bool consumer_create(struct consumer *consumer, const struct conf *conf,
-	const char *group, struct fault *fault)
+        const char *group, struct fault *fault)
 {
 	rd_kafka_conf_t *settings = rd_kafka_conf_new();
 	char text[256];
@@ -99,7 +102,7 @@ static bool consumer_create(struct consumer *consumer, const struct conf *conf,
 	if (group != NULL)
 		rd_kafka_conf_set_rebalance_cb(settings, on_rebalance);
 	if (!consumer_settings(settings, group, fault)
-		|| !topic_set_conf(settings, conf, fault)) {
+	        || !topic_set_conf(settings, conf, fault)) {
 		rd_kafka_conf_destroy(settings);
 		return false;
 	}
@@ -115,7 +118,7 @@ static bool consumer_create(struct consumer *consumer, const struct conf *conf,
 }
 
 bool consumer_open(struct consumer **out, const struct conf *conf, const char *group,
-	struct fault *fault)
+        struct fault *fault)
 {
 	struct consumer *consumer = calloc(1, sizeof *consumer);
 
@@ -136,7 +139,8 @@ void consumer_close(struct consumer **consumer)
 	if (old == NULL)
 		return;
 	if (old->rk != NULL) {
-		/* The library can hang here: nothing of ours is lost by leaving hard. */
+		/* The library can hang here: nothing of ours is lost by leaving hard.
+		 */
 		alarm(CLOSE_SECONDS);
 		if (old->member)
 			rd_kafka_consumer_close(old->rk);
@@ -152,15 +156,16 @@ void consumer_close(struct consumer **consumer)
 	*consumer = NULL;
 }
 
-bool consumer_subscribe(struct consumer *consumer, const char *const *topics, size_t count,
-	struct fault *fault)
+bool consumer_subscribe(struct consumer *consumer, const char *const *topics,
+        size_t count, struct fault *fault)
 {
-	rd_kafka_topic_partition_list_t *list
-		= rd_kafka_topic_partition_list_new((int)count);
+	rd_kafka_topic_partition_list_t *list =
+	        rd_kafka_topic_partition_list_new((int)count);
 	rd_kafka_resp_err_t error;
 
 	for (size_t i = 0; i < count; i++)
-		rd_kafka_topic_partition_list_add(list, topics[i], RD_KAFKA_PARTITION_UA);
+		rd_kafka_topic_partition_list_add(
+		        list, topics[i], RD_KAFKA_PARTITION_UA);
 	error = rd_kafka_subscribe(consumer->rk, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	return error == RD_KAFKA_RESP_ERR_NO_ERROR
@@ -168,53 +173,55 @@ bool consumer_subscribe(struct consumer *consumer, const char *const *topics, si
 }
 
 const struct topic_place *consumer_assignment(
-	const struct consumer *consumer, size_t *out_count)
+        const struct consumer *consumer, size_t *out_count)
 {
 	*out_count = consumer->place_count;
 	return consumer->places;
 }
 
 static rd_kafka_topic_partition_list_t *make_list(
-	const struct topic_place *places, size_t count)
+        const struct topic_place *places, size_t count)
 {
-	rd_kafka_topic_partition_list_t *list
-		= rd_kafka_topic_partition_list_new((int)count);
+	rd_kafka_topic_partition_list_t *list =
+	        rd_kafka_topic_partition_list_new((int)count);
 
 	for (size_t i = 0; i < count; i++)
 		rd_kafka_topic_partition_list_add(
-			list, places[i].topic, places[i].partition)
-			->offset = places[i].offset;
+		        list, places[i].topic, places[i].partition)
+		        ->offset = places[i].offset;
 	return list;
 }
 
 bool consumer_start(struct consumer *consumer, const struct topic_place *places,
-	size_t count, struct fault *fault)
+        size_t count, struct fault *fault)
 {
 	rd_kafka_topic_partition_list_t *list = make_list(places, count);
 	rd_kafka_resp_err_t error = rd_kafka_assign(consumer->rk, list);
 
 	rd_kafka_topic_partition_list_destroy(list);
-	return error == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_fault(fault, "assign", error);
+	return error == RD_KAFKA_RESP_ERR_NO_ERROR
+	       || kafka_fault(fault, "assign", error);
 }
 
 /* A message that is no record: NEWS_NOTHING unless the owner must know. */
-static enum consumer_news error_news(const rd_kafka_message_t *message, struct fault *fault)
+static enum consumer_news error_news(
+        const rd_kafka_message_t *message, struct fault *fault)
 {
 	switch (message->err) {
 	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
 		fault_code(fault, FAULT_STOP, "offset",
-			"%s, partition %d: offset %lld is not in the log",
-			message->rkt ? rd_kafka_topic_name(message->rkt) : "a topic",
-			(int)message->partition, (long long)message->offset);
+		        "%s, partition %d: offset %lld is not in the log",
+		        message->rkt ? rd_kafka_topic_name(message->rkt) : "a topic",
+		        (int)message->partition, (long long)message->offset);
 		return NEWS_FAULT;
 	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
 	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
 		fault_code(fault, FAULT_STOP, "topic", "%s: %s",
-			message->rkt ? rd_kafka_topic_name(message->rkt) : "a topic",
-			rd_kafka_err2str(message->err));
+		        message->rkt ? rd_kafka_topic_name(message->rkt) : "a topic",
+		        rd_kafka_err2str(message->err));
 		return NEWS_FAULT;
 	default:
 		return NEWS_NOTHING; /* the library tries again by itself */
@@ -253,7 +260,8 @@ static bool grow_batch(struct consumer *consumer, size_t room, struct fault *fau
 
 /* Take what waits in the queue, without waiting, in slices that keep to the bytes. */
 static enum consumer_news drain(struct consumer *consumer, struct topic_record *records,
-	size_t room, size_t most_bytes, size_t bytes, size_t *count, struct fault *fault)
+        size_t room, size_t most_bytes, size_t bytes, size_t *count,
+        struct fault *fault)
 {
 	enum { SLICE = 500 };
 	enum consumer_news news = NEWS_RECORDS;
@@ -261,7 +269,7 @@ static enum consumer_news drain(struct consumer *consumer, struct topic_record *
 	while (*count < room && bytes < most_bytes && news == NEWS_RECORDS) {
 		size_t wanted = room - *count < SLICE ? room - *count : SLICE;
 		ssize_t got = rd_kafka_consume_batch_queue(
-			consumer->queue, 0, consumer->batch, wanted);
+		        consumer->queue, 0, consumer->batch, wanted);
 
 		if (got <= 0 || consumer->is_revoked)
 			break;
@@ -282,8 +290,8 @@ static enum consumer_news drain(struct consumer *consumer, struct topic_record *
 }
 
 static enum consumer_news read_records(struct consumer *consumer, int wait_ms,
-	struct topic_record *records, size_t room, size_t most_bytes, size_t *count,
-	struct fault *fault)
+        struct topic_record *records, size_t room, size_t most_bytes, size_t *count,
+        struct fault *fault)
 {
 	rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->rk, wait_ms);
 	enum consumer_news news;
@@ -300,8 +308,8 @@ static enum consumer_news read_records(struct consumer *consumer, int wait_ms,
 }
 
 enum consumer_news consumer_read(struct consumer *consumer, int wait_ms,
-	struct topic_record *records, size_t room, size_t most_bytes, size_t *count,
-	struct fault *fault)
+        struct topic_record *records, size_t room, size_t most_bytes, size_t *count,
+        struct fault *fault)
 {
 	enum consumer_news news;
 
@@ -325,7 +333,8 @@ enum consumer_news consumer_read(struct consumer *consumer, int wait_ms,
 	return news;
 }
 
-void consumer_release(struct consumer *consumer, struct topic_record *records, size_t count)
+void consumer_release(
+        struct consumer *consumer, struct topic_record *records, size_t count)
 {
 	(void)consumer;
 	for (size_t i = 0; i < count; i++)
@@ -338,49 +347,51 @@ struct bytes consumer_header(const struct topic_record *record, const char *name
 	const void *value;
 	size_t size;
 
-	if (rd_kafka_message_headers(record->message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR
-		|| rd_kafka_header_get_last(headers, name, &value, &size)
-			   != RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (rd_kafka_message_headers(record->message, &headers)
+	                != RD_KAFKA_RESP_ERR_NO_ERROR
+	        || rd_kafka_header_get_last(headers, name, &value, &size)
+	                   != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return (struct bytes){ 0 };
 	return (struct bytes){ value, size };
 }
 
 void consumer_commit(struct consumer *consumer, const struct topic_place *places,
-	size_t count, const char *metadata)
+        size_t count, const char *metadata)
 {
 	rd_kafka_topic_partition_list_t *list = make_list(places, count);
 
 	for (int i = 0; i < list->cnt; i++) {
 		list->elems[i].metadata = strdup(metadata);
-		list->elems[i].metadata_size
-			= list->elems[i].metadata ? strlen(metadata) : 0;
+		list->elems[i].metadata_size =
+		        list->elems[i].metadata ? strlen(metadata) : 0;
 	}
 	rd_kafka_commit(consumer->rk, list, 1);
 	rd_kafka_topic_partition_list_destroy(list); /* frees the metadata too */
 }
 
 bool consumer_bounds(struct consumer *consumer, const char *topic, int32_t partition,
-	int64_t *low, int64_t *high, struct fault *fault)
+        int64_t *low, int64_t *high, struct fault *fault)
 {
 	rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
-		consumer->rk, topic, partition, low, high, ASK_MS);
+	        consumer->rk, topic, partition, low, high, ASK_MS);
 
 	return error == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_fault(fault, topic, error);
 }
 
-int64_t consumer_end(const struct consumer *consumer, const char *topic, int32_t partition)
+int64_t consumer_end(
+        const struct consumer *consumer, const char *topic, int32_t partition)
 {
 	int64_t low;
 	int64_t high;
 
 	if (rd_kafka_get_watermark_offsets(consumer->rk, topic, partition, &low, &high)
-		!= RD_KAFKA_RESP_ERR_NO_ERROR)
+	        != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return -1;
 	return high;
 }
 
 bool consumer_offsets_at(struct consumer *consumer, int64_t time_us,
-	struct topic_place *places, size_t count, struct fault *fault)
+        struct topic_place *places, size_t count, struct fault *fault)
 {
 	rd_kafka_topic_partition_list_t *list = make_list(places, count);
 	rd_kafka_resp_err_t error;
@@ -397,13 +408,13 @@ bool consumer_offsets_at(struct consumer *consumer, int64_t time_us,
 	       || kafka_fault(fault, "offsets by time", error);
 }
 
-bool consumer_partitions(struct consumer *consumer, const char *topic, int32_t *out_count,
-	struct fault *fault)
+bool consumer_partitions(struct consumer *consumer, const char *topic,
+        int32_t *out_count, struct fault *fault)
 {
 	rd_kafka_topic_t *handle = rd_kafka_topic_new(consumer->rk, topic, NULL);
 	const struct rd_kafka_metadata *metadata;
-	rd_kafka_resp_err_t error
-		= rd_kafka_metadata(consumer->rk, 0, handle, &metadata, ASK_MS);
+	rd_kafka_resp_err_t error =
+	        rd_kafka_metadata(consumer->rk, 0, handle, &metadata, ASK_MS);
 
 	rd_kafka_topic_destroy(handle);
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)

@@ -37,67 +37,69 @@ enum consumer_news {
 	NEWS_NOTHING,
 	NEWS_RECORDS,  /* *count of them */
 	NEWS_ASSIGNED, /* consumer_assignment() changed: say where to begin */
-	NEWS_REVOKED,  /* nothing is ours any more; what is in hand is not to be committed */
+	NEWS_REVOKED,  /* nothing is ours any more; what is in hand is not to be
+	                  committed */
 	NEWS_FAULT,
 };
 
 /* conf has brokers and the family kafka; group NULL: on one's own. */
 MUST_CHECK bool consumer_open(struct consumer **out, const struct conf *conf,
-	const char *group, struct fault *fault);
+        const char *group, struct fault *fault);
 
 /* Leaves the group. Never hangs for more than 10 s: then the process is ended. */
 void consumer_close(struct consumer **consumer);
 
 /* Members of a group only. */
 MUST_CHECK bool consumer_subscribe(struct consumer *consumer, const char *const *topics,
-	size_t count, struct fault *fault);
+        size_t count, struct fault *fault);
 
 /* What the group gave; offsets are not set. Lives until the next read. */
 const struct topic_place *consumer_assignment(
-	const struct consumer *consumer, size_t *out_count);
+        const struct consumer *consumer, size_t *out_count);
 
 /* Begin to read these partitions at these offsets; count 0: none, but stay a member. */
-MUST_CHECK bool consumer_start(struct consumer *consumer, const struct topic_place *places,
-	size_t count, struct fault *fault);
+MUST_CHECK bool consumer_start(struct consumer *consumer,
+        const struct topic_place *places, size_t count, struct fault *fault);
 
 /*
  * Wait up to wait_ms for something, then take what is there, at most room records and
  * about most_bytes. FAULT_STOP, code "offset": an offset asked for is not in the log.
  */
 enum consumer_news consumer_read(struct consumer *consumer, int wait_ms,
-	struct topic_record *records, size_t room, size_t most_bytes, size_t *count,
-	struct fault *fault);
+        struct topic_record *records, size_t room, size_t most_bytes, size_t *count,
+        struct fault *fault);
 
 /* Give back what the last reads lent. */
 void consumer_release(
-	struct consumer *consumer, struct topic_record *records, size_t count);
+        struct consumer *consumer, struct topic_record *records, size_t count);
 
 /* A header of a record; empty when it has none of that name. */
 struct bytes consumer_header(const struct topic_record *record, const char *name);
 
 /* Tell lag tools how far we are, without waiting; metadata is a short text. */
 void consumer_commit(struct consumer *consumer, const struct topic_place *places,
-	size_t count, const char *metadata);
+        size_t count, const char *metadata);
 
 /* First offset in the log and the one after its last; asks the broker. */
 MUST_CHECK bool consumer_bounds(struct consumer *consumer, const char *topic,
-	int32_t partition, int64_t *low, int64_t *high, struct fault *fault);
+        int32_t partition, int64_t *low, int64_t *high, struct fault *fault);
 
 /* The offset after the last, as the last fetch told it; -1 when unknown. */
-int64_t consumer_end(const struct consumer *consumer, const char *topic, int32_t partition);
+int64_t consumer_end(
+        const struct consumer *consumer, const char *topic, int32_t partition);
 
 /* Set each place's offset to the first record at or after time_us. */
 MUST_CHECK bool consumer_offsets_at(struct consumer *consumer, int64_t time_us,
-	struct topic_place *places, size_t count, struct fault *fault);
+        struct topic_place *places, size_t count, struct fault *fault);
 
 /* Partitions of a topic; 0 when it does not exist. */
 MUST_CHECK bool consumer_partitions(struct consumer *consumer, const char *topic,
-	int32_t *out_count, struct fault *fault);
+        int32_t *out_count, struct fault *fault);
 
 /* The settings that consumer_open() reads. */
 #define CONSUMER_KEYS                                                                  \
 	CONF_MUST(TEXT, brokers, "Kafka's addresses, host:port with commas between"),  \
-		CONF_ANY(kafka, "any property of librdkafka, such as "                 \
-				"kafka.ssl.ca.location")
+	        CONF_ANY(kafka, "any property of librdkafka, such as "                 \
+	                        "kafka.ssl.ca.location")
 
 #endif

@@ -71,7 +71,8 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *c
 		producer->link = LINK_UP;
 	else {
 		report.configuration = is_configuration(error);
-		snprintf(report.reason, sizeof report.reason, "%s", rd_kafka_err2name(error));
+		snprintf(report.reason, sizeof report.reason, "%s",
+		        rd_kafka_err2name(error));
 	}
 	producer->listener(producer->context, &report);
 }
@@ -103,23 +104,26 @@ static int on_statistics(rd_kafka_t *rk, char *json, size_t size, void *context)
 static bool producer_settings(rd_kafka_conf_t *conf, bool thin, struct fault *fault)
 {
 	static const char *const always[] = { "enable.idempotence", "true",
-		"enable.gapless.guarantee", "true", "acks", "all", "message.timeout.ms", "0",
-		"queue.buffering.max.messages", "5000", "queue.buffering.max.kbytes", "8192",
-		"socket.nagle.disable", "true", "socket.keepalive.enable", "true",
-		"reconnect.backoff.ms", "500", "reconnect.backoff.max.ms", "10000",
-		"statistics.interval.ms", "5000", "message.max.bytes", "1000000", NULL };
+		"enable.gapless.guarantee", "true", "acks", "all", "message.timeout.ms",
+		"0", "queue.buffering.max.messages", "5000",
+		"queue.buffering.max.kbytes", "8192", "socket.nagle.disable", "true",
+		"socket.keepalive.enable", "true", "reconnect.backoff.ms", "500",
+		"reconnect.backoff.max.ms", "10000", "statistics.interval.ms", "5000",
+		"message.max.bytes", "1000000", "topic.metadata.propagation.max.ms",
+		"5000", NULL };
 	static const char *const normal[] = { "linger.ms", "2", "batch.size", "262144",
-		"max.in.flight.requests.per.connection", "5", "compression.codec", "lz4",
-		NULL };
+		"max.in.flight.requests.per.connection", "5", "compression.codec",
+		"lz4", NULL };
 	static const char *const slow[] = { "linger.ms", "50", "batch.size", "16384",
-		"max.in.flight.requests.per.connection", "1", "socket.timeout.ms", "300000",
-		"compression.codec", "zstd", NULL };
+		"max.in.flight.requests.per.connection", "1", "socket.timeout.ms",
+		"300000", "compression.codec", "zstd", NULL };
 
-	return topic_set(conf, always, fault) && topic_set(conf, thin ? slow : normal, fault);
+	return topic_set(conf, always, fault)
+	       && topic_set(conf, thin ? slow : normal, fault);
 }
 
 static bool producer_start(
-	struct producer *producer, const struct conf *conf, struct fault *fault)
+        struct producer *producer, const struct conf *conf, struct fault *fault)
 {
 	rd_kafka_conf_t *settings = rd_kafka_conf_new();
 	rd_kafka_queue_t *queue;
@@ -130,7 +134,7 @@ static bool producer_start(
 	rd_kafka_conf_set_error_cb(settings, on_error);
 	rd_kafka_conf_set_stats_cb(settings, on_statistics);
 	if (!producer_settings(settings, conf_is(conf, "link", "thin"), fault)
-		|| !topic_set_conf(settings, conf, fault)) {
+	        || !topic_set_conf(settings, conf, fault)) {
 		rd_kafka_conf_destroy(settings);
 		return false;
 	}
@@ -146,7 +150,7 @@ static bool producer_start(
 }
 
 bool producer_open(struct producer **out, const struct conf *conf,
-	producer_listener *listener, void *context, struct fault *fault)
+        producer_listener *listener, void *context, struct fault *fault)
 {
 	struct producer *producer = calloc(1, sizeof *producer);
 
@@ -179,8 +183,9 @@ void producer_close(struct producer **producer)
 		return;
 	old->listener = ignore_report;
 	if (old->rk != NULL) {
-		rd_kafka_purge(old->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT
-						| RD_KAFKA_PURGE_F_NON_BLOCKING);
+		rd_kafka_purge(old->rk, RD_KAFKA_PURGE_F_QUEUE
+		                                | RD_KAFKA_PURGE_F_INFLIGHT
+		                                | RD_KAFKA_PURGE_F_NON_BLOCKING);
 		rd_kafka_poll(old->rk, 0);
 		rd_kafka_destroy(old->rk);
 	}
@@ -196,30 +201,57 @@ static rd_kafka_headers_t *make_headers(const struct producer_record *record)
 
 	for (size_t i = 0; i < record->header_count; i++)
 		rd_kafka_header_add(headers, record->headers[i].name, -1,
-			record->headers[i].value.data, (ssize_t)record->headers[i].value.size);
+		        record->headers[i].value.data,
+		        (ssize_t)record->headers[i].value.size);
 	return headers;
 }
 
+static rd_kafka_resp_err_t produce(struct producer *producer,
+        const struct producer_record *record, rd_kafka_headers_t *headers)
+{
+	rd_kafka_vu_t parts[7];
+	rd_kafka_error_t *trouble;
+	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+	parts[0].vtype = RD_KAFKA_VTYPE_TOPIC;
+	parts[0].u.cstr = record->topic;
+	parts[1].vtype = RD_KAFKA_VTYPE_PARTITION;
+	parts[1].u.i32 = record->partition;
+	parts[2].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+	parts[2].u.i = RD_KAFKA_MSG_F_COPY;
+	parts[3].vtype = RD_KAFKA_VTYPE_KEY;
+	parts[3].u.mem.ptr = (void *)record->key.data;
+	parts[3].u.mem.size = record->key.size;
+	parts[4].vtype = RD_KAFKA_VTYPE_VALUE;
+	parts[4].u.mem.ptr = (void *)record->value.data;
+	parts[4].u.mem.size = record->value.size;
+	parts[5].vtype = RD_KAFKA_VTYPE_HEADERS;
+	parts[5].u.headers = headers;
+	parts[6].vtype = RD_KAFKA_VTYPE_OPAQUE;
+	parts[6].u.ptr = pack_place(record->stream, record->seq);
+	trouble = rd_kafka_produceva(producer->rk, parts, 7);
+	if (trouble != NULL) {
+		error = rd_kafka_error_code(trouble);
+		rd_kafka_error_destroy(trouble);
+	}
+	return error;
+}
+
 bool producer_send(struct producer *producer, const struct producer_record *record,
-	struct fault *fault)
+        struct fault *fault)
 {
 	rd_kafka_headers_t *headers = make_headers(record);
-	rd_kafka_resp_err_t error = rd_kafka_producev(producer->rk,
-		RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
-		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-		RD_KAFKA_V_KEY(record->key.data, record->key.size),
-		RD_KAFKA_V_VALUE((void *)record->value.data, record->value.size),
-		RD_KAFKA_V_HEADERS(headers),
-		RD_KAFKA_V_OPAQUE(pack_place(record->stream, record->seq)), RD_KAFKA_V_END);
+	rd_kafka_resp_err_t error = produce(producer, record, headers);
 
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
 	rd_kafka_headers_destroy(headers);
 	if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-		return fault_code(fault, FAULT_RETRY, "queue-full", "the send queue is full");
+		return fault_code(
+		        fault, FAULT_RETRY, "queue-full", "the send queue is full");
 	return fault_code(fault, FAULT_UNSURE,
-		is_configuration(error) ? "blocked" : "broken", "send to %s: %s",
-		record->topic, rd_kafka_err2name(error));
+	        is_configuration(error) ? "blocked" : "broken", "send to %s: %s",
+	        record->topic, rd_kafka_err2name(error));
 }
 
 void producer_poll(struct producer *producer)

@@ -22,7 +22,8 @@ struct producer_report {
 	int64_t seq;
 	bool delivered;
 	int64_t offset;
-	bool configuration; /* it is the broker's configuration; time alone cures nothing */
+	bool configuration; /* it is the broker's configuration; time alone cures
+	                       nothing */
 	char reason[128];
 };
 
@@ -43,14 +44,14 @@ enum producer_link { LINK_UNKNOWN, LINK_UP, LINK_DOWN };
 
 /* conf has brokers, link and the family kafka. */
 MUST_CHECK bool producer_open(struct producer **out, const struct conf *conf,
-	producer_listener *listener, void *context, struct fault *fault);
+        producer_listener *listener, void *context, struct fault *fault);
 
 /* Forgets what is not confirmed; the spool still has it. */
 void producer_close(struct producer **producer);
 
 /* FAULT_RETRY when the queue is full: poll and go on. The record is copied. */
 MUST_CHECK bool producer_send(struct producer *producer,
-	const struct producer_record *record, struct fault *fault);
+        const struct producer_record *record, struct fault *fault);
 
 /* Hand out the reports that have come, without waiting. */
 void producer_poll(struct producer *producer);
@@ -63,9 +64,9 @@ enum producer_link producer_link(const struct producer *producer);
 /* The settings that producer_open() reads. */
 #define PRODUCER_KEYS                                                                  \
 	CONF_MUST(TEXT, brokers, "Kafka's addresses, host:port with commas between"),  \
-		CONF_ONE_OF(link, "normal", "normal|thin",                             \
-			"thin is for a slow link: small batches, one at a time"),      \
-		CONF_ANY(kafka, "any property of librdkafka, such as "                 \
-				"kafka.ssl.ca.location")
+	        CONF_ONE_OF(link, "normal", "normal|thin",                             \
+	                "thin is for a slow link: small batches, one at a time"),      \
+	        CONF_ANY(kafka, "any property of librdkafka, such as "                 \
+	                        "kafka.ssl.ca.location")
 
 #endif

@@ -3,13 +3,13 @@
 
 #include <librdkafka/rdkafka.h>
 
-static bool set_one(
-	rd_kafka_conf_t *settings, const char *name, const char *value, struct fault *fault)
+static bool set_one(rd_kafka_conf_t *settings, const char *name, const char *value,
+        struct fault *fault)
 {
 	char text[256];
 
 	return rd_kafka_conf_set(settings, name, value, text, sizeof text)
-		       == RD_KAFKA_CONF_OK
+	               == RD_KAFKA_CONF_OK
 	       || fault_set(fault, FAULT_STOP, "kafka.%s: %s", name, text);
 }
 
@@ -23,7 +23,7 @@ bool topic_set(rd_kafka_conf_t *settings, const char *const *pairs, struct fault
 
 /* What the library logs is told by faults and states; its lines would say it twice. */
 static void be_silent(
-	const rd_kafka_t *rk, int level, const char *facility, const char *text)
+        const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
 	(void)rk;
 	(void)level;
@@ -31,7 +31,8 @@ static void be_silent(
 	(void)text;
 }
 
-bool topic_set_brokers(rd_kafka_conf_t *settings, const char *brokers, struct fault *fault)
+bool topic_set_brokers(
+        rd_kafka_conf_t *settings, const char *brokers, struct fault *fault)
 {
 	rd_kafka_conf_set_log_cb(settings, be_silent);
 	return set_one(settings, "bootstrap.servers", brokers, fault)
@@ -39,7 +40,8 @@ bool topic_set_brokers(rd_kafka_conf_t *settings, const char *brokers, struct fa
 	       && set_one(settings, "allow.auto.create.topics", "false", fault);
 }
 
-bool topic_set_conf(rd_kafka_conf_t *settings, const struct conf *conf, struct fault *fault)
+bool topic_set_conf(
+        rd_kafka_conf_t *settings, const struct conf *conf, struct fault *fault)
 {
 	const char *name;
 	const char *value;

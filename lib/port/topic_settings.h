@@ -13,14 +13,14 @@ struct rd_kafka_conf_s;
 
 /* Pairs of name and value, ended by NULL. */
 MUST_CHECK bool topic_set(struct rd_kafka_conf_s *settings, const char *const *pairs,
-	struct fault *fault);
+        struct fault *fault);
 
 /* brokers and the family kafka of a conf, and a quiet log callback. */
 MUST_CHECK bool topic_set_conf(
-	struct rd_kafka_conf_s *settings, const struct conf *conf, struct fault *fault);
+        struct rd_kafka_conf_s *settings, const struct conf *conf, struct fault *fault);
 
 /* The same where there is no conf: an address only. */
 MUST_CHECK bool topic_set_brokers(
-	struct rd_kafka_conf_s *settings, const char *brokers, struct fault *fault);
+        struct rd_kafka_conf_s *settings, const char *brokers, struct fault *fault);
 
 #endif

@@ -76,8 +76,8 @@ void health_close(struct health **health)
 	*health = NULL;
 }
 
-static struct metric *find_metric(
-	struct health *health, const char *name, const char *label, struct metric ***place)
+static struct metric *find_metric(struct health *health, const char *name,
+        const char *label, struct metric ***place)
 {
 	struct metric **at = &health->metrics;
 
@@ -96,7 +96,7 @@ static struct metric *find_metric(
 }
 
 struct metric *health_metric(struct health *health, enum metric_type type,
-	const char *name, const char *label, const char *help)
+        const char *name, const char *label, const char *help)
 {
 	struct metric **place;
 	struct metric *metric;
@@ -166,31 +166,32 @@ static void write_histogram(const struct metric *metric, struct buffer *out)
 	for (int i = 0; i < BUCKETS; i++) {
 		count += atomic_load(&metric->counts[i]);
 		buffer_format(out, "%s_bucket{%s%sle=\"%g\"} %lld\n", metric->name,
-			metric->label, comma, (double)bucket_us[i] / 1e6, (long long)count);
+		        metric->label, comma, (double)bucket_us[i] / 1e6,
+		        (long long)count);
 	}
 	count += atomic_load(&metric->counts[BUCKETS]);
 	buffer_format(out, "%s_bucket{%s%sle=\"+Inf\"} %lld\n", metric->name,
-		metric->label, comma, (long long)count);
-	buffer_format(out, "%s_sum%s%s%s %.6f\n", metric->name, open, metric->label, close,
-		(double)metric_get(metric) / 1e6);
+	        metric->label, comma, (long long)count);
+	buffer_format(out, "%s_sum%s%s%s %.6f\n", metric->name, open, metric->label,
+	        close, (double)metric_get(metric) / 1e6);
 	buffer_format(out, "%s_count%s%s%s %lld\n", metric->name, open, metric->label,
-		close, (long long)count);
+	        close, (long long)count);
 }
 
 static void write_metric(
-	const struct metric *metric, const char *before, struct buffer *out)
+        const struct metric *metric, const char *before, struct buffer *out)
 {
 	static const char *const types[] = { "counter", "gauge", "histogram" };
 
 	if (strcmp(before, metric->name) != 0)
 		buffer_format(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name,
-			metric->help, metric->name, types[metric->type]);
+		        metric->help, metric->name, types[metric->type]);
 	if (metric->type == METRIC_HISTOGRAM)
 		write_histogram(metric, out);
 	else
 		buffer_format(out, "%s%s%s%s %lld\n", metric->name,
-			metric->label[0] ? "{" : "", metric->label,
-			metric->label[0] ? "}" : "", (long long)metric_get(metric));
+		        metric->label[0] ? "{" : "", metric->label,
+		        metric->label[0] ? "}" : "", (long long)metric_get(metric));
 }
 
 static void serve_metrics(void *context, struct http_request *request)
@@ -208,7 +209,7 @@ static void serve_metrics(void *context, struct http_request *request)
 	}
 	pthread_mutex_unlock(&health->lock);
 	http_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8",
-		buffer_bytes(&out));
+	        buffer_bytes(&out));
 	buffer_clear(&out);
 }
 
@@ -228,15 +229,18 @@ static void serve_ready(void *context, struct http_request *request)
 	ready = health->reason[0] == '\0';
 	snprintf(text, sizeof text, "%s\n", ready ? "ready" : health->reason);
 	pthread_mutex_unlock(&health->lock);
-	http_answer(
-		request, ready ? 200 : 503, "text/plain; charset=utf-8", bytes_of(text));
+	http_answer(request, ready ? 200 : 503, "text/plain; charset=utf-8",
+	        bytes_of(text));
 }
 
 void health_serve(struct health *health, struct http *http)
 {
-	health->routes[0] = (struct http_route){ "GET", "/healthz", NULL, 0, serve_alive, health };
-	health->routes[1] = (struct http_route){ "GET", "/readyz", NULL, 0, serve_ready, health };
-	health->routes[2] = (struct http_route){ "GET", "/metrics", NULL, 0, serve_metrics, health };
+	health->routes[0] =
+	        (struct http_route){ "GET", "/healthz", NULL, 0, serve_alive, health };
+	health->routes[1] =
+	        (struct http_route){ "GET", "/readyz", NULL, 0, serve_ready, health };
+	health->routes[2] = (struct http_route){ "GET", "/metrics", NULL, 0,
+		serve_metrics, health };
 	http_serve(http, health->routes);
 }
 
@@ -258,11 +262,11 @@ bool health_serve_alone(struct health *health, const char *listen, struct fault 
 		.hosts = "" };
 
 	if (!loop_open(&health->loop, fault)
-		|| !http_open(&health->http, health->loop, &settings, fault))
+	        || !http_open(&health->http, health->loop, &settings, fault))
 		return false;
 	health_serve(health, health->http);
-	health->has_thread
-		= pthread_create(&health->thread, NULL, serve_thread, health) == 0;
+	health->has_thread =
+	        pthread_create(&health->thread, NULL, serve_thread, health) == 0;
 	return health->has_thread || fault_memory(fault);
 }
 

@@ -28,7 +28,7 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
  * and label give the same metric. Never NULL: when memory is out, one that nobody sees.
  */
 struct metric *health_metric(struct health *health, enum metric_type type,
-	const char *name, const char *label, const char *help);
+        const char *name, const char *label, const char *help);
 
 void metric_add(struct metric *metric, int64_t amount);
 void metric_set(struct metric *metric, int64_t value);
@@ -49,7 +49,7 @@ void health_serve(struct health *health, struct http *http);
  * waits elsewhere. Ended by health_close(). The address is health_address().
  */
 MUST_CHECK bool health_serve_alone(
-	struct health *health, const char *listen, struct fault *fault);
+        struct health *health, const char *listen, struct fault *fault);
 const char *health_address(const struct health *health);
 
 #endif

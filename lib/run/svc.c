@@ -69,11 +69,12 @@ static void print_help(const struct svc_program *program)
 	printf("%s: %s\n\n"
 	       "  --conf FILE   settings, lines of `key = value`\n"
 	       "  --check       print every setting in force and where it came from\n"
-	       "  --settings    print the table of settings as lines for docs/settings.md\n"
+	       "  --settings    print the table of settings as lines for "
+	       "docs/settings.md\n"
 	       "  --version     print the version\n"
 	       "  --help        print this\n\n"
 	       "Settings (KENTONGAN_%s_<KEY> in the environment wins over the file):\n",
-		program->binary, program->purpose, program->name);
+	        program->binary, program->purpose, program->name);
 	conf_help(program->keys, stdout);
 }
 
@@ -84,7 +85,7 @@ struct arguments {
 };
 
 static bool parse_arguments(const struct svc_program *program, int argc, char **argv,
-	struct arguments *out, struct fault *fault)
+        struct arguments *out, struct fault *fault)
 {
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--help") == 0) {
@@ -102,8 +103,8 @@ static bool parse_arguments(const struct svc_program *program, int argc, char **
 			out->path = argv[++i];
 		} else {
 			return fault_code(fault, FAULT_STOP, "usage",
-				"%.64s is no argument of %s; --help lists them", argv[i],
-				program->binary);
+			        "%.64s is no argument of %s; --help lists them",
+			        argv[i], program->binary);
 		}
 	}
 	return true;
@@ -128,7 +129,7 @@ static bool svc_start(struct svc *svc, int argc, char **argv, struct fault *faul
 }
 
 bool svc_begin(struct svc **out, const struct svc_program *program, void *service,
-	int argc, char **argv, struct fault *fault)
+        int argc, char **argv, struct fault *fault)
 {
 	struct svc *svc = calloc(1, sizeof *svc);
 
@@ -157,7 +158,8 @@ static void svc_wait(struct svc *svc)
 	if (svc->pause_ms > LONGEST_PAUSE_MS)
 		svc->pause_ms = LONGEST_PAUSE_MS;
 	left = svc->pause_ms / 2 + (unsigned)random() % (svc->pause_ms / 2 + 1);
-	for (; left > 0 && !svc_stopping(svc); left -= left < SLICE_MS ? left : SLICE_MS)
+	for (; left > 0 && !svc_stopping(svc);
+	        left -= left < SLICE_MS ? left : SLICE_MS)
 		sleep_ms(left < SLICE_MS ? left : SLICE_MS);
 }
 
@@ -192,15 +194,15 @@ int svc_exit_status(const struct fault *fault)
 	case FAULT_RETRY:
 	case FAULT_UNSURE:
 		return strcmp(fault->code, "unreachable") == 0 ? EXIT_UNREACHABLE
-							       : EXIT_TRY_AGAIN;
+		                                               : EXIT_TRY_AGAIN;
 	case FAULT_REJECT:
 		return EXIT_DATA;
 	case FAULT_STOP:
 		if (strcmp(fault->code, "out-of-memory") == 0
-			|| strcmp(fault->code, "internal") == 0)
+		        || strcmp(fault->code, "internal") == 0)
 			return EXIT_INTERNAL;
 		return strcmp(fault->code, "usage") == 0 ? EXIT_USAGE
-							 : EXIT_CONFIGURATION;
+		                                         : EXIT_CONFIGURATION;
 	}
 	return EXIT_INTERNAL;
 }
@@ -247,6 +249,6 @@ bool svc_write_address(const struct svc *svc, const char *address, struct fault 
 	if (file != NULL)
 		ok = fclose(file) == 0 && ok;
 	return (ok && rename(fresh, path) == 0)
-	       || fault_set(fault, FAULT_STOP, "address_file %s: %s", path,
-		       strerror(errno));
+	       || fault_set(
+	               fault, FAULT_STOP, "address_file %s: %s", path, strerror(errno));
 }

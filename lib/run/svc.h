@@ -35,7 +35,8 @@ struct svc_program {
 	const char *purpose; /* one sentence for --help */
 	const struct conf_key *keys;
 	enum step (*step)(void *service, struct fault *fault);
-	/* Called from a signal handler: makes a waiting step return soon. May be NULL. */
+	/* Called from a signal handler: makes a waiting step return soon. May be NULL.
+	 */
 	void (*hurry)(void *service);
 };
 
@@ -47,7 +48,7 @@ struct svc;
  * outlive the svc.
  */
 MUST_CHECK bool svc_begin(struct svc **out, const struct svc_program *program,
-	void *service, int argc, char **argv, struct fault *fault);
+        void *service, int argc, char **argv, struct fault *fault);
 
 /* Call step until it is time to stop. False when a fault ended it. */
 bool svc_run(struct svc *svc, struct fault *fault);
@@ -63,15 +64,15 @@ int svc_exit_status(const struct fault *fault);
 
 /* Write the address to the file named by address_file, whole or not at all. */
 MUST_CHECK bool svc_write_address(
-	const struct svc *svc, const char *address, struct fault *fault);
+        const struct svc *svc, const char *address, struct fault *fault);
 
 /* Settings that every program with an address has. */
 #define SVC_KEYS                                                                       \
 	CONF_KEY(TEXT, listen, "127.0.0.1:0",                                          \
-		"address and port to listen on; port 0 lets the kernel choose"),       \
-		CONF_KEY(PATH, address_file, "",                                       \
-			"file to write the address to once listening"),                \
-		CONF_KEY(MS, drain_ms, "5000",                                         \
-			"longest that a stop waits for the step in hand")
+	        "address and port to listen on; port 0 lets the kernel choose"),       \
+	        CONF_KEY(PATH, address_file, "",                                       \
+	                "file to write the address to once listening"),                \
+	        CONF_KEY(MS, drain_ms, "5000",                                         \
+	                "longest that a stop waits for the step in hand")
 
 #endif

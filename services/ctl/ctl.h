@@ -32,6 +32,6 @@ bool ctl_usage(struct fault *fault, const char *what);
 
 /* The one argument, or a usage fault that says what it should be. */
 bool ctl_one_argument(
-	const struct ctl *ctl, const char *what, const char **out, struct fault *fault);
+        const struct ctl *ctl, const char *what, const char **out, struct fault *fault);
 
 #endif

@@ -25,10 +25,10 @@ static bool work_open(struct work *work, struct ctl *ctl, struct fault *fault)
 		return ctl_usage(fault, "--database CONNINFO is missing");
 	return ctl_one_argument(ctl, "the department's folder", &work->folder, fault)
 	       && catalog_open(&work->catalog, conf_text(ctl->conf, "schemas"),
-		       conf_text(ctl->conf, "mode"), fault)
+	               conf_text(ctl->conf, "mode"), fault)
 	       && department_open(&work->department, work->folder, work->catalog, fault)
 	       && table_open(&work->table, conf_text(ctl->conf, "database"),
-		       "kentongan department", work->department->schema, fault);
+	               "kentongan department", work->department->schema, fault);
 }
 
 static void work_close(struct work *work)
@@ -39,18 +39,21 @@ static void work_close(struct work *work)
 }
 
 /* The rights of the sink: its department's tables and no other. */
-static const char rights[]
-	= "DO $$ BEGIN "
-	  "IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'sink_' || current_database()) "
-	  "THEN EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO %I', current_database(), "
-	  "'sink_' || current_database()); "
-	  "EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), "
-	  "'sink_' || current_database()); "
-	  "EXECUTE format('GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA %I TO %I', "
-	  "current_schema(), 'sink_' || current_database()); "
-	  "EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA %I TO %I', "
-	  "current_schema(), 'sink_' || current_database()); "
-	  "END IF; END $$";
+static const char rights[] =
+        "DO $$ BEGIN "
+        "IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'sink_' || "
+        "current_database()) "
+        "THEN EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO %I', "
+        "current_database(), "
+        "'sink_' || current_database()); "
+        "EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), "
+        "'sink_' || current_database()); "
+        "EXECUTE format('GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA %I TO "
+        "%I', "
+        "current_schema(), 'sink_' || current_database()); "
+        "EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA %I TO %I', "
+        "current_schema(), 'sink_' || current_database()); "
+        "END IF; END $$";
 
 static bool install(struct work *work, struct fault *fault)
 {
@@ -60,13 +63,13 @@ static bool install(struct work *work, struct fault *fault)
 	bool ok;
 
 	snprintf(schema, sizeof schema, "CREATE SCHEMA IF NOT EXISTS \"%.100s\"",
-		work->department->schema);
+	        work->department->schema);
 	ok = department_file(work->folder, "tables.sql", &tables, fault)
 	     && (table_run(work->table, (const char *)own->bytes, fault)
-		     || fault_wrap(fault, "kentongan.sql"))
+	             || fault_wrap(fault, "kentongan.sql"))
 	     && table_run(work->table, schema, fault)
 	     && (table_run(work->table, tables, fault)
-		     || fault_wrap(fault, "%s/tables.sql", work->folder))
+	             || fault_wrap(fault, "%s/tables.sql", work->folder))
 	     && table_run(work->table, rights, fault);
 	free(tables);
 	return ok;
@@ -79,14 +82,14 @@ bool ctl_department_init(struct ctl *ctl, struct fault *fault)
 
 	if (ok)
 		printf(ctl->json ? "{\"department\": \"%s\", \"ready\": true}\n"
-				 : "%s is ready\n",
-			work.department->name);
+		                 : "%s is ready\n",
+		        work.department->name);
 	work_close(&work);
 	return ok;
 }
 
 static void print_personal(const struct ctl *ctl, const struct department_topic *topic,
-	const struct column *columns, size_t count)
+        const struct column *columns, size_t count)
 {
 	bool any = false;
 
@@ -97,7 +100,8 @@ static void print_personal(const struct ctl *ctl, const struct department_topic 
 		if (strcmp(pii, "none") == 0)
 			continue;
 		if (ctl->json)
-			printf("%s\"%s\": \"%s\"", any ? ", " : "", columns[i].name, pii);
+			printf("%s\"%s\": \"%s\"", any ? ", " : "", columns[i].name,
+			        pii);
 		else
 			printf("%s %s (%s)", any ? "," : "", columns[i].name, pii);
 		any = true;
@@ -109,7 +113,7 @@ static void print_personal(const struct ctl *ctl, const struct department_topic 
 }
 
 static bool check_topic(struct work *work, const struct ctl *ctl,
-	const struct department_topic *topic, struct fault *fault)
+        const struct department_topic *topic, struct fault *fault)
 {
 	struct buffer sql = { 0 };
 	struct plan *plan = NULL;
@@ -118,18 +122,19 @@ static bool check_topic(struct work *work, const struct ctl *ctl,
 	size_t count;
 	bool ok;
 
-	if (!plan_compile(&plan, topic->topic->newest->schema, topic->topic->newest->schema,
-		    &topic->grant, fault))
+	if (!plan_compile(&plan, topic->topic->newest->schema,
+	            topic->topic->newest->schema, &topic->grant, fault))
 		return fault_wrap(fault, "%s/department.conf", work->folder);
 	columns = plan_columns(plan, &count);
 	department_batch_name(topic->topic, batch);
 	buffer_append_text(&sql, "BEGIN;");
 	department_session_sql(topic, columns, count, &sql);
-	buffer_format(&sql, "EXECUTE map_%s; ROLLBACK; DEALLOCATE map_%s", batch, batch);
+	buffer_format(
+	        &sql, "EXECUTE map_%s; ROLLBACK; DEALLOCATE map_%s", batch, batch);
 	buffer_append_byte(&sql, 0);
 	ok = buffer_ok(&sql, fault)
 	     && (table_run(work->table, (char *)sql.data, fault)
-		     || fault_wrap(fault, "%s", topic->file));
+	             || fault_wrap(fault, "%s", topic->file));
 	buffer_clear(&sql);
 	if (ok)
 		print_personal(ctl, topic, columns, count);

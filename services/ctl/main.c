@@ -18,7 +18,7 @@ static const struct conf_key ctl_options[] = {
 	CONF_KEY(PATH, schemas, "schemas", "folder of catalog.json and the schemas"),
 	CONF_ONE_OF(mode, "live", "live|latihan", "whose topics are meant"),
 	CONF_KEY(TEXT, database, "",
-		"libpq connection string; its password only by passfile="),
+	        "libpq connection string; its password only by passfile="),
 	CONF_KEY(PATH, villages, "data/villages.csv", "register of villages"),
 	CONF_ANY(kafka, "any property of librdkafka, such as kafka.ssl.ca.location"),
 	CONF_END,
@@ -34,18 +34,19 @@ struct command {
 
 static const struct command commands[] = {
 	{ "topics", "create", "--brokers HOST:PORT",
-		"make the catalog's topics, with the settings that one node needs too",
-		ctl_topics_create },
+	        "make the catalog's topics, with the settings that one node needs too",
+	        ctl_topics_create },
 	{ "schemas", "show", "[NAME]", "the catalog, or one record's fields",
-		ctl_schemas_show },
+	        ctl_schemas_show },
 	{ "department", "check", "DIR --database CONNINFO",
-		"run all mappings against an empty batch; say which personal data it gets",
-		ctl_department_check },
+	        "run all mappings against an empty batch; say which personal data it "
+	        "gets",
+	        ctl_department_check },
 	{ "department", "init", "DIR --database CONNINFO",
-		"as the owner: install positions, dead letters, tables and rights",
-		ctl_department_init },
+	        "as the owner: install positions, dead letters, tables and rights",
+	        ctl_department_init },
 	{ "villages", "find", "NAME", "codes of the villages of that name",
-		ctl_villages_find },
+	        ctl_villages_find },
 	{ "version", "", "", "print the version", ctl_version },
 };
 
@@ -59,8 +60,8 @@ static void print_help(const struct command *only)
 
 		if (only == NULL || only == command)
 			printf("  kentongan %s%s%s %s\n      %s\n", command->first,
-				command->second[0] ? " " : "", command->second,
-				command->arguments, command->help);
+			        command->second[0] ? " " : "", command->second,
+			        command->arguments, command->help);
 	}
 	printf("\n  --json   print facts as JSON\n  --conf FILE   options as lines of "
 	       "`key = value`\n\nOptions, as --name value:\n");
@@ -71,11 +72,12 @@ static void print_help(const struct command *only)
 
 bool ctl_usage(struct fault *fault, const char *what)
 {
-	return fault_code(fault, FAULT_STOP, "usage", "%s; kentongan --help shows how", what);
+	return fault_code(
+	        fault, FAULT_STOP, "usage", "%s; kentongan --help shows how", what);
 }
 
 bool ctl_one_argument(
-	const struct ctl *ctl, const char *what, const char **out, struct fault *fault)
+        const struct ctl *ctl, const char *what, const char **out, struct fault *fault)
 {
 	char text[128];
 
@@ -90,7 +92,8 @@ bool ctl_one_argument(
 bool ctl_version(struct ctl *ctl, struct fault *fault)
 {
 	(void)fault;
-	printf(ctl->json ? "{\"version\": \"%s\"}\n" : "kentongan %s\n", KENTONGAN_VERSION);
+	printf(ctl->json ? "{\"version\": \"%s\"}\n" : "kentongan %s\n",
+	        KENTONGAN_VERSION);
 	return true;
 }
 
@@ -111,7 +114,8 @@ static const struct command *find_command(int argc, char **argv, int *used)
 }
 
 /* Options become the lines of a conf, so that they are checked as settings are. */
-static bool add_option(const char *name, const char *value, FILE *lines, struct fault *fault)
+static bool add_option(
+        const char *name, const char *value, FILE *lines, struct fault *fault)
 {
 	if (strpbrk(name, "=\n") != NULL || strchr(value, '\n') != NULL)
 		return ctl_usage(fault, "an option may not hold a line break");
@@ -134,7 +138,7 @@ static bool copy_file(const char *path, FILE *lines, struct fault *fault)
 }
 
 static bool collect(struct ctl *ctl, int argc, char **argv, int from, FILE *lines,
-	bool *help, struct fault *fault)
+        bool *help, struct fault *fault)
 {
 	for (int i = from; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0) {
@@ -145,8 +149,9 @@ static bool collect(struct ctl *ctl, int argc, char **argv, int from, FILE *line
 			if (i + 1 == argc)
 				return ctl_usage(fault, "an option without its value");
 			if (strcmp(argv[i], "--conf") == 0
-					? !copy_file(argv[i + 1], lines, fault)
-					: !add_option(argv[i] + 2, argv[i + 1], lines, fault))
+			                ? !copy_file(argv[i + 1], lines, fault)
+			                : !add_option(
+			                        argv[i] + 2, argv[i + 1], lines, fault))
 				return false;
 			i++;
 		} else if (ctl->count < CTL_ARGUMENTS) {
@@ -159,7 +164,7 @@ static bool collect(struct ctl *ctl, int argc, char **argv, int from, FILE *line
 }
 
 static bool parse(struct ctl *ctl, int argc, char **argv, int from, bool *help,
-	struct fault *fault)
+        struct fault *fault)
 {
 	char path[] = "/tmp/kentongan-options-XXXXXX";
 	int fd = mkstemp(path);

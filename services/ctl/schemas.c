@@ -16,11 +16,11 @@ static void show_catalog(const struct ctl *ctl, const struct catalog *catalog)
 		if (ctl->json)
 			printf("%s{\"id\": %d, \"subject\": \"%s\", \"version\": %d, "
 			       "\"file\": \"%s\"}",
-				i > 0 ? ", " : "", (int)schema->id, schema->subject,
-				schema->version, schema->file);
+			        i > 0 ? ", " : "", (int)schema->id, schema->subject,
+			        schema->version, schema->file);
 		else
 			printf("%4d  %-28s version %d  %s\n", (int)schema->id,
-				schema->subject, schema->version, schema->file);
+			        schema->subject, schema->version, schema->file);
 	}
 	if (ctl->json)
 		printf("]\n");
@@ -30,7 +30,7 @@ static const char *const type_names[] = { "boolean", "int", "bigint", "real", "d
 	"numeric", "text", "bytea", "date", "time", "timestamptz", "uuid", "jsonb" };
 
 static bool show_record(
-	const struct ctl *ctl, const struct catalog_schema *schema, struct fault *fault)
+        const struct ctl *ctl, const struct catalog_schema *schema, struct fault *fault)
 {
 	const struct plan_grant all = { .everything = true };
 	struct plan *plan;
@@ -45,12 +45,12 @@ static bool show_record(
 	if (!plan_compile(&plan, schema->schema, schema->schema, &all, fault))
 		return false;
 	columns = plan_columns(plan, &count);
-	printf("%s  id %d, version %d\n", schema_root(schema->schema)->name, (int)schema->id,
-		schema->version);
+	printf("%s  id %d, version %d\n", schema_root(schema->schema)->name,
+	        (int)schema->id, schema->version);
 	for (size_t i = 0; i < count; i++)
 		printf("  %-24s %-12s %-9s %s\n", columns[i].name,
-			type_names[columns[i].type], columns[i].nullable ? "or null" : "",
-			columns[i].pii);
+		        type_names[columns[i].type],
+		        columns[i].nullable ? "or null" : "", columns[i].pii);
 	plan_close(&plan);
 	return true;
 }
@@ -70,14 +70,14 @@ bool ctl_schemas_show(struct ctl *ctl, struct fault *fault)
 	bool ok;
 
 	if (!catalog_open(&catalog, conf_text(ctl->conf, "schemas"),
-		    conf_text(ctl->conf, "mode"), fault))
+	            conf_text(ctl->conf, "mode"), fault))
 		return false;
 	ok = ctl->count == 0;
 	if (ok)
 		show_catalog(ctl, catalog);
 	else
 		fault_set(fault, FAULT_REJECT,
-			"no record or subject %.64s in the catalog", ctl->arguments[0]);
+		        "no record or subject %.64s in the catalog", ctl->arguments[0]);
 	for (size_t i = 0; ctl->count > 0 && i < catalog->schema_count; i++)
 		if (is_named(&catalog->schemas[i], ctl->arguments[0])) {
 			ok = show_record(ctl, &catalog->schemas[i], fault);

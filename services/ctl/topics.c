@@ -11,8 +11,8 @@ static const char *const topic_settings[] = { "message.timestamp.type", "LogAppe
 	"cleanup.policy", "delete", "retention.ms", "7776000000", "max.message.bytes",
 	"1048576", "flush.messages", "1", NULL };
 
-static bool create_all(struct ctl *ctl, struct admin *admin, const struct catalog *catalog,
-	struct fault *fault)
+static bool create_all(struct ctl *ctl, struct admin *admin,
+        const struct catalog *catalog, struct fault *fault)
 {
 	if (ctl->json)
 		printf("[");
@@ -20,13 +20,14 @@ static bool create_all(struct ctl *ctl, struct admin *admin, const struct catalo
 		const char *topic = catalog->topics[i].topic;
 		bool existed;
 
-		if (!admin_create(
-			    admin, topic, catalog->modulus, topic_settings, &existed, fault))
+		if (!admin_create(admin, topic, catalog->modulus, topic_settings,
+		            &existed, fault))
 			return false;
 		if (ctl->json)
-			printf("%s{\"topic\": \"%s\", \"partitions\": %d, \"created\": %s}",
-				i > 0 ? ", " : "", topic, (int)catalog->modulus,
-				existed ? "false" : "true");
+			printf("%s{\"topic\": \"%s\", \"partitions\": %d, \"created\": "
+			       "%s}",
+			        i > 0 ? ", " : "", topic, (int)catalog->modulus,
+			        existed ? "false" : "true");
 		else
 			printf("%s %s\n", topic, existed ? "was there" : "created");
 	}
@@ -44,7 +45,7 @@ bool ctl_topics_create(struct ctl *ctl, struct fault *fault)
 	if (ctl->count != 0 || conf_text(ctl->conf, "brokers")[0] == '\0')
 		return ctl_usage(fault, "topics create takes --brokers HOST:PORT");
 	ok = catalog_open(&catalog, conf_text(ctl->conf, "schemas"),
-		     conf_text(ctl->conf, "mode"), fault)
+	             conf_text(ctl->conf, "mode"), fault)
 	     && admin_open(&admin, ctl->conf, fault)
 	     && create_all(ctl, admin, catalog, fault);
 	admin_close(&admin);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The register is a small table of text without quotes: code, name, kind, district code,
- * district name. A name alone is no key: ten names stand twice in Jember, and some are
- * those of another district.
+ * The register is a small table of text without quotes: code, name, kind, district
+ * code, district name. A name alone is no key: ten names stand twice in Jember, and
+ * some are those of another district.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -42,14 +42,16 @@ static bool split(char *line, const char *cells[COLUMNS])
 	return true;
 }
 
-static void print_village(const struct ctl *ctl, const char *const cells[COLUMNS], bool first)
+static void print_village(
+        const struct ctl *ctl, const char *const cells[COLUMNS], bool first)
 {
 	struct buffer out = { 0 };
-	static const char *const names[COLUMNS]
-		= { "village_code", "name", "kind", "district_code", "district_name" };
+	static const char *const names[COLUMNS] = { "village_code", "name", "kind",
+		"district_code", "district_name" };
 
 	if (!ctl->json) {
-		printf("%s  %s %s, kecamatan %s\n", cells[0], cells[2], cells[1], cells[4]);
+		printf("%s  %s %s, kecamatan %s\n", cells[0], cells[2], cells[1],
+		        cells[4]);
 		return;
 	}
 	for (int i = 0; i < COLUMNS; i++) {
@@ -103,5 +105,5 @@ bool ctl_villages_find(struct ctl *ctl, struct fault *fault)
 	fclose(file);
 	return found > 0
 	       || fault_set(fault, FAULT_REJECT,
-		       "no village of that name; in Jember none is written so");
+	               "no village of that name; in Jember none is written so");
 }

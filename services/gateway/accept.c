@@ -48,7 +48,7 @@ static void posting_free(struct posting *posting)
 }
 
 static struct posting *posting_new(
-	struct gateway *gateway, struct http_request *request, size_t room)
+        struct gateway *gateway, struct http_request *request, size_t room)
 {
 	struct posting *posting = calloc(1, sizeof *posting);
 
@@ -67,7 +67,7 @@ static struct posting *posting_new(
 
 /* A fault that the schema does not know of, noted beside those that it does. */
 static bool add_fault(struct check_report *report, const char *pointer,
-	const char *expected, const char *detail, const char *detail_id)
+        const char *expected, const char *detail, const char *detail_id)
 {
 	struct check_fault *fault;
 
@@ -90,17 +90,17 @@ static bool check_key(struct bytes key, struct check_report *report)
 		fits = key.data[i] >= 0x20 && key.data[i] != 0x7F;
 	return fits
 	       || add_fault(report, "/idempotency_key", "key",
-		       "An Idempotency-Key has 1 to 200 visible characters.",
-		       "Kunci kiriman harus 1 sampai 200 tanda yang terlihat.");
+	               "An Idempotency-Key has 1 to 200 visible characters.",
+	               "Kunci kiriman harus 1 sampai 200 tanda yang terlihat.");
 }
 
 /* Which event this is: the sender's own id, one derived from its key, or a new one. */
 static bool identify(struct event *event, struct spool_draft *draft,
-	char text[UUID_TEXT_BYTES], struct fault *fault)
+        char text[UUID_TEXT_BYTES], struct fault *fault)
 {
 	struct bytes own = value_text(&event->value, "event_id");
-	struct bytes village
-		= bytes_of(conf_text(svc_conf(event->intake->gateway->svc), "village"));
+	struct bytes village =
+	        bytes_of(conf_text(svc_conf(event->intake->gateway->svc), "village"));
 	char derived[UUID_TEXT_BYTES];
 
 	draft->repeatable = own.size > 0 || event->key.size > 0;
@@ -109,21 +109,22 @@ static bool identify(struct event *event, struct spool_draft *draft,
 	if (own.size > 0) {
 		snprintf(text, UUID_TEXT_BYTES, "%.*s", (int)own.size, own.data);
 		draft->has_alias = event->key.size > 0
-				   && identity_parse(bytes_of(derived), draft->alias);
+		                   && identity_parse(bytes_of(derived), draft->alias);
 	} else if (event->key.size > 0) {
 		memcpy(text, derived, sizeof derived);
 	} else {
 		identity_new(text);
 	}
 	if (!identity_parse(bytes_of(text), draft->event_id))
-		return fault_set(fault, FAULT_STOP, "event_id is no UUID after its check");
+		return fault_set(
+		        fault, FAULT_STOP, "event_id is no UUID after its check");
 	return !draft->repeatable
 	       || document_digest(event->document, event->intake->topic->name,
-		       draft->digest, fault);
+	               draft->digest, fault);
 }
 
-static bool fill_head(struct event *event, const char *event_id, struct spool_draft *draft,
-	struct fault *fault)
+static bool fill_head(struct event *event, const char *event_id,
+        struct spool_draft *draft, struct fault *fault)
 {
 	struct gateway *gateway = event->intake->gateway;
 	struct arena *arena = &gateway->arena;
@@ -134,9 +135,9 @@ static bool fill_head(struct event *event, const char *event_id, struct spool_dr
 	value_set_symbol(value, "clock", gateway->synced ? "SYNCED" : "UNSYNCED");
 	return value_set_text(arena, value, "event_id", bytes_of(event_id), fault)
 	       && value_set_text(arena, value, "village_code",
-		       bytes_of(conf_text(svc_conf(gateway->svc), "village")), fault)
+	               bytes_of(conf_text(svc_conf(gateway->svc), "village")), fault)
 	       && value_set_text(arena, value, "incarnation",
-		       bytes_of(keeper_incarnation(gateway->keeper)), fault);
+	               bytes_of(keeper_incarnation(gateway->keeper)), fault);
 }
 
 /* W3C Trace Context: the sender's, or a new one. */
@@ -164,7 +165,7 @@ static void trace(const struct event *event, char out[TRACE_BYTES + 1])
 }
 
 static void pack_headers(const struct event *event, const struct spool_draft *draft,
-	const char *event_id, struct buffer *out)
+        const char *event_id, struct buffer *out)
 {
 	const struct catalog_topic *topic = event->intake->topic;
 	char traceparent[TRACE_BYTES + 1];
@@ -179,7 +180,7 @@ static void pack_headers(const struct event *event, const struct spool_draft *dr
 		head.occurred_at_us = draft->recorded_at_us;
 	trace(event, traceparent);
 	envelope_pack(out, &head, schema_root(topic->newest->schema)->name,
-		topic->newest->version, bytes_of(traceparent));
+	        topic->newest->version, bytes_of(traceparent));
 }
 
 /*
@@ -187,7 +188,7 @@ static void pack_headers(const struct event *event, const struct spool_draft *dr
  * and value hold offsets until settle().
  */
 static bool append_event(
-	struct posting *posting, struct event *event, struct fault *fault)
+        struct posting *posting, struct event *event, struct fault *fault)
 {
 	struct spool_draft *draft = &posting->drafts[posting->count];
 	struct buffer *bytes = &posting->bytes;
@@ -196,14 +197,14 @@ static bool append_event(
 
 	draft->stream = event->intake->stream;
 	if (!identify(event, draft, event_id, fault)
-		|| !fill_head(event, event_id, draft, fault))
+	        || !fill_head(event, event_id, draft, fault))
 		return false;
 	pack_headers(event, draft, event_id, bytes);
 	draft->headers.size = bytes->size - start;
 	start = bytes->size;
 	envelope_frame(bytes, event->intake->topic->newest->id);
-	if (!avro_encode(event->intake->encoder, &event->value, "seq", bytes, &draft->seam,
-		    fault))
+	if (!avro_encode(event->intake->encoder, &event->value, "seq", bytes,
+	            &draft->seam, fault))
 		return false;
 	draft->seam += FRAME_BYTES;
 	draft->value.size = bytes->size - start;
@@ -227,8 +228,9 @@ static void count_accepted(struct posting *posting)
 {
 	for (size_t i = 0; i < posting->count; i++)
 		if (!posting->receipts[i].repeated)
-			metric_add(posting->gateway->intakes[posting->drafts[i].stream].accepted,
-				1);
+			metric_add(posting->gateway->intakes[posting->drafts[i].stream]
+			                   .accepted,
+			        1);
 }
 
 static void answer_kept(struct posting *posting)
@@ -248,7 +250,7 @@ static void answer_kept(struct posting *posting)
 		buffer_append_text(&body, "]}");
 	buffer_append_byte(&body, '\n');
 	http_answer(posting->request, posting->batch ? 201 : status, "application/json",
-		buffer_bytes(&body));
+	        buffer_bytes(&body));
 	buffer_clear(&body);
 }
 
@@ -258,8 +260,8 @@ static void answer_line_fault(struct posting *posting)
 	struct buffer errors = { 0 };
 
 	add_fault(&report, "", "other key",
-		"This key or event_id was used before with another body.",
-		"Kunci atau event_id ini sudah dipakai untuk isi kiriman yang lain.");
+	        "This key or event_id was used before with another body.",
+	        "Kunci atau event_id ini sudah dipakai untuk isi kiriman yang lain.");
 	answer_errors(&report, posting->post.failed + 1, &errors);
 	answer_misfit(posting->request, CHECK_MISFIT, &errors);
 	buffer_clear(&errors);
@@ -298,13 +300,14 @@ static void hand_over(struct posting *posting)
 
 /* Check and append one document. False: see report, or fault where report is clean. */
 static bool take_event(
-	struct posting *posting, struct event *event, struct fault *fault)
+        struct posting *posting, struct event *event, struct fault *fault)
 {
 	struct gateway *gateway = posting->gateway;
 
 	arena_reset(&gateway->arena);
 	if (!check_record(event->intake->topic->newest->schema, event->document,
-		    clock_wall_us(), &gateway->arena, &event->value, event->report, fault))
+	            clock_wall_us(), &gateway->arena, &event->value, event->report,
+	            fault))
 		return false;
 	if (event->key.data != NULL && !check_key(event->key, event->report))
 		return false;
@@ -329,7 +332,7 @@ void accept_one(void *context, struct http_request *request)
 		fault_memory(&fault);
 		answer_fault(request, &fault);
 	} else if (document_parse(&event.document, http_body(request), report)
-		   && take_event(posting, &event, &fault)) {
+	           && take_event(posting, &event, &fault)) {
 		hand_over(posting);
 		posting = NULL;
 	} else if (report->verdict != CHECK_OK) {
@@ -355,16 +358,16 @@ static bool find_intake(struct gateway *gateway, struct event *event)
 		}
 	}
 	return add_fault(event->report, "/record", "record",
-		"Expected the name of a record, such as Request.",
-		"Isi dengan nama catatan, misalnya Request.");
+	        "Expected the name of a record, such as Request.",
+	        "Isi dengan nama catatan, misalnya Request.");
 }
 
 static bool take_line(struct posting *posting, struct bytes line,
-	struct check_report *report, struct fault *fault)
+        struct check_report *report, struct fault *fault)
 {
 	struct event event = { .report = report };
 	bool ok = document_parse(&event.document, line, report)
-		  && find_intake(posting->gateway, &event);
+	          && find_intake(posting->gateway, &event);
 
 	if (ok) {
 		document_take(event.document, "idempotency_key", &event.key);
@@ -389,7 +392,7 @@ static struct bytes next_line(struct bytes *rest)
 
 /* All lines are looked at, so that all faults are told. False: the batch is refused. */
 static bool take_lines(struct posting *posting, struct check_report *report,
-	struct buffer *errors, struct fault *fault)
+        struct buffer *errors, struct fault *fault)
 {
 	struct bytes rest = http_body(posting->request);
 	size_t told = 0;
@@ -403,7 +406,7 @@ static bool take_lines(struct posting *posting, struct check_report *report,
 		if (++lines > posting->gateway->catalog->batch_lines) {
 			report->count = 0;
 			add_fault(report, "", "lines", "The batch has too many lines.",
-				"Kiriman memuat terlalu banyak baris.");
+			        "Kiriman memuat terlalu banyak baris.");
 		} else if (take_line(posting, line, report, fault)) {
 			continue;
 		} else if (report->verdict == CHECK_OK) {
@@ -419,7 +422,7 @@ static bool take_lines(struct posting *posting, struct check_report *report,
 	if (lines == 0) {
 		report->count = 0;
 		add_fault(report, "", "lines", "The batch has no line.",
-			"Kiriman tidak memuat baris apa pun.");
+		        "Kiriman tidak memuat baris apa pun.");
 		answer_errors(report, 0, errors);
 		told++;
 	}
@@ -440,7 +443,8 @@ void accept_batch(void *context, struct http_request *request)
 	struct gateway *gateway = context;
 	size_t lines = count_lines(http_body(request));
 	size_t most = gateway->catalog->batch_lines;
-	struct posting *posting = posting_new(gateway, request, lines < most ? lines : most);
+	struct posting *posting =
+	        posting_new(gateway, request, lines < most ? lines : most);
 	struct check_report *report = calloc(1, sizeof *report);
 	struct buffer errors = { 0 };
 	struct fault fault = { 0 };

@@ -11,18 +11,19 @@ static const char *state_name(enum spool_state state)
 }
 
 void answer_receipt(const struct gateway *gateway, const struct spool_receipt *receipt,
-	struct buffer *out)
+        struct buffer *out)
 {
 	char recorded[CLOCK_TEXT_BYTES];
 
 	clock_format(receipt->recorded_at_us, recorded);
 	buffer_format(out,
-		"{\"event_id\":\"%s\",\"village_code\":\"%s\",\"incarnation\":\"%s\","
-		"\"topic\":\"%s\",\"seq\":%lld,\"recorded_at\":\"%s\",\"state\":\"%s\"}",
-		receipt->event_id, conf_text(svc_conf(gateway->svc), "village"),
-		keeper_incarnation(gateway->keeper),
-		gateway->intakes[receipt->stream].topic->topic, (long long)receipt->seq,
-		recorded, state_name(receipt->state));
+	        "{\"event_id\":\"%s\",\"village_code\":\"%s\",\"incarnation\":\"%s\","
+	        "\"topic\":\"%s\",\"seq\":%lld,\"recorded_at\":\"%s\",\"state\":\"%"
+	        "s\"}",
+	        receipt->event_id, conf_text(svc_conf(gateway->svc), "village"),
+	        keeper_incarnation(gateway->keeper),
+	        gateway->intakes[receipt->stream].topic->topic, (long long)receipt->seq,
+	        recorded, state_name(receipt->state));
 }
 
 static const struct http_problem key_reused = { 422, "key-reused",
@@ -87,10 +88,11 @@ void answer_errors(const struct check_report *report, size_t line, struct buffer
 }
 
 void answer_misfit(struct http_request *request, enum check_verdict verdict,
-	const struct buffer *errors)
+        const struct buffer *errors)
 {
 	static const struct http_problem not_json = { 400, "json", "Not JSON",
-		"The body is not JSON as it must be.", "Isi kiriman bukan JSON yang benar." };
+		"The body is not JSON as it must be.",
+		"Isi kiriman bukan JSON yang benar." };
 	static const struct http_problem misfit = { 422, "field", "Does not fit",
 		"The body does not fit the schema; errors names each field.",
 		"Ada isian yang perlu dibetulkan." };
@@ -100,7 +102,7 @@ void answer_misfit(struct http_request *request, enum check_verdict verdict,
 	buffer_append(&list, errors->data, errors->size);
 	buffer_append(&list, "]", 2);
 	http_refuse(request, verdict == CHECK_NOT_JSON ? &not_json : &misfit,
-		list.failed ? NULL : (const char *)list.data);
+	        list.failed ? NULL : (const char *)list.data);
 	buffer_clear(&list);
 }
 

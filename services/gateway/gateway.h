@@ -58,14 +58,14 @@ void status_refresh(void *gateway);
 
 /* answer.c: what both say. */
 void answer_receipt(const struct gateway *gateway, const struct spool_receipt *receipt,
-	struct buffer *out);
+        struct buffer *out);
 void answer_fault(struct http_request *request, const struct fault *fault);
 void answer_report(struct http_request *request, const struct check_report *report);
 
 /* Append the report's faults as members of a JSON array; line 0: not a batch. */
 void answer_errors(const struct check_report *report, size_t line, struct buffer *out);
 void answer_misfit(struct http_request *request, enum check_verdict verdict,
-	const struct buffer *errors);
+        const struct buffer *errors);
 
 /* page.c: the operator's page and the contract. */
 void page_show(void *gateway, struct http_request *request);

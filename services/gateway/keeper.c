@@ -70,7 +70,8 @@ bool keeper_post(struct keeper *keeper, struct keeper_post *post, struct fault *
 	post->next = NULL;
 	post->bytes = 0;
 	for (size_t i = 0; i < post->count; i++)
-		post->bytes += post->drafts[i].value.size + post->drafts[i].headers.size;
+		post->bytes +=
+		        post->drafts[i].value.size + post->drafts[i].headers.size;
 	pthread_mutex_lock(&keeper->lock);
 	full = keeper->waiting_posts >= WAITING_POSTS
 	       || keeper->waiting_bytes + post->bytes > WAITING_BYTES;
@@ -82,7 +83,8 @@ bool keeper_post(struct keeper *keeper, struct keeper_post *post, struct fault *
 	}
 	pthread_mutex_unlock(&keeper->lock);
 	if (full)
-		return fault_code(fault, FAULT_RETRY, "busy", "too many posts are waiting");
+		return fault_code(
+		        fault, FAULT_RETRY, "busy", "too many posts are waiting");
 	ring(keeper);
 	return true;
 }
@@ -149,7 +151,7 @@ static struct keeper_post *take_group(struct keeper *keeper)
 	group = keeper->posts;
 	for (struct keeper_post *at = group; at != NULL; at = at->next) {
 		if (last != NULL
-			&& (posts == GROUP_POSTS || bytes + at->bytes > GROUP_BYTES))
+		        && (posts == GROUP_POSTS || bytes + at->bytes > GROUP_BYTES))
 			break;
 		posts++;
 		bytes += at->bytes;
@@ -193,12 +195,14 @@ static bool store_post(struct keeper *keeper, struct keeper_post *post)
 	for (size_t i = 0; i < post->count; i++) {
 		struct spool_receipt *receipt = &post->receipts[i];
 
-		if (!spool_append(keeper->spool, &post->drafts[i], receipt, &post->fault)) {
+		if (!spool_append(
+		            keeper->spool, &post->drafts[i], receipt, &post->fault)) {
 			post->result = KEEPER_FAILED;
 			post->failed = i;
 			if (post->fault.kind != FAULT_REJECT)
 				return false;
-			return post->count == 1 || spool_undo(keeper->spool, &post->fault);
+			return post->count == 1
+			       || spool_undo(keeper->spool, &post->fault);
 		}
 		repeated = repeated && receipt->repeated;
 	}
@@ -207,10 +211,11 @@ static bool store_post(struct keeper *keeper, struct keeper_post *post)
 }
 
 static bool store_group(
-	struct keeper *keeper, struct keeper_post *group, struct fault *fault)
+        struct keeper *keeper, struct keeper_post *group, struct fault *fault)
 {
-	int64_t before_us = clock_wall_us()
-			    - (int64_t)conf_number(keeper->conf, "keep_days") * 86400000000;
+	int64_t before_us =
+	        clock_wall_us()
+	        - (int64_t)conf_number(keeper->conf, "keep_days") * 86400000000;
 
 	if (!spool_begin(keeper->spool, fault))
 		return false;
@@ -303,13 +308,13 @@ static void answer(struct keeper *keeper, struct keeper_question *question)
 	switch (question->asking) {
 	case KEEPER_FIND:
 		question->ok = spool_find(keeper->spool, question->event_id, &found,
-			question->receipts, &question->fault);
+		        question->receipts, &question->fault);
 		question->count = question->ok && found;
 		break;
 	case KEEPER_LIST:
 		question->ok = spool_list(keeper->spool, question->pending_only,
-			question->receipts, question->room, &question->count,
-			&question->fault);
+		        question->receipts, question->room, &question->count,
+		        &question->fault);
 		break;
 	case KEEPER_STATUS:
 		question->ok = answer_status(keeper, question);
@@ -350,7 +355,7 @@ static void wait_for_work(struct keeper *keeper)
 		wait_ms = MARK_MS;
 	poll(fds, fds[1].fd >= 0 ? 2 : 1, wait_ms);
 	if ((fds[0].revents & POLLIN) != 0
-		&& read(keeper->bell, &count, sizeof count) < 0)
+	        && read(keeper->bell, &count, sizeof count) < 0)
 		return;
 }
 
@@ -367,7 +372,8 @@ static void *keep(void *context)
 			note_illness(keeper, &fault);
 		serve_questions(keeper);
 		write_marks(keeper);
-		if (!spool_checkpoint(keeper->spool, !stored && step == STEP_IDLE, &fault))
+		if (!spool_checkpoint(
+		            keeper->spool, !stored && step == STEP_IDLE, &fault))
 			note_illness(keeper, &fault);
 		if (!stored && step != STEP_DONE)
 			wait_for_work(keeper);
@@ -378,17 +384,17 @@ static void *keep(void *context)
 }
 
 static bool keeper_start(
-	struct keeper *keeper, const struct catalog *catalog, struct fault *fault)
+        struct keeper *keeper, const struct catalog *catalog, struct fault *fault)
 {
 	const char *topics[16];
 	const char *village = conf_text(keeper->conf, "village");
 
 	for (size_t i = 0; i < catalog->topic_count && i < 16; i++)
 		topics[i] = catalog->topics[i].topic;
-	if (!spool_open(&keeper->spool, conf_text(keeper->conf, "spool"), village, topics,
-		    catalog->topic_count, fault)
-		|| !forward_open(&keeper->forward, keeper->spool, keeper->conf, village,
-			catalog->modulus, catalog->topic_count, fault))
+	if (!spool_open(&keeper->spool, conf_text(keeper->conf, "spool"), village,
+	            topics, catalog->topic_count, fault)
+	        || !forward_open(&keeper->forward, keeper->spool, keeper->conf, village,
+	                catalog->modulus, catalog->topic_count, fault))
 		return false;
 	loop_on_wake(keeper->loop, hand_out, keeper);
 	keeper->has_thread = pthread_create(&keeper->thread, NULL, keep, keeper) == 0;
@@ -396,7 +402,7 @@ static bool keeper_start(
 }
 
 bool keeper_open(struct keeper **out, struct loop *loop, const struct conf *conf,
-	const struct catalog *catalog, struct fault *fault)
+        const struct catalog *catalog, struct fault *fault)
 {
 	struct keeper *keeper = calloc(1, sizeof *keeper);
 

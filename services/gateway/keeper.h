@@ -29,7 +29,8 @@ struct keeper_post {
 	enum keeper_result result;
 	size_t failed; /* which draft, when FAILED by a REJECT */
 	struct fault fault;
-	void (*done)(void *context, struct keeper_post *post); /* on the loop's thread */
+	void (*done)(
+	        void *context, struct keeper_post *post); /* on the loop's thread */
 	void *context;
 	struct keeper_post *next; /* the keeper's own */
 	size_t bytes;
@@ -47,8 +48,8 @@ enum keeper_asking { KEEPER_FIND, KEEPER_LIST, KEEPER_STATUS };
 
 struct keeper_question {
 	enum keeper_asking asking;
-	uint8_t event_id[16]; /* FIND */
-	bool pending_only;    /* LIST */
+	uint8_t event_id[16];           /* FIND */
+	bool pending_only;              /* LIST */
 	struct spool_receipt *receipts; /* FIND: one; LIST: room of them */
 	size_t room;
 	size_t count;
@@ -62,7 +63,7 @@ struct keeper_question {
 
 /* Opens the spool and the forward and starts the thread. loop_on_wake() is taken. */
 MUST_CHECK bool keeper_open(struct keeper **out, struct loop *loop,
-	const struct conf *conf, const struct catalog *catalog, struct fault *fault);
+        const struct conf *conf, const struct catalog *catalog, struct fault *fault);
 
 /* Finishes the group in hand, leaves the rest unanswered, ends the thread. */
 void keeper_close(struct keeper **keeper);
@@ -71,7 +72,7 @@ const char *keeper_incarnation(const struct keeper *keeper);
 
 /* False, FAULT_RETRY, when too much is waiting; then done is not called. */
 MUST_CHECK bool keeper_post(
-	struct keeper *keeper, struct keeper_post *post, struct fault *fault);
+        struct keeper *keeper, struct keeper_post *post, struct fault *fault);
 void keeper_ask(struct keeper *keeper, struct keeper_question *question);
 
 /* Why the gateway cannot take an event now; false when it can. Any thread. */
@@ -79,9 +80,9 @@ bool keeper_is_ill(const struct keeper *keeper, struct fault *out);
 
 #define KEEPER_KEYS                                                                    \
 	CONF_MUST(TEXT, village, "code of the village, such as 35.09.01.2001"),        \
-		CONF_MUST(PATH, spool, "file that keeps accepted events"),             \
-		CONF_KEY(COUNT, keep_days, "35",                                       \
-			"days that delivered events and keys are kept"),               \
-		FORWARD_KEYS
+	        CONF_MUST(PATH, spool, "file that keeps accepted events"),             \
+	        CONF_KEY(COUNT, keep_days, "35",                                       \
+	                "days that delivered events and keys are kept"),               \
+	        FORWARD_KEYS
 
 #endif

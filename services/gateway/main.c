@@ -17,19 +17,20 @@ static const struct conf_key gateway_keys[] = {
 	KEEPER_KEYS,
 	CONF_KEY(PATH, schemas, "schemas", "folder of catalog.json and the schemas"),
 	CONF_ONE_OF(mode, "live", "live|latihan",
-		"latihan is for training: other topics that reach no department"),
+	        "latihan is for training: other topics that reach no department"),
 	CONF_KEY(COUNT, max_connections, "512", "connections at the same time"),
 	CONF_KEY(COUNT, max_connections_per_address, "64",
-		"of them from one address; this machine's own are not counted"),
-	CONF_KEY(MS, request_deadline_ms, "10000", "longest that a request may take to arrive"),
+	        "of them from one address; this machine's own are not counted"),
+	CONF_KEY(MS, request_deadline_ms, "10000",
+	        "longest that a request may take to arrive"),
 	CONF_KEY(TEXT, hosts, "",
-		"names with commas between under which the page is served"),
+	        "names with commas between under which the page is served"),
 	SVC_KEYS,
 	CONF_END,
 };
 
 static struct http_route *add_route(struct http_route *at, const char *method,
-	const char *path, http_handler *handle, void *context)
+        const char *path, http_handler *handle, void *context)
 {
 	*at = (struct http_route){ method, path, NULL, 0, handle, context };
 	return at + 1;
@@ -59,7 +60,7 @@ static bool open_intakes(struct gateway *gateway, struct fault *fault)
 {
 	if (gateway->catalog->topic_count > GATEWAY_TOPICS)
 		return fault_set(fault, FAULT_STOP, "catalog.json: more than %d topics",
-			GATEWAY_TOPICS);
+		        GATEWAY_TOPICS);
 	for (size_t i = 0; i < gateway->catalog->topic_count; i++) {
 		struct intake *intake = &gateway->intakes[i];
 		char label[160];
@@ -67,23 +68,25 @@ static bool open_intakes(struct gateway *gateway, struct fault *fault)
 		intake->gateway = gateway;
 		intake->stream = i;
 		intake->topic = &gateway->catalog->topics[i];
-		snprintf(intake->path, sizeof intake->path, "/v1/%s", intake->topic->name);
+		snprintf(intake->path, sizeof intake->path, "/v1/%s",
+		        intake->topic->name);
 		snprintf(label, sizeof label, "topic=\"%s\"", intake->topic->topic);
 		intake->accepted = health_metric(gateway->health, METRIC_COUNTER,
-			"kentongan_gateway_accepted_events_total", label,
-			"Events on disk since the start");
+		        "kentongan_gateway_accepted_events_total", label,
+		        "Events on disk since the start");
 		intake->delivered = health_metric(gateway->health, METRIC_COUNTER,
-			"kentongan_gateway_delivered_events_total", label,
-			"Events confirmed by the broker since the start");
+		        "kentongan_gateway_delivered_events_total", label,
+		        "Events confirmed by the broker since the start");
 		if (!avro_encoder_open(
-			    &intake->encoder, intake->topic->newest->schema, fault))
+		            &intake->encoder, intake->topic->newest->schema, fault))
 			return false;
 	}
 	gateway->pending = health_metric(gateway->health, METRIC_GAUGE,
-		"kentongan_gateway_pending_events", "", "Events that wait to be delivered");
+	        "kentongan_gateway_pending_events", "",
+	        "Events that wait to be delivered");
 	gateway->oldest = health_metric(gateway->health, METRIC_GAUGE,
-		"kentongan_gateway_oldest_pending_seconds", "",
-		"Age of the oldest event that waits");
+	        "kentongan_gateway_oldest_pending_seconds", "",
+	        "Age of the oldest event that waits");
 	return true;
 }
 
@@ -95,7 +98,7 @@ static bool read_openapi(struct gateway *gateway, struct fault *fault)
 	size_t size;
 
 	snprintf(path, sizeof path, "%s/openapi.json",
-		conf_text(svc_conf(gateway->svc), "schemas"));
+	        conf_text(svc_conf(gateway->svc), "schemas"));
 	file = fopen(path, "r");
 	if (file == NULL)
 		return fault_set(fault, FAULT_STOP, "%s: %s", path, strerror(errno));
@@ -112,10 +115,11 @@ static bool check_village(const struct conf *conf, struct fault *fault)
 	bool fits = strlen(code) == sizeof shape - 1;
 
 	for (size_t i = 0; fits && shape[i] != '\0'; i++)
-		fits = shape[i] == '9' ? code[i] >= '0' && code[i] <= '9' : code[i] == '.';
+		fits = shape[i] == '9' ? code[i] >= '0' && code[i] <= '9'
+		                       : code[i] == '.';
 	return fits
 	       || fault_set(fault, FAULT_STOP,
-		       "village: expected a code such as 35.09.01.2001");
+	               "village: expected a code such as 35.09.01.2001");
 }
 
 static bool open_http(struct gateway *gateway, struct fault *fault)
@@ -124,8 +128,8 @@ static bool open_http(struct gateway *gateway, struct fault *fault)
 	struct http_settings settings = {
 		.listen = conf_text(conf, "listen"),
 		.connections = (unsigned)conf_number(conf, "max_connections"),
-		.connections_per_address
-		= (unsigned)conf_number(conf, "max_connections_per_address"),
+		.connections_per_address =
+		        (unsigned)conf_number(conf, "max_connections_per_address"),
 		.deadline_ms = (unsigned)conf_number(conf, "request_deadline_ms"),
 		.hosts = conf_text(conf, "hosts"),
 	};
@@ -140,21 +144,23 @@ static bool gateway_open(struct gateway *gateway, struct fault *fault)
 	struct loop_timer *refresh;
 
 	if (!check_village(conf, fault)
-		|| !catalog_open(&gateway->catalog, conf_text(conf, "schemas"),
-			conf_text(conf, "mode"), fault)
-		|| !read_openapi(gateway, fault) || !health_open(&gateway->health, fault)
-		|| !open_intakes(gateway, fault) || !loop_open(&gateway->loop, fault)
-		|| !keeper_open(&gateway->keeper, gateway->loop, conf, gateway->catalog, fault)
-		|| !loop_timer_open(
-			gateway->loop, &refresh, status_refresh, gateway, fault)
-		|| !open_http(gateway, fault))
+	        || !catalog_open(&gateway->catalog, conf_text(conf, "schemas"),
+	                conf_text(conf, "mode"), fault)
+	        || !read_openapi(gateway, fault)
+	        || !health_open(&gateway->health, fault)
+	        || !open_intakes(gateway, fault) || !loop_open(&gateway->loop, fault)
+	        || !keeper_open(
+	                &gateway->keeper, gateway->loop, conf, gateway->catalog, fault)
+	        || !loop_timer_open(
+	                gateway->loop, &refresh, status_refresh, gateway, fault)
+	        || !open_http(gateway, fault))
 		return false;
 	lay_routes(gateway);
 	health_serve(gateway->health, gateway->http);
 	health_on_look(gateway->health, status_refresh, gateway);
 	loop_timer_set(refresh, 0, REFRESH_MS);
 	log_info(NULL, "accepting village=%s mode=%s at %s", conf_text(conf, "village"),
-		conf_text(conf, "mode"), http_address(gateway->http));
+	        conf_text(conf, "mode"), http_address(gateway->http));
 	return true;
 }
 
@@ -212,7 +218,7 @@ int main(int argc, char **argv)
 	struct fault fault = { 0 };
 
 	if (svc_begin(&gateway.svc, &gateway_program, &gateway, argc, argv, &fault)
-		&& gateway_open(&gateway, &fault))
+	        && gateway_open(&gateway, &fault))
 		svc_run(gateway.svc, &fault);
 
 	gateway_close(&gateway);

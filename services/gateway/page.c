@@ -21,7 +21,8 @@ static const char *media_of(const char *name)
 void page_show(void *context, struct http_request *request)
 {
 	static const struct http_problem unknown = { 404, "not-found", "Not found",
-		"There is nothing at this address.", "Tidak ada apa-apa di alamat ini." };
+		"There is nothing at this address.",
+		"Tidak ada apa-apa di alamat ini." };
 	const char *name = http_tail(request)[0] ? http_tail(request) : "index.html";
 	const struct embedded *file = embedded_find(embedded_page, name);
 
@@ -31,11 +32,12 @@ void page_show(void *context, struct http_request *request)
 		return;
 	}
 	http_answer_header(request, "Content-Security-Policy",
-		"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-		"form-action 'none'; frame-ancestors 'none'; base-uri 'none'");
+	        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src "
+	        "'self'; "
+	        "form-action 'none'; frame-ancestors 'none'; base-uri 'none'");
 	http_answer_header(request, "Cache-Control", "no-cache");
 	http_answer(request, 200, media_of(file->name),
-		(struct bytes){ file->bytes, file->size });
+	        (struct bytes){ file->bytes, file->size });
 }
 
 void page_openapi(void *context, struct http_request *request)

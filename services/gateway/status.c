@@ -19,10 +19,10 @@ struct asking {
 };
 
 static struct asking *asking_new(
-	struct gateway *gateway, struct http_request *request, size_t room)
+        struct gateway *gateway, struct http_request *request, size_t room)
 {
-	struct asking *asking
-		= calloc(1, sizeof *asking + room * sizeof asking->receipts[0]);
+	struct asking *asking =
+	        calloc(1, sizeof *asking + room * sizeof asking->receipts[0]);
 	struct fault fault;
 
 	if (asking == NULL) {
@@ -56,10 +56,11 @@ static void put_streams(const struct keeper_status *status, struct buffer *out)
 {
 	buffer_append_text(out, "\"topics\":[");
 	for (size_t i = 0; i < status->stream_count; i++)
-		buffer_format(out, "%s{\"topic\":\"%s\",\"last_seq\":%lld,\"delivered_seq\":%lld}",
-			i > 0 ? "," : "", status->streams[i].topic,
-			(long long)status->streams[i].last_seq,
-			(long long)status->streams[i].delivered_seq);
+		buffer_format(out,
+		        "%s{\"topic\":\"%s\",\"last_seq\":%lld,\"delivered_seq\":%lld}",
+		        i > 0 ? "," : "", status->streams[i].topic,
+		        (long long)status->streams[i].last_seq,
+		        (long long)status->streams[i].delivered_seq);
 	buffer_append_byte(out, ']');
 }
 
@@ -72,23 +73,25 @@ static void put_status(const struct asking *asking, struct buffer *out)
 	bool ill = keeper_is_ill(gateway->keeper, &illness);
 
 	buffer_format(out,
-		"{\"village_code\":\"%s\",\"incarnation\":\"%s\",\"accepting\":%s,"
-		"\"pending\":%lld,\"oldest_pending_at\":",
-		conf_text(conf, "village"), keeper_incarnation(gateway->keeper),
-		ill ? "false" : "true", (long long)status->spool.pending);
+	        "{\"village_code\":\"%s\",\"incarnation\":\"%s\",\"accepting\":%s,"
+	        "\"pending\":%lld,\"oldest_pending_at\":",
+	        conf_text(conf, "village"), keeper_incarnation(gateway->keeper),
+	        ill ? "false" : "true", (long long)status->spool.pending);
 	put_time(out, status->spool.oldest_pending_us);
 	buffer_append_byte(out, ',');
 	put_streams(status, out);
-	buffer_format(out, ",\"link\":{\"state\":\"%s\",\"since\":", status->link.state);
+	buffer_format(
+	        out, ",\"link\":{\"state\":\"%s\",\"since\":", status->link.state);
 	put_time(out, status->link.since_us);
 	buffer_append_text(out, ",\"reason\":");
 	buffer_append_json(out, bytes_of(status->link.reason));
 	buffer_format(out,
-		"},\"disk\":{\"free_bytes\":%lld,\"spool_bytes\":%lld,\"state\":\"%s\"},"
-		"\"clock\":\"%s\",\"mode\":\"%s\"}\n",
-		(long long)status->spool.free_bytes, (long long)status->spool.bytes,
-		ill && strcmp(illness.code, "disk-full") == 0 ? "full" : "ok",
-		gateway->synced ? "SYNCED" : "UNSYNCED", conf_text(conf, "mode"));
+	        "},\"disk\":{\"free_bytes\":%lld,\"spool_bytes\":%lld,\"state\":\"%s\"}"
+	        ","
+	        "\"clock\":\"%s\",\"mode\":\"%s\"}\n",
+	        (long long)status->spool.free_bytes, (long long)status->spool.bytes,
+	        ill && strcmp(illness.code, "disk-full") == 0 ? "full" : "ok",
+	        gateway->synced ? "SYNCED" : "UNSYNCED", conf_text(conf, "mode"));
 }
 
 static void note_figures(struct gateway *gateway, const struct keeper_status *status)
@@ -97,7 +100,7 @@ static void note_figures(struct gateway *gateway, const struct keeper_status *st
 
 	metric_set(gateway->pending, status->spool.pending);
 	metric_set(gateway->oldest,
-		oldest_us ? (clock_wall_us() - oldest_us) / 1000000 : 0);
+	        oldest_us ? (clock_wall_us() - oldest_us) / 1000000 : 0);
 	for (size_t i = 0; i < status->stream_count; i++)
 		metric_set(gateway->intakes[i].delivered, status->delivered[i]);
 }
@@ -111,7 +114,8 @@ static void status_answered(void *context, struct keeper_question *question)
 		note_figures(asking->gateway, &question->status);
 	if (asking->request != NULL && question->ok) {
 		put_status(asking, &out);
-		http_answer(asking->request, 200, "application/json", buffer_bytes(&out));
+		http_answer(
+		        asking->request, 200, "application/json", buffer_bytes(&out));
 	} else if (asking->request != NULL) {
 		answer_fault(asking->request, &question->fault);
 	}
@@ -164,7 +168,8 @@ static void event_answered(void *context, struct keeper_question *question)
 	} else {
 		answer_receipt(asking->gateway, question->receipts, &out);
 		buffer_append_byte(&out, '\n');
-		http_answer(asking->request, 200, "application/json", buffer_bytes(&out));
+		http_answer(
+		        asking->request, 200, "application/json", buffer_bytes(&out));
 	}
 	buffer_clear(&out);
 	free(asking);
@@ -204,7 +209,8 @@ static void events_answered(void *context, struct keeper_question *question)
 			answer_receipt(asking->gateway, &question->receipts[i], &out);
 		}
 		buffer_append_text(&out, "]}\n");
-		http_answer(asking->request, 200, "application/json", buffer_bytes(&out));
+		http_answer(
+		        asking->request, 200, "application/json", buffer_bytes(&out));
 	}
 	buffer_clear(&out);
 	free(asking);
@@ -221,7 +227,8 @@ void status_events(void *context, struct http_request *request)
 	long room = limit ? strtol(limit, NULL, 10) : LIST_STANDARD;
 	struct asking *asking;
 
-	if (room < 1 || room > LIST_MOST || (state != NULL && strcmp(state, "pending") != 0)) {
+	if (room < 1 || room > LIST_MOST
+	        || (state != NULL && strcmp(state, "pending") != 0)) {
 		http_refuse(request, &problem, NULL);
 		return;
 	}

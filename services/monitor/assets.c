@@ -20,7 +20,8 @@ static const char *media_of(const char *name)
 static void serve_asset(void *context, struct http_request *request)
 {
 	static const struct http_problem unknown = { 404, "not-found", "Not found",
-		"There is nothing at this address.", "Tidak ada apa-apa di alamat ini." };
+		"There is nothing at this address.",
+		"Tidak ada apa-apa di alamat ini." };
 	const char *name = http_tail(request)[0] ? http_tail(request) : "index.html";
 	const struct embedded *file = embedded_find(embedded_page, name);
 
@@ -30,11 +31,13 @@ static void serve_asset(void *context, struct http_request *request)
 		return;
 	}
 	http_answer_header(request, "Content-Security-Policy",
-		"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-		"img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+	        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src "
+	        "'self'; "
+	        "img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action "
+	        "'none'");
 	http_answer_header(request, "Cache-Control", "no-cache");
 	http_answer(request, 200, media_of(file->name),
-		(struct bytes){ file->bytes, file->size });
+	        (struct bytes){ file->bytes, file->size });
 }
 
 void assets_serve(struct http *http)

@@ -81,30 +81,32 @@ static bool read_villages(struct board *board, const char *path, struct fault *f
 	bool ok = true;
 
 	if (file == NULL)
-		return fault_set(fault, FAULT_STOP, "villages %s: %s", path, strerror(errno));
+		return fault_set(
+		        fault, FAULT_STOP, "villages %s: %s", path, strerror(errno));
 	while (ok && getline(&line, &room, file) >= 0)
 		ok = add_village(board, line);
 	free(line);
 	fclose(file);
 	return ok
 	       || fault_set(fault, FAULT_STOP, "villages %s: more than %d", path,
-		       MAX_VILLAGES);
+	               MAX_VILLAGES);
 }
 
 static bool read_departments(struct board *board, const char *list, struct fault *fault)
 {
 	for (const char *at = list; *at != '\0';) {
 		size_t size = strcspn(at, ", ");
-		struct board_department *department
-			= &board->departments[board->department_count];
+		struct board_department *department =
+		        &board->departments[board->department_count];
 
 		if (size > 0) {
 			if (board->department_count == MAX_DEPARTMENTS)
 				return fault_set(fault, FAULT_STOP,
-					"departments: more than %d", MAX_DEPARTMENTS);
+				        "departments: more than %d", MAX_DEPARTMENTS);
 			snprintf(department->name, sizeof department->name, "%.*s",
-				(int)size, at);
-			snprintf(department->state, sizeof department->state, "unknown");
+			        (int)size, at);
+			snprintf(
+			        department->state, sizeof department->state, "unknown");
 			department->lag = -1;
 			board->department_count++;
 		}
@@ -114,8 +116,9 @@ static bool read_departments(struct board *board, const char *list, struct fault
 	return true;
 }
 
-bool board_open(struct board **out, const struct catalog *catalog, const char *villages_csv,
-	const char *departments, size_t ring, struct fault *fault)
+bool board_open(struct board **out, const struct catalog *catalog,
+        const char *villages_csv, const char *departments, size_t ring,
+        struct fault *fault)
 {
 	struct board *board = calloc(1, sizeof *board);
 
@@ -130,7 +133,7 @@ bool board_open(struct board **out, const struct catalog *catalog, const char *v
 	if (board->ring == NULL)
 		fault_memory(fault);
 	if (board->ring == NULL || !read_villages(board, villages_csv, fault)
-		|| !read_departments(board, departments, fault)) {
+	        || !read_departments(board, departments, fault)) {
 		board_close(&board);
 		return false;
 	}
@@ -210,17 +213,18 @@ void board_add(struct board *board, const struct board_event *event)
 	counts->total++;
 	board->undecodable += event->undecodable;
 	count_in(counts->minutes, counts->minute_of, BOARD_MINUTES,
-		event->appended_at_us / 60000000);
+	        event->appended_at_us / 60000000);
 	count_in(counts->seconds, counts->second_of, RATE_SECONDS + 1,
-		event->appended_at_us / 1000000);
-	village = event->village_code.size ? find_village(board, event->village_code) : NULL;
+	        event->appended_at_us / 1000000);
+	village = event->village_code.size ? find_village(board, event->village_code)
+	                                   : NULL;
 	if (village != NULL) {
 		village->count++;
 		village->last_us = event->appended_at_us;
 	}
 	if (event->recorded_at_us > 0)
-		board->latencies_us[board->latency_count++ % LATENCIES]
-			= event->appended_at_us - event->recorded_at_us;
+		board->latencies_us[board->latency_count++ % LATENCIES] =
+		        event->appended_at_us - event->recorded_at_us;
 	keep_event(board, event->json);
 	pthread_mutex_unlock(&board->lock);
 }
@@ -271,7 +275,8 @@ bool board_event_at(struct board *board, int64_t number, struct buffer *out)
 	pthread_mutex_lock(&board->lock);
 	found = is_in_ring(board, number);
 	if (found) {
-		struct ring_slot *slot = &board->ring[number % (int64_t)board->ring_size];
+		struct ring_slot *slot =
+		        &board->ring[number % (int64_t)board->ring_size];
 
 		buffer_append(out, slot->json, slot->size);
 	}
@@ -314,7 +319,7 @@ static void put_time(struct buffer *out, int64_t time_us)
 }
 
 static void put_topic(
-	const struct topic_counts *counts, int64_t now_us, struct buffer *out)
+        const struct topic_counts *counts, int64_t now_us, struct buffer *out)
 {
 	int64_t minute = now_us / 60000000;
 	int64_t second = now_us / 1000000;
@@ -322,18 +327,19 @@ static void put_topic(
 
 	for (size_t i = 0; i <= RATE_SECONDS; i++)
 		if (counts->second_of[i] < second
-			&& counts->second_of[i] >= second - RATE_SECONDS)
+		        && counts->second_of[i] >= second - RATE_SECONDS)
 			recent += counts->seconds[i];
 	buffer_append_text(out, "{\"topic\":");
 	buffer_append_json(out, bytes_of(counts->topic));
 	buffer_format(out, ",\"total\":%lld,\"rate\":%.1f,\"minutes\":[",
-		(long long)counts->total, (double)recent / RATE_SECONDS);
+	        (long long)counts->total, (double)recent / RATE_SECONDS);
 	for (int64_t at = minute - BOARD_MINUTES + 1; at <= minute; at++) {
 		size_t place = (size_t)(at % BOARD_MINUTES);
 
 		buffer_format(out, "%s%lld", at > minute - BOARD_MINUTES + 1 ? "," : "",
-			counts->minute_of[place] == at ? (long long)counts->minutes[place]
-						       : 0LL);
+		        counts->minute_of[place] == at
+		                ? (long long)counts->minutes[place]
+		                : 0LL);
 	}
 	buffer_append_text(out, "]}");
 }
@@ -349,7 +355,8 @@ static int by_size(const void *a, const void *b)
 static void put_latency(const struct board *board, struct buffer *out)
 {
 	int64_t sorted[LATENCIES];
-	size_t count = board->latency_count < LATENCIES ? board->latency_count : LATENCIES;
+	size_t count =
+	        board->latency_count < LATENCIES ? board->latency_count : LATENCIES;
 
 	if (count == 0) {
 		buffer_append_text(out, "\"latency\":null");
@@ -358,7 +365,8 @@ static void put_latency(const struct board *board, struct buffer *out)
 	memcpy(sorted, board->latencies_us, count * sizeof *sorted);
 	qsort(sorted, count, sizeof *sorted, by_size);
 	buffer_format(out, "\"latency\":{\"p50_ms\":%.1f,\"p99_ms\":%.1f}",
-		(double)sorted[count / 2] / 1000, (double)sorted[count * 99 / 100] / 1000);
+	        (double)sorted[count / 2] / 1000,
+	        (double)sorted[count * 99 / 100] / 1000);
 }
 
 static void put_departments(const struct board *board, struct buffer *out)
@@ -370,10 +378,10 @@ static void put_departments(const struct board *board, struct buffer *out)
 		buffer_format(out, "%s{\"name\":", i > 0 ? "," : "");
 		buffer_append_json(out, bytes_of(at->name));
 		buffer_format(out,
-			",\"state\":\"%s\",\"lag\":%lld,\"dead\":%lld,\"applied\":%lld,"
-			"\"reported_at\":",
-			at->state, (long long)at->lag, (long long)at->dead,
-			(long long)at->applied);
+		        ",\"state\":\"%s\",\"lag\":%lld,\"dead\":%lld,\"applied\":%lld,"
+		        "\"reported_at\":",
+		        at->state, (long long)at->lag, (long long)at->dead,
+		        (long long)at->applied);
 		put_time(out, at->reported_at * 1000000);
 		buffer_append_byte(out, '}');
 	}
@@ -391,10 +399,10 @@ void board_stats(struct board *board, struct buffer *out)
 	buffer_append_text(out, "{\"time\":");
 	put_time(out, now_us);
 	buffer_format(out,
-		",\"broker\":\"%s\",\"undecodable\":%lld,\"villages_seen\":%lld,"
-		"\"villages\":%zu,\"newest\":%lld,\"topics\":[",
-		board->broker_up ? "up" : "down", (long long)board->undecodable,
-		(long long)seen, board->village_count, (long long)board->newest);
+	        ",\"broker\":\"%s\",\"undecodable\":%lld,\"villages_seen\":%lld,"
+	        "\"villages\":%zu,\"newest\":%lld,\"topics\":[",
+	        board->broker_up ? "up" : "down", (long long)board->undecodable,
+	        (long long)seen, board->village_count, (long long)board->newest);
 	for (size_t i = 0; i < board->topic_count; i++) {
 		if (i > 0)
 			buffer_append_byte(out, ',');
@@ -416,7 +424,8 @@ static void put_village(const struct village *village, struct buffer *out)
 	buffer_append_json(out, bytes_of(village->name));
 	buffer_append_text(out, ",\"district\":");
 	buffer_append_json(out, bytes_of(village->district));
-	buffer_format(out, ",\"events\":%lld,\"last_heard_at\":", (long long)village->count);
+	buffer_format(
+	        out, ",\"events\":%lld,\"last_heard_at\":", (long long)village->count);
 	put_time(out, village->last_us);
 	buffer_append_byte(out, '}');
 }

@@ -41,7 +41,8 @@ struct board_department {
 };
 
 MUST_CHECK bool board_open(struct board **out, const struct catalog *catalog,
-	const char *villages_csv, const char *departments, size_t ring, struct fault *fault);
+        const char *villages_csv, const char *departments, size_t ring,
+        struct fault *fault);
 void board_close(struct board **board);
 
 void board_add(struct board *board, const struct board_event *event);

@@ -50,15 +50,17 @@ static void read_metadata(struct board_department *report, const char *text)
 	json_decref(json);
 }
 
-static void note_place(void *context, const struct topic_place *place, const char *metadata)
+static void note_place(
+        void *context, const struct topic_place *place, const char *metadata)
 {
 	struct groups *groups = context;
 
 	for (size_t i = 0; i < groups->end_count; i++) {
 		const struct end *end = &groups->ends[i];
 
-		if (end->partition == place->partition && strcmp(end->topic, place->topic) == 0
-			&& end->offset > place->offset)
+		if (end->partition == place->partition
+		        && strcmp(end->topic, place->topic) == 0
+		        && end->offset > place->offset)
 			groups->report.lag += end->offset - place->offset;
 	}
 	read_metadata(&groups->report, metadata);
@@ -73,13 +75,14 @@ static bool read_ends(struct groups *groups, struct fault *fault)
 
 		if (!consumer_partitions(groups->consumer, topic, &partitions, fault))
 			return false;
-		for (int32_t at = 0; at < partitions && groups->end_count < ENDS; at++) {
+		for (int32_t at = 0; at < partitions && groups->end_count < ENDS;
+		        at++) {
 			struct end *end = &groups->ends[groups->end_count];
 			int64_t low;
 
 			*end = (struct end){ topic, at, 0 };
-			if (!consumer_bounds(
-				    groups->consumer, topic, at, &low, &end->offset, fault))
+			if (!consumer_bounds(groups->consumer, topic, at, &low,
+			            &end->offset, fault))
 				return false;
 			groups->end_count++;
 		}
@@ -94,7 +97,8 @@ static bool look(struct groups *groups, struct fault *fault)
 
 	if (!read_ends(groups, fault))
 		return false;
-	for (size_t i = 0; (name = board_department_name(groups->board, i)) != NULL; i++) {
+	for (size_t i = 0; (name = board_department_name(groups->board, i)) != NULL;
+	        i++) {
 		memset(&groups->report, 0, sizeof groups->report);
 		snprintf(groups->report.name, sizeof groups->report.name, "%s", name);
 		snprintf(groups->report.state, sizeof groups->report.state, "unknown");
@@ -114,14 +118,15 @@ static void *look_now_and_then(void *context)
 
 	while (!atomic_load(&groups->ending)) {
 		board_broker(groups->board, look(groups, &fault));
-		for (int ms = 0; ms < EACH_MS && !atomic_load(&groups->ending); ms += 50)
+		for (int ms = 0; ms < EACH_MS && !atomic_load(&groups->ending);
+		        ms += 50)
 			nanosleep(&slice, NULL);
 	}
 	return NULL;
 }
 
 bool groups_open(struct groups **out, const struct conf *conf,
-	const struct catalog *catalog, struct board *board, struct fault *fault)
+        const struct catalog *catalog, struct board *board, struct fault *fault)
 {
 	struct groups *groups = calloc(1, sizeof *groups);
 
@@ -131,10 +136,10 @@ bool groups_open(struct groups **out, const struct conf *conf,
 	groups->catalog = catalog;
 	groups->board = board;
 	if (!admin_open(&groups->admin, conf, fault)
-		|| !consumer_open(&groups->consumer, conf, NULL, fault))
+	        || !consumer_open(&groups->consumer, conf, NULL, fault))
 		return false;
-	groups->has_thread
-		= pthread_create(&groups->thread, NULL, look_now_and_then, groups) == 0;
+	groups->has_thread =
+	        pthread_create(&groups->thread, NULL, look_now_and_then, groups) == 0;
 	return groups->has_thread || fault_memory(fault);
 }
 

@@ -26,12 +26,15 @@ struct monitor {
 static const struct conf_key monitor_keys[] = {
 	CONSUMER_KEYS,
 	CONF_KEY(PATH, schemas, "schemas", "folder of catalog.json and the schemas"),
-	CONF_ONE_OF(mode, "live", "live|latihan", "latihan shows the topics of training"),
+	CONF_ONE_OF(
+	        mode, "live", "live|latihan", "latihan shows the topics of training"),
 	CONF_KEY(PATH, villages, "data/villages.csv", "register of villages"),
-	CONF_KEY(TEXT, departments, "", "names of the departments, with commas between"),
+	CONF_KEY(
+	        TEXT, departments, "", "names of the departments, with commas between"),
 	CONF_KEY(COUNT, history, "1000", "newest events that are kept in memory"),
 	CONF_KEY(COUNT, max_connections, "1000", "connections at the same time"),
-	CONF_KEY(TEXT, hosts, "", "names with commas between under which the page is served"),
+	CONF_KEY(TEXT, hosts, "",
+	        "names with commas between under which the page is served"),
 	SVC_KEYS,
 	CONF_END,
 };
@@ -50,10 +53,10 @@ static void open_metrics(struct monitor *monitor)
 
 	for (size_t i = 0; i < monitor->catalog->topic_count; i++) {
 		snprintf(label, sizeof label, "topic=\"%s\"",
-			monitor->catalog->topics[i].topic);
+		        monitor->catalog->topics[i].topic);
 		monitor->events[i] = health_metric(monitor->health, METRIC_COUNTER,
-			"kentongan_monitor_events_total", label,
-			"Records read since the start, the last day's with them");
+		        "kentongan_monitor_events_total", label,
+		        "Records read since the start, the last day's with them");
 	}
 	health_on_look(monitor->health, show_metrics, monitor);
 }
@@ -70,9 +73,9 @@ static bool open_http(struct monitor *monitor, struct fault *fault)
 	};
 
 	if (!http_open(&monitor->http, monitor->loop, &settings, fault)
-		|| !watch_open(
-			&monitor->watch, monitor->board, monitor->loop, monitor->http, fault)
-		|| !health_open(&monitor->health, fault))
+	        || !watch_open(&monitor->watch, monitor->board, monitor->loop,
+	                monitor->http, fault)
+	        || !health_open(&monitor->health, fault))
 		return false;
 	registry_serve(monitor->http, monitor->catalog);
 	assets_serve(monitor->http);
@@ -87,15 +90,15 @@ static bool monitor_open(struct monitor *monitor, struct fault *fault)
 	const struct conf *conf = svc_conf(monitor->svc);
 
 	if (!catalog_open(&monitor->catalog, conf_text(conf, "schemas"),
-		    conf_text(conf, "mode"), fault)
-		|| !board_open(&monitor->board, monitor->catalog,
-			conf_text(conf, "villages"), conf_text(conf, "departments"),
-			(size_t)conf_number(conf, "history"), fault)
-		|| !loop_open(&monitor->loop, fault) || !open_http(monitor, fault)
-		|| !reader_open(&monitor->reader, conf, monitor->catalog, monitor->board,
-			monitor->loop, fault)
-		|| !groups_open(
-			&monitor->groups, conf, monitor->catalog, monitor->board, fault))
+	            conf_text(conf, "mode"), fault)
+	        || !board_open(&monitor->board, monitor->catalog,
+	                conf_text(conf, "villages"), conf_text(conf, "departments"),
+	                (size_t)conf_number(conf, "history"), fault)
+	        || !loop_open(&monitor->loop, fault) || !open_http(monitor, fault)
+	        || !reader_open(&monitor->reader, conf, monitor->catalog,
+	                monitor->board, monitor->loop, fault)
+	        || !groups_open(&monitor->groups, conf, monitor->catalog,
+	                monitor->board, fault))
 		return false;
 	log_info(NULL, "watching at %s", http_address(monitor->http));
 	return true;
@@ -145,7 +148,7 @@ int main(int argc, char **argv)
 	struct fault fault = { 0 };
 
 	if (svc_begin(&monitor.svc, &monitor_program, &monitor, argc, argv, &fault)
-		&& monitor_open(&monitor, &fault))
+	        && monitor_open(&monitor, &fault))
 		svc_run(monitor.svc, &fault);
 
 	monitor_close(&monitor);

@@ -20,18 +20,18 @@ struct watch;
 
 /* reader.c: the thread that consumes the topics and fills the board. */
 MUST_CHECK bool reader_open(struct reader **out, const struct conf *conf,
-	const struct catalog *catalog, struct board *board, struct loop *loop,
-	struct fault *fault);
+        const struct catalog *catalog, struct board *board, struct loop *loop,
+        struct fault *fault);
 void reader_close(struct reader **reader);
 
 /* groups.c: the thread that asks for what the sinks have reported. */
 MUST_CHECK bool groups_open(struct groups **out, const struct conf *conf,
-	const struct catalog *catalog, struct board *board, struct fault *fault);
+        const struct catalog *catalog, struct board *board, struct fault *fault);
 void groups_close(struct groups **groups);
 
 /* watch.c: Server-Sent Events and the JSON behind the page; the loop's thread. */
 MUST_CHECK bool watch_open(struct watch **out, struct board *board, struct loop *loop,
-	struct http *http, struct fault *fault);
+        struct http *http, struct fault *fault);
 void watch_close(struct watch **watch);
 
 /* registry.c: the read side of a schema registry. */

@@ -43,7 +43,7 @@ static const struct plan *find_plan(const struct reader *reader, int32_t id)
 }
 
 static void put_masked(
-	const struct column *column, const struct cell *cell, struct buffer *out)
+        const struct column *column, const struct cell *cell, struct buffer *out)
 {
 	bool harmless = strcmp(column->pii, "none") == 0;
 
@@ -56,23 +56,23 @@ static void put_masked(
 		buffer_append_text(out, "\"\xE2\x80\xA2\xE2\x80\xA2\xE2\x80\xA2\"");
 }
 
-static void put_place(
-	const struct reader *reader, const struct topic_record *record, size_t topic,
-	struct buffer *out)
+static void put_place(const struct reader *reader, const struct topic_record *record,
+        size_t topic, struct buffer *out)
 {
 	char appended[CLOCK_TEXT_BYTES];
 
 	clock_format(record->appended_at_us, appended);
 	buffer_format(out,
-		"{\"topic\":\"%s\",\"partition\":%d,\"offset\":%lld,\"appended_at\":\"%s\","
-		"\"record\":\"%s\"",
-		record->topic, (int)record->partition, (long long)record->offset, appended,
-		reader->catalog->topics[topic].record);
+	        "{\"topic\":\"%s\",\"partition\":%d,\"offset\":%lld,\"appended_at\":\"%"
+	        "s\","
+	        "\"record\":\"%s\"",
+	        record->topic, (int)record->partition, (long long)record->offset,
+	        appended, reader->catalog->topics[topic].record);
 }
 
 /* False: the record is not one of ours; the board is told so all the same. */
-static bool decode(
-	struct reader *reader, const struct topic_record *record, struct board_event *event)
+static bool decode(struct reader *reader, const struct topic_record *record,
+        struct board_event *event)
 {
 	const struct plan *plan;
 	const struct column *columns;
@@ -86,7 +86,7 @@ static bool decode(
 		return false;
 	plan = find_plan(reader, id);
 	if (plan == NULL
-		|| !plan_decode(plan, value, reader->cells, &reader->scratch, &fault))
+	        || !plan_decode(plan, value, reader->cells, &reader->scratch, &fault))
 		return false;
 	plan_head(plan, reader->cells, &head);
 	columns = plan_columns(plan, &count);
@@ -103,7 +103,8 @@ static void show(struct reader *reader, const struct topic_record *record)
 	struct board_event event = { .appended_at_us = record->appended_at_us };
 
 	while (event.topic < reader->catalog->topic_count
-		&& strcmp(reader->catalog->topics[event.topic].topic, record->topic) != 0)
+	        && strcmp(reader->catalog->topics[event.topic].topic, record->topic)
+	                   != 0)
 		event.topic++;
 	if (event.topic == reader->catalog->topic_count)
 		return;
@@ -120,8 +121,8 @@ static void show(struct reader *reader, const struct topic_record *record)
 }
 
 /* Where each partition was a day ago. */
-static bool find_places(struct reader *reader, struct topic_place *places, size_t *count,
-	struct fault *fault)
+static bool find_places(struct reader *reader, struct topic_place *places,
+        size_t *count, struct fault *fault)
 {
 	*count = 0;
 	for (size_t i = 0; i < reader->catalog->topic_count; i++) {
@@ -131,19 +132,20 @@ static bool find_places(struct reader *reader, struct topic_place *places, size_
 		if (!consumer_partitions(reader->consumer, topic, &partitions, fault))
 			return false;
 		if (partitions == 0)
-			return fault_set(fault, FAULT_RETRY, "topic %s does not exist yet", topic);
+			return fault_set(fault, FAULT_RETRY,
+			        "topic %s does not exist yet", topic);
 		for (int32_t at = 0; at < partitions && *count < PARTITIONS; at++)
 			places[(*count)++] = (struct topic_place){ topic, at, 0 };
 	}
 	if (!consumer_offsets_at(
-		    reader->consumer, clock_wall_us() - DAY_US, places, *count, fault))
+	            reader->consumer, clock_wall_us() - DAY_US, places, *count, fault))
 		return false;
 	for (size_t i = 0; i < *count; i++) {
 		int64_t low;
 
 		if (places[i].offset < 0
-			&& !consumer_bounds(reader->consumer, places[i].topic,
-				places[i].partition, &low, &places[i].offset, fault))
+		        && !consumer_bounds(reader->consumer, places[i].topic,
+		                places[i].partition, &low, &places[i].offset, fault))
 			return false;
 	}
 	return true;
@@ -162,8 +164,8 @@ static void read_some(struct reader *reader, bool *running)
 {
 	struct fault fault = { 0 };
 	size_t count;
-	enum consumer_news news = consumer_read(reader->consumer, READ_MS, reader->records,
-		RECORDS, SIZE_MAX, &count, &fault);
+	enum consumer_news news = consumer_read(reader->consumer, READ_MS,
+	        reader->records, RECORDS, SIZE_MAX, &count, &fault);
 
 	if (news == NEWS_FAULT) {
 		log_warn(NULL, "reading again from the last day: %s", fault.text);
@@ -230,8 +232,8 @@ static bool compile(struct reader *reader, struct fault *fault)
 }
 
 bool reader_open(struct reader **out, const struct conf *conf,
-	const struct catalog *catalog, struct board *board, struct loop *loop,
-	struct fault *fault)
+        const struct catalog *catalog, struct board *board, struct loop *loop,
+        struct fault *fault)
 {
 	struct reader *reader = calloc(1, sizeof *reader);
 
@@ -242,10 +244,11 @@ bool reader_open(struct reader **out, const struct conf *conf,
 	reader->catalog = catalog;
 	reader->board = board;
 	reader->loop = loop;
-	if (!compile(reader, fault) || !consumer_open(&reader->consumer, conf, NULL, fault))
+	if (!compile(reader, fault)
+	        || !consumer_open(&reader->consumer, conf, NULL, fault))
 		return false;
-	reader->has_thread
-		= pthread_create(&reader->thread, NULL, read_topics, reader) == 0;
+	reader->has_thread =
+	        pthread_create(&reader->thread, NULL, read_topics, reader) == 0;
 	return reader->has_thread || fault_memory(fault);
 }
 

@@ -32,7 +32,8 @@ static void refuse(struct http_request *request, int code, const char *message)
 {
 	char text[160];
 
-	snprintf(text, sizeof text, "{\"error_code\":%d,\"message\":\"%s\"}", code, message);
+	snprintf(text, sizeof text, "{\"error_code\":%d,\"message\":\"%s\"}", code,
+	        message);
 	http_answer(request, 404, media, bytes_of(text));
 }
 
@@ -55,19 +56,20 @@ static json_t *text_of(const struct catalog_schema *schema)
 
 static json_t *describe(const struct catalog_schema *schema)
 {
-	return json_pack("{s:s, s:i, s:i, s:s, s:o}", "subject", schema->subject, "version",
-		schema->version, "id", (int)schema->id, "schemaType", "AVRO", "schema",
-		text_of(schema));
+	return json_pack("{s:s, s:i, s:i, s:s, s:o}", "subject", schema->subject,
+	        "version", schema->version, "id", (int)schema->id, "schemaType", "AVRO",
+	        "schema", text_of(schema));
 }
 
 static json_t *subject_version(const struct catalog_schema *schema)
 {
-	return json_pack("{s:s, s:i}", "subject", schema->subject, "version", schema->version);
+	return json_pack(
+	        "{s:s, s:i}", "subject", schema->subject, "version", schema->version);
 }
 
 /* What follows an id in a path: "", "versions", "subjects", "schema". */
 static const struct catalog_schema *schema_by_tail(
-	const struct catalog *catalog, const char *tail, const char **rest)
+        const struct catalog *catalog, const char *tail, const char **rest)
 {
 	char *end;
 	long id = strtol(tail, &end, 10);
@@ -81,14 +83,14 @@ static const struct catalog_schema *schema_by_tail(
 static void serve_id(void *context, struct http_request *request)
 {
 	const char *rest = "";
-	const struct catalog_schema *schema
-		= schema_by_tail(context, http_tail(request), &rest);
+	const struct catalog_schema *schema =
+	        schema_by_tail(context, http_tail(request), &rest);
 
 	if (schema == NULL)
 		refuse_schema(request);
 	else if (rest[0] == '\0')
-		answer_registry(request,
-			json_pack("{s:s, s:o}", "schemaType", "AVRO", "schema", text_of(schema)));
+		answer_registry(request, json_pack("{s:s, s:o}", "schemaType", "AVRO",
+		                                 "schema", text_of(schema)));
 	else if (strcmp(rest, "schema") == 0)
 		http_answer(request, 200, media, schema_text(schema->schema));
 	else if (strcmp(rest, "versions") == 0)
@@ -108,7 +110,8 @@ static void serve_types(void *context, struct http_request *request)
 static bool subject_is_new(const struct catalog *catalog, size_t index)
 {
 	for (size_t i = 0; i < index; i++)
-		if (strcmp(catalog->schemas[i].subject, catalog->schemas[index].subject) == 0)
+		if (strcmp(catalog->schemas[i].subject, catalog->schemas[index].subject)
+		        == 0)
 			return false;
 	return true;
 }
@@ -120,12 +123,13 @@ static void serve_subjects(void *context, struct http_request *request)
 
 	for (size_t i = 0; i < catalog->schema_count; i++)
 		if (subject_is_new(catalog, i))
-			json_array_append_new(list, json_string(catalog->schemas[i].subject));
+			json_array_append_new(
+			        list, json_string(catalog->schemas[i].subject));
 	answer_registry(request, list);
 }
 
 static const struct catalog_schema *find_version(
-	const struct catalog *catalog, const char *subject, const char *version)
+        const struct catalog *catalog, const char *subject, const char *version)
 {
 	const struct catalog_schema *found = NULL;
 	bool latest = strcmp(version, "latest") == 0 || strcmp(version, "-1") == 0;
@@ -138,20 +142,21 @@ static const struct catalog_schema *find_version(
 			continue;
 		snprintf(number, sizeof number, "%d", schema->version);
 		if (latest ? found == NULL || schema->version > found->version
-			   : strcmp(number, version) == 0)
+		           : strcmp(number, version) == 0)
 			found = schema;
 	}
 	return found;
 }
 
-static void serve_versions(
-	const struct catalog *catalog, struct http_request *request, const char *subject)
+static void serve_versions(const struct catalog *catalog, struct http_request *request,
+        const char *subject)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < catalog->schema_count; i++)
 		if (strcmp(catalog->schemas[i].subject, subject) == 0)
-			json_array_append_new(list, json_integer(catalog->schemas[i].version));
+			json_array_append_new(
+			        list, json_integer(catalog->schemas[i].version));
 	if (json_array_size(list) > 0) {
 		answer_registry(request, list);
 		return;
@@ -173,7 +178,7 @@ static void serve_subject(void *context, struct http_request *request)
 	snprintf(path, sizeof path, "%s", http_tail(request));
 	rest = strchr(path, '/');
 	if (rest == NULL || strncmp(rest, "/versions", 9) != 0
-		|| (rest[9] != '\0' && rest[9] != '/')) {
+	        || (rest[9] != '\0' && rest[9] != '/')) {
 		refuse_subject(request);
 		return;
 	}
@@ -188,8 +193,9 @@ static void serve_subject(void *context, struct http_request *request)
 		*part++ = '\0';
 	schema = find_version(catalog, path, version);
 	if (schema == NULL)
-		find_version(catalog, path, "latest") ? refuse(request, 40402, "Version not found.")
-						      : refuse_subject(request);
+		find_version(catalog, path, "latest")
+		        ? refuse(request, 40402, "Version not found.")
+		        : refuse_subject(request);
 	else if (part == NULL)
 		answer_registry(request, describe(schema));
 	else if (strcmp(part, "schema") == 0)
@@ -202,7 +208,8 @@ static void serve_subject(void *context, struct http_request *request)
 static bool is_same(const struct catalog_schema *schema, const json_t *wanted)
 {
 	struct bytes text = schema_text(schema->schema);
-	json_t *own = json_loadb((const char *)text.data, text.size, JSON_DECODE_ANY, NULL);
+	json_t *own =
+	        json_loadb((const char *)text.data, text.size, JSON_DECODE_ANY, NULL);
 	bool same = json_equal(own, wanted);
 
 	json_decref(own);
@@ -214,14 +221,14 @@ static void serve_look_up(void *context, struct http_request *request)
 	const struct catalog *catalog = context;
 	struct bytes body = http_body(request);
 	json_t *json = json_loadb(
-		(const char *)body.data, body.size, JSON_REJECT_DUPLICATES, NULL);
+	        (const char *)body.data, body.size, JSON_REJECT_DUPLICATES, NULL);
 	const char *text = json_string_value(json_object_get(json, "schema"));
 	json_t *wanted = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
 	const struct catalog_schema *found = NULL;
 
 	for (size_t i = 0; wanted != NULL && i < catalog->schema_count; i++)
 		if (strcmp(catalog->schemas[i].subject, http_tail(request)) == 0
-			&& is_same(&catalog->schemas[i], wanted))
+		        && is_same(&catalog->schemas[i], wanted))
 			found = &catalog->schemas[i];
 	if (found != NULL)
 		answer_registry(request, describe(found));
@@ -237,7 +244,7 @@ static void serve_config(void *context, struct http_request *request)
 {
 	(void)context;
 	answer_registry(
-		request, json_pack("{s:s}", "compatibilityLevel", "FULL_TRANSITIVE"));
+	        request, json_pack("{s:s}", "compatibilityLevel", "FULL_TRANSITIVE"));
 }
 
 static void serve_mode(void *context, struct http_request *request)
@@ -250,13 +257,14 @@ static void serve_mode(void *context, struct http_request *request)
 static void serve_content(void *context, struct http_request *request)
 {
 	const char *rest = "";
-	const struct catalog_schema *schema
-		= schema_by_tail(context, http_tail(request), &rest);
+	const struct catalog_schema *schema =
+	        schema_by_tail(context, http_tail(request), &rest);
 
 	if (schema == NULL)
 		refuse_schema(request);
 	else if (rest[0] == '\0')
-		http_answer(request, 200, "application/json", schema_text(schema->schema));
+		http_answer(
+		        request, 200, "application/json", schema_text(schema->schema));
 	else if (strcmp(rest, "references") == 0)
 		answer(request, "application/json", json_array());
 	else
@@ -274,12 +282,15 @@ void registry_serve(struct http *http, const struct catalog *catalog)
 		{ "GET", "/schemas/types", NULL, 0, serve_types, context },
 		{ "GET", "/subjects", NULL, 0, serve_subjects, context },
 		{ "GET", "/subjects/", NULL, 0, serve_subject, context },
-		{ "POST", "/subjects/", "application/", LOOK_UP_BYTES, serve_look_up, context },
+		{ "POST", "/subjects/", "application/", LOOK_UP_BYTES, serve_look_up,
+		        context },
 		{ "GET", "/config", NULL, 0, serve_config, context },
 		{ "GET", "/config/", NULL, 0, serve_config, context },
 		{ "GET", "/mode", NULL, 0, serve_mode, context },
-		{ "GET", "/apis/registry/v2/ids/contentIds/", NULL, 0, serve_content, context },
-		{ "GET", "/apis/registry/v3/ids/contentIds/", NULL, 0, serve_content, context },
+		{ "GET", "/apis/registry/v2/ids/contentIds/", NULL, 0, serve_content,
+		        context },
+		{ "GET", "/apis/registry/v3/ids/contentIds/", NULL, 0, serve_content,
+		        context },
 		{ 0 },
 	};
 

@@ -62,7 +62,7 @@ static int64_t put_events(struct watch *watch, int64_t sent, struct buffer *out)
 		if (!board_event_at(watch->board, number, &watch->json))
 			continue;
 		buffer_format(out, "id: %s-%lld\nevent: event\ndata: ", watch->life,
-			(long long)number);
+		        (long long)number);
 		buffer_append(out, watch->json.data, watch->json.size);
 		buffer_append_text(out, "\n\n");
 	}
@@ -142,8 +142,8 @@ static void serve_events(void *context, struct http_request *request)
 	int64_t sent = resume_at(watch, id, &reset);
 
 	if (watcher == NULL
-		|| !http_stream_open(request, "text/event-stream", watcher_gone, watcher,
-			&watcher->stream)) {
+	        || !http_stream_open(request, "text/event-stream", watcher_gone,
+	                watcher, &watcher->stream)) {
 		free(watcher);
 		http_answer(request, 503, "text/plain", bytes_of("out of memory\n"));
 		return;
@@ -182,7 +182,8 @@ static void serve_villages(void *context, struct http_request *request)
 static void serve_village(void *context, struct http_request *request)
 {
 	static const struct http_problem unknown = { 404, "not-found", "Not found",
-		"There is no village with this code.", "Tidak ada desa dengan kode ini." };
+		"There is no village with this code.",
+		"Tidak ada desa dengan kode ini." };
 	struct watch *watch = context;
 	struct buffer out = { 0 };
 
@@ -204,7 +205,7 @@ static void serve_departments(void *context, struct http_request *request)
 }
 
 bool watch_open(struct watch **out, struct board *board, struct loop *loop,
-	struct http *http, struct fault *fault)
+        struct http *http, struct fault *fault)
 {
 	struct watch *watch = calloc(1, sizeof *watch);
 	struct loop_timer *timer;
@@ -215,16 +216,16 @@ bool watch_open(struct watch **out, struct board *board, struct loop *loop,
 	watch->board = board;
 	identity_random(watch->life);
 	watch->life[8] = '\0';
-	watch->routes[0] = (struct http_route){ "GET", "/events", NULL, 0, serve_events, watch };
-	watch->routes[1]
-		= (struct http_route){ "GET", "/v1/summary", NULL, 0, serve_summary, watch };
-	watch->routes[2]
-		= (struct http_route){ "GET", "/v1/villages", NULL, 0, serve_villages, watch };
-	watch->routes[3]
-		= (struct http_route){ "GET", "/v1/villages/", NULL, 0, serve_village, watch };
-	watch->routes[4] = (struct http_route){
-		"GET", "/v1/departments", NULL, 0, serve_departments, watch
-	};
+	watch->routes[0] =
+	        (struct http_route){ "GET", "/events", NULL, 0, serve_events, watch };
+	watch->routes[1] = (struct http_route){ "GET", "/v1/summary", NULL, 0,
+		serve_summary, watch };
+	watch->routes[2] = (struct http_route){ "GET", "/v1/villages", NULL, 0,
+		serve_villages, watch };
+	watch->routes[3] = (struct http_route){ "GET", "/v1/villages/", NULL, 0,
+		serve_village, watch };
+	watch->routes[4] = (struct http_route){ "GET", "/v1/departments", NULL, 0,
+		serve_departments, watch };
 	http_serve(http, watch->routes);
 	loop_on_wake(loop, events_came, watch);
 	if (!loop_timer_open(loop, &timer, send_stats, watch, fault))

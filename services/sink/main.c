@@ -30,7 +30,8 @@ struct sink {
 static const struct conf_key sink_keys[] = {
 	CONF_MUST(PATH, department, "folder of the department, with department.conf"),
 	CONF_KEY(PATH, schemas, "schemas", "folder of catalog.json and the schemas"),
-	CONF_ONE_OF(mode, "live", "live|latihan", "latihan reads the topics of training"),
+	CONF_ONE_OF(
+	        mode, "live", "live|latihan", "latihan reads the topics of training"),
 	CONSUMER_KEYS,
 	DELIVER_KEYS,
 	SVC_KEYS,
@@ -43,22 +44,24 @@ static void open_metrics(struct sink *sink)
 
 	for (size_t i = 0; i < sink->department->topic_count; i++) {
 		snprintf(label, sizeof label, "topic=\"%s\"",
-			sink->department->topics[i].topic->topic);
+		        sink->department->topics[i].topic->topic);
 		sink->applied[i] = health_metric(sink->health, METRIC_COUNTER,
-			"kentongan_sink_applied_events_total", label,
-			"Events applied since the start");
+		        "kentongan_sink_applied_events_total", label,
+		        "Events applied since the start");
 	}
 	for (int i = 0; i < DELIVER_CLASSES; i++) {
 		snprintf(label, sizeof label, "class=\"%s\"",
-			dead_class_name((enum dead_class)i));
+		        dead_class_name((enum dead_class)i));
 		sink->dead[i] = health_metric(sink->health, METRIC_COUNTER,
-			"kentongan_sink_dead_letters_total", label,
-			"Records set aside since the start");
+		        "kentongan_sink_dead_letters_total", label,
+		        "Records set aside since the start");
 	}
 	sink->repeats = health_metric(sink->health, METRIC_COUNTER,
-		"kentongan_sink_repeated_events_total", "", "Repeats dropped since the start");
+	        "kentongan_sink_repeated_events_total", "",
+	        "Repeats dropped since the start");
 	sink->commit_seconds = health_metric(sink->health, METRIC_HISTOGRAM,
-		"kentongan_sink_commit_seconds", "", "From a batch in hand to its commit");
+	        "kentongan_sink_commit_seconds", "",
+	        "From a batch in hand to its commit");
 }
 
 static bool sink_open(struct sink *sink, struct fault *fault)
@@ -66,18 +69,18 @@ static bool sink_open(struct sink *sink, struct fault *fault)
 	const struct conf *conf = svc_conf(sink->svc);
 
 	if (!catalog_open(&sink->catalog, conf_text(conf, "schemas"),
-		    conf_text(conf, "mode"), fault)
-		|| !department_open(
-			&sink->department, conf_text(conf, "department"), sink->catalog, fault)
-		|| !deliver_open(
-			&sink->deliver, conf, sink->department, sink->catalog, fault)
-		|| !health_open(&sink->health, fault)
-		|| !health_serve_alone(sink->health, conf_text(conf, "listen"), fault)
-		|| !svc_write_address(sink->svc, health_address(sink->health), fault))
+	            conf_text(conf, "mode"), fault)
+	        || !department_open(&sink->department, conf_text(conf, "department"),
+	                sink->catalog, fault)
+	        || !deliver_open(
+	                &sink->deliver, conf, sink->department, sink->catalog, fault)
+	        || !health_open(&sink->health, fault)
+	        || !health_serve_alone(sink->health, conf_text(conf, "listen"), fault)
+	        || !svc_write_address(sink->svc, health_address(sink->health), fault))
 		return false;
 	open_metrics(sink);
 	log_info(NULL, "department=%s at %s", sink->department->name,
-		health_address(sink->health));
+	        health_address(sink->health));
 	return true;
 }
 
@@ -95,12 +98,12 @@ static void show_lag(struct sink *sink)
 	char label[192];
 
 	for (size_t i = 0; i < LAGS && deliver_lag(sink->deliver, i, &lag); i++) {
-		snprintf(label, sizeof label, "topic=\"%s\",partition=\"%d\"", lag.topic,
-			(int)lag.partition);
+		snprintf(label, sizeof label, "topic=\"%s\",partition=\"%d\"",
+		        lag.topic, (int)lag.partition);
 		metric_set(health_metric(sink->health, METRIC_GAUGE,
-				   "kentongan_sink_lag_records", label,
-				   "Records not yet applied; -1 when not known"),
-			lag.records);
+		                   "kentongan_sink_lag_records", label,
+		                   "Records not yet applied; -1 when not known"),
+		        lag.records);
 	}
 }
 
@@ -143,7 +146,7 @@ int main(int argc, char **argv)
 	struct fault fault = { 0 };
 
 	if (svc_begin(&sink.svc, &sink_program, &sink, argc, argv, &fault)
-		&& sink_open(&sink, &fault))
+	        && sink_open(&sink, &fault))
 		svc_run(sink.svc, &fault);
 
 	sink_close(&sink);

@@ -164,6 +164,7 @@ class World:
             self.folder, BINARIES, folder, database, self.brokers, self.schemas, **settings), wait)
 
     def monitor(self, departments=()):
+        self.expects("monitor - waiting: ")  # topics made a moment ago are not yet everywhere
         return self.start(programs.monitor(
             self.folder, BINARIES, self.brokers, self.schemas,
             [f"{name}_{self.tag}" for name in departments]))
