@@ -1,0 +1,216 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""What tests/bench/run measures. Every figure stands beside a bound that was taken in the same run."""
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(PROJECT, "deploy", "lib"))
+
+from hub import programs  # noqa: E402
+from hub.base import read, run, wait_until  # noqa: E402
+from hub.kafka import Kafka  # noqa: E402
+from hub.postgres import Postgres  # noqa: E402
+
+BUILD = os.path.join(PROJECT, "build", "bench")
+BINARIES = os.path.join(BUILD, "bin")
+TOOLS = os.path.join(BUILD, "tests")
+SCHEMAS = os.path.join(PROJECT, "schemas")
+VILLAGE = "35.09.01.2001"
+NOWHERE = "127.0.0.1:1"
+BACKLOG = int(os.environ.get("BENCH_BACKLOG", "1000000"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
+
+
+def tool(name, *arguments):
+    return json.loads(run([os.path.join(TOOLS, name), *map(str, arguments)]))
+
+
+def memory(process):
+    """(RssAnon, VmRSS) in MB."""
+    found = dict(line.split(":", 1) for line in read(f"/proc/{process.pid()}/status").splitlines() if ":" in line)
+    return tuple(int(found[name].split()[0]) / 1024 for name in ("RssAnon", "VmRSS"))
+
+
+def row(what, figure, bound, ratio, goal):
+    print(f"| {what} | {figure} | {bound} | {ratio} | {goal} |", flush=True)
+
+
+class Bench:
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="kentongan-bench-", dir="/var/tmp")
+        os.chmod(self.folder, 0o755)
+        self.kafka = Kafka(self.folder)
+        self.postgres = Postgres(self.folder)
+        self.programs = []
+
+    def start_servers(self):
+        if self.kafka.process.is_running():
+            return
+        self.kafka.prepare()
+        self.postgres.prepare(track_commit_timestamp="on")
+        self.kafka.start()
+        self.postgres.start()
+        self.kafka.wait()
+        self.postgres.wait()
+        wait_until(self.try_topics, 60, "topics")
+
+    def try_topics(self):
+        return subprocess.run([BINARIES + "/kentongan", "topics", "create", "--brokers", self.kafka.brokers, "--schemas",
+                               SCHEMAS], capture_output=True, check=False).returncode == 0
+
+    def start(self, program):
+        program.start()
+        program.wait()
+        self.programs.append(program)
+        return program
+
+    def gateway(self, brokers, name):
+        program = programs.gateway(os.path.join(self.folder, name), BINARIES, VILLAGE, brokers, SCHEMAS)
+        return self.start(program)
+
+    def department(self, name):
+        folder = os.path.join(PROJECT, "deploy", "departments", name)
+        self.postgres.add_database(name)
+        programs.kentongan(BINARIES, "department", "init", folder, "--schemas", SCHEMAS, "--database",
+                           self.postgres.conninfo(name, name))
+        return folder
+
+    def sink(self, name):
+        folder = self.department(name)
+        return self.start(programs.sink(self.folder, BINARIES, folder, self.postgres.conninfo(name, "sink_" + name),
+                                        self.kafka.brokers, SCHEMAS))
+
+    def stop(self):
+        for program in self.programs:
+            program.stop()
+        for server in (self.kafka, self.postgres):
+            if server.process.is_running():
+                server.stop()
+        self.postgres.wipe()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # What is measured
+
+    def decode(self):
+        found = tool("decode_bench")
+        row(f"decode by plan, {found['bytes']} bytes", f"{found['plan_ns']:.0f} ns, 0 allocations",
+            f"memcpy {found['memcpy_ns']:.1f} ns, Avro-C {found['avro_c_ns']:.0f} ns",
+            f"{found['avro_c_ns'] / found['plan_ns']:.1f}x Avro-C", "<= 250 ns")
+        row("decode, head and two fields", f"{found['plan_head_and_two_ns']:.0f} ns", f"whole {found['plan_ns']:.0f} ns",
+            f"{found['plan_head_and_two_ns'] / found['plan_ns']:.2f}", "")
+
+    def gateway_posts(self):
+        gateway = self.gateway(NOWHERE, "posts")
+        port = gateway.url.rsplit(":", 1)[1]
+        bare = subprocess.Popen([TOOLS + "/bare_server", os.path.join(self.folder, "bare.dat")], stdout=subprocess.PIPE, text=True)
+        bare_port = bare.stdout.readline().strip()
+        for connections in (64, 256):
+            own, bound = [], []
+            for _ in range(3):
+                bound.append(tool("load", bare_port, "/v1/payments", connections, SECONDS)["rate"])
+                own.append(tool("load", port, "/v1/payments", connections, SECONDS)["rate"])
+            ratio = statistics.median(a / b for a, b in zip(own, bound))
+            row(f"gateway, single posts, {connections} connections", f"{statistics.median(own):.0f}/s",
+                f"bare server {statistics.median(bound):.0f}/s", f"{ratio:.2f}", ">= 0.35" if connections == 64 else "")
+        anon, rss = memory(gateway.process)
+        row("gateway, memory after that", f"{anon:.1f} MB private", f"RSS {rss:.1f} MB", "", "< 16 MB private")
+        bare.kill()
+        bare.wait()
+        gateway.stop()
+
+    def answer(self):
+        gateway = self.gateway(NOWHERE, "answer")
+        port = gateway.url.rsplit(":", 1)[1]
+        own, bound = [], []
+        for _ in range(3):
+            bound.append(tool("sync_cost", os.path.join(self.folder, "sync.dat"))["p50_us"])
+            own.append(tool("load", port, "/v1/payments", 1, SECONDS)["p50_us"])
+        above = statistics.median(a - b for a, b in zip(own, bound))
+        row("gateway, one connection, p50", f"{statistics.median(own):.0f} us", f"one sync {statistics.median(bound):.0f} us",
+            f"+{above:.0f} us", "<= +300 us")
+        gateway.stop()
+
+    def sink_backlog(self):
+        self.start_servers()
+        tool("backlog", self.kafka.brokers, "desa.requests", BACKLOG, 248)
+        began = time.monotonic()
+        sink = self.sink("satu_data")
+        most = (0, 0)
+        count = 0
+        while count < BACKLOG:
+            time.sleep(0.2)
+            most = max(most, memory(sink.process))
+            count = int(self.postgres.sql("SELECT coalesce(sum(applied), 0) FROM kentongan.stream_position", "satu_data")[0][0])
+        own = BACKLOG / (time.monotonic() - began)
+        sink.stop()
+        path = os.path.join(self.folder, "rows.bin")
+        database = self.postgres.conninfo("satu_data", "satu_data")
+        run(["psql", "-X", "-q", "-d", database, "-c", f"\\copy satu_data.requests TO '{path}' BINARY"])
+        run(["psql", "-X", "-q", "-d", database, "-c", "TRUNCATE satu_data.requests"])
+        began = time.monotonic()
+        run(["psql", "-X", "-q", "-d", database, "-c", f"\\copy satu_data.requests FROM '{path}' BINARY"])
+        bound = BACKLOG / (time.monotonic() - began)
+        row(f"sink, backlog of {BACKLOG:,} into satu_data.requests", f"{own:.0f} rows/s", f"bare COPY {bound:.0f} rows/s",
+            f"{own / bound:.2f}", ">= 0.7")
+        row("sink, most memory meanwhile", f"{most[0]:.1f} MB private", f"RSS {most[1]:.1f} MB", "", "< 24 MB private")
+
+    def latency(self):
+        self.start_servers()
+        gateway = self.gateway(self.kafka.brokers, "latency")
+        sink = self.sink("satu_data")
+        port = gateway.url.rsplit(":", 1)[1]
+        tool("load", port, "/v1/payments", 16, 2, 500, 500)
+        wait_until(lambda: int(self.postgres.sql("SELECT count(*) FROM satu_data.payments", "satu_data")[0][0]) == 500, 60, "warm")
+        tool("load", port, "/v1/payments", 32, 30, 10500, 1000)
+        wait_until(lambda: int(self.postgres.sql("SELECT count(*) FROM satu_data.payments", "satu_data")[0][0]) >= 11000, 60, "rows")
+        p50, p99 = self.postgres.sql(
+            "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY ms), percentile_disc(0.99) WITHIN GROUP (ORDER BY ms) FROM ("
+            "SELECT extract(epoch FROM pg_xact_commit_timestamp(xmin) - recorded_at) * 1000 AS ms FROM satu_data.payments "
+            "WHERE seq > 1000) q", "satu_data")[0]
+        row("accept to committed row, 1,000/s", f"p50 {float(p50):.1f} ms, p99 {float(p99):.1f} ms",
+            "Kafka Connect, from produce: p50 25-36, p99 76-227 (peers.md)", "", "p50 <= 5, p99 <= 20 ms")
+        gateway.stop()
+        sink.stop()
+
+    def chain(self):
+        self.start_servers()
+        events = 150000
+        gateway = self.gateway(self.kafka.brokers, "chain")
+        sink = self.sink("dpmd")
+        port = gateway.url.rsplit(":", 1)[1]
+        began = time.monotonic()
+        before = int(self.postgres.sql("SELECT count(*) FROM dpmd.keuangan", "dpmd")[0][0])
+        accepted = tool("load", port, "/v1/payments", 256, 120, events)
+        accepting = time.monotonic() - began
+        wait_until(lambda: int(self.postgres.sql("SELECT count(*) FROM dpmd.keuangan", "dpmd")[0][0]) >= before + accepted["accepted"],
+                   180, "the last row")
+        whole = time.monotonic() - began
+        row("whole chain, 256 connections, one department, to the last row", f"{accepted['accepted'] / whole:.0f}/s",
+            f"accepted {accepted['accepted'] / accepting:.0f}/s meanwhile", "", ">= 12,000/s")
+        gateway.stop()
+        sink.stop()
+
+
+def main():
+    bench = Bench()
+    kinds = {"decode": bench.decode, "gateway": bench.gateway_posts, "answer": bench.answer, "latency": bench.latency,
+             "chain": bench.chain, "sink": bench.sink_backlog}
+    wanted = sys.argv[1:] or list(kinds)
+    print("| measure | here | bound, same run | ratio | goal |\n|---|---|---|---|---|", flush=True)
+    try:
+        for name in wanted:
+            kinds[name]()
+    finally:
+        bench.stop()
+
+
+if __name__ == "__main__":
+    main()

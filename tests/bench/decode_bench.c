@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What decoding one Request of about 350 bytes costs: by the plan (all columns, and
+ * five of them), by Avro-C's reader, and memcpy as the bound. Prints JSON; medians of 9
+ * runs.
+ */
+#include <assert.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <avro.h>
+
+#include "base/clock.h"
+#include "event/catalog.h"
+#include "event/check.h"
+#include "event/plan.h"
+#include "port/avro.h"
+
+enum { RUNS = 9, ROUNDS = 200000, AVRO_ROUNDS = 40000 };
+
+static const char body[] =
+        "{\"case_id\":\"SKTM-2026-0042\",\"service\":\"surat-keterangan-kurang-mampu\","
+        "\"event_id\":\"0192f3a4-5678-7abc-8def-0123456789ab\","
+        "\"actor\":{\"role\":\"OPERATOR\",\"name\":\"Budi "
+        "Santoso\"},\"action\":\"SUBMITTED\","
+        "\"applicant\":{\"nik\":\"9909010101900001\",\"name\":\"Siti Rahayu\","
+        "\"address\":\"Dusun Krajan RT 003 RW 002, "
+        "Padomasan\",\"phone\":\"081234567890\"},"
+        "\"attributes\":{\"keperluan\":\"keringanan biaya berobat\"},\"documents\":["
+        "{\"kind\":\"kk\",\"sha256\":"
+        "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}]}";
+
+static struct plan *plan;
+static struct cell cells[64];
+static struct buffer scratch;
+static struct buffer value;
+static struct fault fault;
+static avro_value_t generic;
+
+static void must(bool ok)
+{
+	if (!ok) {
+		fprintf(stderr, "%s\n", fault.text);
+		exit(1);
+	}
+}
+
+static void encode(const struct schema *schema)
+{
+	struct arena arena = { 0 };
+	struct check_report report;
+	struct document *document;
+	struct avro_encoder *encoder;
+	struct value tree;
+
+	must(document_parse(&document, bytes_of(body), &report));
+	must(check_record(
+	        schema, document, 1790000000000000, &arena, &tree, &report, &fault));
+	must(value_set_text(
+	        &arena, &tree, "village_code", bytes_of("35.09.01.2001"), &fault));
+	must(value_set_text(&arena, &tree, "incarnation",
+	        bytes_of("0192f3a4-5678-7abc-8def-0123456789ac"), &fault));
+	value_set_long(&tree, "recorded_at", 1790000000000000);
+	value_set_long(&tree, "seq", 123456);
+	must(avro_encoder_open(&encoder, schema, &fault));
+	must(avro_encode(encoder, &tree, NULL, &value, NULL, &fault));
+	avro_encoder_close(&encoder);
+	document_close(&document);
+	arena_clear(&arena);
+}
+
+static void decode_once(void)
+{
+	must(plan_decode(plan, buffer_bytes(&value), cells, &scratch, &fault));
+}
+
+static void avro_once(void)
+{
+	static avro_reader_t reader;
+
+	if (reader == NULL)
+		reader = avro_reader_memory(
+		        (const char *)value.data, (int64_t)value.size);
+	avro_reader_memory_set_source(
+	        reader, (const char *)value.data, (int64_t)value.size);
+	must(avro_value_read(reader, &generic) == 0);
+}
+
+static void copy_once(void)
+{
+	static volatile uint8_t sink;
+	static uint8_t copy[4096];
+
+	memcpy(copy, value.data, value.size);
+	sink = copy[value.size / 2];
+	(void)sink;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	double left = *(const double *)a;
+	double right = *(const double *)b;
+
+	return (left > right) - (left < right);
+}
+
+static double median_ns(void (*once)(void), int rounds)
+{
+	double runs[RUNS];
+
+	for (int run = 0; run < RUNS; run++) {
+		int64_t began = clock_monotonic_us();
+
+		for (int i = 0; i < rounds; i++)
+			once();
+		runs[run] = (double)(clock_monotonic_us() - began) * 1000 / rounds;
+	}
+	qsort(runs, RUNS, sizeof *runs, by_size);
+	return runs[RUNS / 2];
+}
+
+int main(void)
+{
+	static const char *const five[] = { "action", "applicant_nik", NULL };
+	const struct plan_grant all = { .everything = true };
+	const struct plan_grant some = { .columns = five };
+	struct catalog *catalog;
+	const struct schema *schema;
+	avro_schema_t own;
+	double whole;
+	struct mallinfo2 before;
+
+	must(catalog_open(&catalog, SOURCE_DIR "/schemas", "live", &fault));
+	schema = catalog_short(catalog, "requests")->newest->schema;
+	encode(schema);
+	must(plan_compile(&plan, schema, schema, &all, &fault));
+	decode_once();
+	before = mallinfo2();
+	whole = median_ns(decode_once, ROUNDS);
+	assert(mallinfo2().uordblks == before.uordblks);
+	plan_close(&plan);
+	must(plan_compile(&plan, schema, schema, &some, &fault));
+	must(avro_schema_from_json_length((const char *)schema_text(schema).data,
+	             schema_text(schema).size, &own)
+	        == 0);
+	must(avro_generic_value_new(avro_generic_class_from_schema(own), &generic)
+	        == 0);
+	printf("{\"bytes\": %zu, \"plan_ns\": %.0f, \"plan_head_and_two_ns\": %.0f, "
+	       "\"avro_c_ns\": %.0f, \"memcpy_ns\": %.1f}\n",
+	        value.size, whole, median_ns(decode_once, ROUNDS),
+	        median_ns(avro_once, AVRO_ROUNDS), median_ns(copy_once, ROUNDS));
+	return 0;
+}
