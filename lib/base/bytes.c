@@ -66,23 +66,27 @@ static bool is_plain_word(const uint8_t *data)
 	return ((word | (word - 0x0101010101010101u)) & 0x8080808080808080u) == 0;
 }
 
-bool bytes_is_text(struct bytes bytes)
+static bool is_text_slowly(struct bytes bytes)
 {
-	size_t at = 0;
+	for (size_t at = 0; at < bytes.size;) {
+		size_t size = character_size(bytes.data + at, bytes.size - at);
 
-	while (at < bytes.size) {
-		size_t size;
-
-		if (bytes.size - at >= 8 && is_plain_word(bytes.data + at)) {
-			at += 8;
-			continue;
-		}
-		size = character_size(bytes.data + at, bytes.size - at);
 		if (size == 0)
 			return false;
 		at += size;
 	}
 	return true;
+}
+
+/* Words of plain ASCII, the last one overlapping; anything else is looked at slowly. */
+bool bytes_is_text(struct bytes bytes)
+{
+	if (bytes.size < 8)
+		return is_text_slowly(bytes);
+	for (size_t at = 0; at + 8 <= bytes.size; at += 8)
+		if (!is_plain_word(bytes.data + at))
+			return is_text_slowly(bytes);
+	return is_plain_word(bytes.data + bytes.size - 8) || is_text_slowly(bytes);
 }
 
 size_t bytes_code_points(struct bytes bytes)
@@ -142,7 +146,7 @@ void buffer_append_text(struct buffer *buffer, const char *text)
 	buffer_append(buffer, text, strlen(text));
 }
 
-void buffer_append_byte(struct buffer *buffer, uint8_t byte)
+void buffer_append_grown(struct buffer *buffer, uint8_t byte)
 {
 	buffer_append(buffer, &byte, 1);
 }
@@ -211,6 +215,25 @@ static void append_escape(struct buffer *buffer, uint8_t byte)
 	}
 }
 
+/* Eight bytes of which none needs an escape: no control character, quote, backslash. */
+static bool needs_no_escape(const uint8_t *data)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	uint64_t word;
+	uint64_t quote;
+	uint64_t slash;
+
+	memcpy(&word, data, sizeof word);
+	quote = word ^ ones * '"';
+	slash = word ^ ones * '\\';
+	/* The high bit of a byte is set where it is below 0x20, or zero after the xor.
+	 */
+	return ((((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote)
+	                | ((slash - ones) & ~slash))
+	               & ones * 0x80)
+	       == 0;
+}
+
 void buffer_append_json(struct buffer *buffer, struct bytes text)
 {
 	size_t start = 0;
@@ -219,6 +242,10 @@ void buffer_append_json(struct buffer *buffer, struct bytes text)
 	for (size_t at = 0; at < text.size; at++) {
 		uint8_t byte = text.data[at];
 
+		if (text.size - at >= 8 && needs_no_escape(text.data + at)) {
+			at += 7;
+			continue;
+		}
 		if (byte >= 0x20 && byte != '"' && byte != '\\')
 			continue;
 		buffer_append(buffer, text.data + start, at - start);

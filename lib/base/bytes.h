@@ -40,7 +40,16 @@ size_t bytes_code_points(struct bytes bytes);
 
 void buffer_append(struct buffer *buffer, const void *data, size_t size);
 void buffer_append_text(struct buffer *buffer, const char *text);
-void buffer_append_byte(struct buffer *buffer, uint8_t byte);
+void buffer_append_grown(struct buffer *buffer, uint8_t byte); /* the next one's own */
+
+static inline void buffer_append_byte(struct buffer *buffer, uint8_t byte)
+{
+	if (buffer->size < buffer->room && !buffer->failed)
+		buffer->data[buffer->size++] = byte;
+	else
+		buffer_append_grown(buffer, byte);
+}
+
 void buffer_format(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Big-endian, as networks and PostgreSQL have it. */

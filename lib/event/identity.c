@@ -102,6 +102,40 @@ static int hex_digit(uint8_t byte)
 	return -1;
 }
 
+/* High bits set where the byte (below 0x80) lies in low..high. */
+static uint64_t in_range(uint64_t word, uint8_t low, uint8_t high)
+{
+	const uint64_t ones = 0x0101010101010101u;
+
+	return (word + ones * (uint8_t)(0x80 - low))
+	       & ~(word + ones * (uint8_t)(0x7F - high));
+}
+
+/* Whether 4 bytes at a and 4 at b are hexadecimal digits. */
+static bool is_hex(const uint8_t *a, const uint8_t *b)
+{
+	const uint64_t highs = 0x8080808080808080u;
+	uint64_t word;
+	uint64_t lower;
+
+	memcpy(&word, a, 4);
+	memcpy((uint8_t *)&word + 4, b, 4);
+	lower = word | highs >> 2; /* small letters; digits have that bit already */
+	return (word & highs) == 0
+	       && ((in_range(word, '0', '9') | in_range(lower, 'a', 'f')) & highs)
+	                  == highs;
+}
+
+bool identity_is_uuid(struct bytes text)
+{
+	const uint8_t *at = text.data;
+
+	return text.size == UUID_TEXT_BYTES - 1 && at[8] == '-' && at[13] == '-'
+	       && at[18] == '-' && at[23] == '-' && is_hex(at, at + 4)
+	       && is_hex(at + 9, at + 14) && is_hex(at + 19, at + 24)
+	       && is_hex(at + 28, at + 32);
+}
+
 bool identity_parse(struct bytes text, uint8_t out[16])
 {
 	size_t at = 0;

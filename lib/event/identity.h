@@ -22,6 +22,9 @@ void identity_derive(
 /* 16 bytes to text. */
 void identity_format(const uint8_t bytes[16], char text[UUID_TEXT_BYTES]);
 
+/* Whether text is a UUID of 36 characters; faster than to parse it. */
+bool identity_is_uuid(struct bytes text);
+
 /* 36 characters, lower or upper case, to 16 bytes. */
 MUST_CHECK bool identity_parse(struct bytes text, uint8_t out[16]);
 

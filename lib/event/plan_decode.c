@@ -27,11 +27,9 @@ static bool run_json(struct walk *walk, const struct op *op, struct cell *cell,
 
 static bool run_uuid(struct walk *walk, struct cell *cell)
 {
-	uint8_t uuid[16];
-
 	if (!walk_bytes(walk, &cell->bytes))
 		return false;
-	return identity_parse(cell->bytes, uuid) || walk_fault(walk, "text is no UUID");
+	return identity_is_uuid(cell->bytes) || walk_fault(walk, "text is no UUID");
 }
 
 static bool run_enum(struct walk *walk, const struct op *op, struct cell *cell)

@@ -89,7 +89,7 @@ struct shape {
 	size_t size;    /* of a fixed */
 	int precision;
 	int scale;
-	const char *name; /* as a member of a record */
+	struct bytes label; /* "name": as a member of a record */
 	size_t count;     /* children, symbols */
 	const struct shape *const *children;
 	const struct bytes *symbols;

@@ -314,6 +314,18 @@ static bool shape_fill(struct compiler *compiler, struct shape *shape,
 	}
 }
 
+static bool make_label(struct compiler *compiler, struct shape *shape, const char *name)
+{
+	size_t size = strlen(name) + 3;
+	char *label = compile_alloc(compiler, size + 1);
+
+	if (label == NULL)
+		return false;
+	snprintf(label, size + 1, "\"%s\":", name);
+	shape->label = (struct bytes){ (const uint8_t *)label, size };
+	return true;
+}
+
 const struct shape *shape_make(struct compiler *compiler,
         const struct schema_node *writer, const struct schema_node *reader,
         const char *name)
@@ -322,7 +334,8 @@ const struct shape *shape_make(struct compiler *compiler,
 
 	if (shape == NULL)
 		return NULL;
-	shape->name = compile_copy(compiler, name);
+	if (!make_label(compiler, shape, name))
+		return NULL;
 	shape->silent = reader == NULL;
 	if (writer->type != SCHEMA_UNION)
 		reader = reader_branch(reader, writer);
@@ -331,7 +344,5 @@ const struct shape *shape_make(struct compiler *compiler,
 		return shape;
 	}
 	shape->kind = leaf_kind(writer, reader);
-	if (shape->name == NULL || !shape_fill(compiler, shape, writer, reader))
-		return NULL;
-	return shape;
+	return shape_fill(compiler, shape, writer, reader) ? shape : NULL;
 }

@@ -87,7 +87,6 @@ static bool walk_leaf_bytes(
 {
 	char text[DECIMAL_TEXT_BYTES];
 	struct bytes bytes;
-	uint8_t uuid[16];
 	decimal number;
 
 	if (shape->kind == SHAPE_FIXED
@@ -111,8 +110,7 @@ static bool walk_leaf_bytes(
 		put_text(out, bytes_of(text));
 		return true;
 	}
-	if (shape->kind == SHAPE_UUID ? !identity_parse(bytes, uuid)
-	                              : !bytes_is_text(bytes))
+	if (shape->kind == SHAPE_UUID ? !identity_is_uuid(bytes) : !bytes_is_text(bytes))
 		return walk_fault(walk, "text is not well-formed");
 	put_text(out, bytes);
 	return true;
@@ -146,8 +144,7 @@ static bool walk_members(
 			if (!first)
 				buffer_append_byte(to, ',');
 			first = false;
-			put_text(to, bytes_of(child->name));
-			buffer_append_byte(to, ':');
+			buffer_append(to, child->label.data, child->label.size);
 		}
 		if (!shape_walk(walk, child, to))
 			return false;

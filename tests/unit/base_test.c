@@ -31,6 +31,16 @@ static void json_text_is_escaped(void **state)
 	struct buffer out = { 0 };
 
 	(void)state;
+	for (int byte = 1; byte < 128; byte++) { /* at any place of a word */
+		char text[] = "aaaaaaaaaaaaaaa";
+		bool plain = byte >= 0x20 && byte != '"' && byte != '\\';
+
+		text[byte % 15] = (char)byte;
+		buffer_reset(&out);
+		buffer_append_json(&out, bytes_of(text));
+		assert_int_equal(out.size == 17, plain);
+	}
+	buffer_reset(&out);
 	buffer_append_json(&out, bytes_of("a\"b\\c\n\x01\xC3\xA9"));
 	buffer_append_byte(&out, 0);
 	assert_string_equal((char *)out.data, "\"a\\\"b\\\\c\\n\\u0001\xC3\xA9\"");

@@ -81,6 +81,27 @@ static void new_ids_grow_and_never_repeat(void **state)
 	}
 }
 
+static void what_is_a_uuid_is_told_for_every_byte(void **state)
+{
+	char text[] = "0192f3a4-5678-7abc-8DEF-0123456789ab";
+	uint8_t bytes[16];
+
+	(void)state;
+	for (size_t at = 0; at < 36; at++) {
+		char old = text[at];
+
+		for (int byte = 0; byte < 256; byte++) {
+			struct bytes view = { (const uint8_t *)text, 36 };
+
+			text[at] = (char)byte;
+			assert_int_equal(
+			        identity_is_uuid(view), identity_parse(view, bytes));
+		}
+		text[at] = old;
+	}
+	assert_false(identity_is_uuid((struct bytes){ (const uint8_t *)text, 35 }));
+}
+
 static void an_id_derived_from_a_key_is_always_the_same(void **state)
 {
 	char a[UUID_TEXT_BYTES];
@@ -184,6 +205,7 @@ int main(void)
 		cmocka_unit_test(framing_goes_on_and_comes_off),
 		cmocka_unit_test(headers_are_packed_and_unpacked_with_the_number),
 		cmocka_unit_test(new_ids_grow_and_never_repeat),
+		cmocka_unit_test(what_is_a_uuid_is_told_for_every_byte),
 		cmocka_unit_test(an_id_derived_from_a_key_is_always_the_same),
 		cmocka_unit_test(the_catalog_knows_topics_and_schemas),
 		cmocka_unit_test(schemas_that_are_wrong_are_refused),
