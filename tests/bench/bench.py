@@ -117,11 +117,11 @@ class Bench:
             for _ in range(3):
                 bound.append(tool("load", bare_port, "/v1/payments", connections, SECONDS)["rate"])
                 own.append(tool("load", port, "/v1/payments", connections, SECONDS)["rate"])
+            anon, rss = memory(gateway.process)
             ratio = statistics.median(a / b for a, b in zip(own, bound))
             row(f"gateway, single posts, {connections} connections", f"{statistics.median(own):.0f}/s",
                 f"bare server {statistics.median(bound):.0f}/s", f"{ratio:.2f}", ">= 0.35" if connections == 64 else "")
-        anon, rss = memory(gateway.process)
-        row("gateway, memory after that", f"{anon:.1f} MB private", f"RSS {rss:.1f} MB", "", "< 16 MB private")
+            row("gateway, memory after that", f"{anon:.1f} MB private", f"RSS {rss:.1f} MB", "", "< 16 MB private")
         bare.kill()
         bare.wait()
         gateway.stop()

@@ -128,7 +128,8 @@ int main(int argc, char **argv)
 	size_t most = argc > 5 ? strtoul(argv[5], NULL, 10) : SIZE_MAX;
 	double rate = argc > 6 ? atof(argv[6]) : 0;
 	int epoll = epoll_create1(0);
-	struct client *idle[MOST];
+	struct client *idle[MOST]; /* a ring, so that none is left idle for long */
+	int first = 0;
 	int idle_count = 0;
 
 	assert(argc > 4 && connections <= MOST);
@@ -147,12 +148,16 @@ int main(int argc, char **argv)
 		                 : 1e18;
 		int count;
 
-		while (idle_count > 0 && (double)sent < due && sent < most)
-			post(idle[--idle_count], argv[2]);
+		while (idle_count > 0 && (double)sent < due && sent < most) {
+			post(idle[first], argv[2]);
+			first = (first + 1) % MOST;
+			idle_count--;
+		}
 		count = epoll_wait(epoll, events, 256, rate > 0 ? 1 : 1000);
 		for (int i = 0; i < count; i++)
 			if (receive(events[i].data.ptr))
-				idle[idle_count++] = events[i].data.ptr;
+				idle[(first + idle_count++) % MOST] =
+				        events[i].data.ptr;
 	}
 	print((double)(clock_monotonic_us() - began) / 1e6);
 	free(latencies);
