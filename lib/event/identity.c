@@ -33,12 +33,23 @@ static void set_version(uint8_t bytes[16], int version)
 	bytes[8] = (uint8_t)((bytes[8] & 0x3F) | 0x80);
 }
 
+/* Drawn from the kernel in advance: a system call an id is a tenth of an event's cost.
+ */
 static void random_bytes(uint8_t *bytes, size_t size)
 {
-	/* Up to 256 bytes arrive whole once the kernel's pool is ready (getrandom(2)).
-	 */
-	while (getrandom(bytes, size, 0) != (ssize_t)size)
-		continue;
+	static _Thread_local uint8_t pool[256];
+	static _Thread_local size_t left;
+
+	if (left < size) {
+		/* Up to 256 bytes arrive whole once the kernel is ready: getrandom(2).
+		 */
+		while (getrandom(pool, sizeof pool, 0) != (ssize_t)sizeof pool)
+			continue;
+		left = sizeof pool;
+	}
+	left -= size;
+	memcpy(bytes, pool + left, size);
+	memset(pool + left, 0, size);
 }
 
 /*
