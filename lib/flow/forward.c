@@ -11,7 +11,7 @@
 
 enum {
 	SLICE = 256,   /* events of one stream before the next has its turn */
-	WINDOW = 4096, /* sent and not confirmed, of one stream */
+	WINDOW = 1024, /* sent and not confirmed, of one stream */
 	FIRST_PAUSE_MS = 1000,
 	LONGEST_PAUSE_MS = 300000,
 	IDLE_MS = 1000,
