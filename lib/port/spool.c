@@ -62,10 +62,11 @@ static const char *const query_texts[QUERY_COUNT] = {
 	               "WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
 	[QUERY_STREAM] =
 	        "UPDATE stream SET next_seq = ?, delivered_seq = ? WHERE id = ?",
+	/* The limit is inside: looking for old rows must not read all the young ones. */
 	[QUERY_EXPIRE] =
 	        "DELETE FROM event WHERE stream = ?1 AND seq IN (SELECT seq FROM "
-	        "event WHERE stream = ?1 AND seq <= ?2 AND recorded_at < ?3 "
-	        "ORDER BY seq LIMIT ?4)",
+	        "(SELECT seq, recorded_at FROM event WHERE stream = ?1 AND seq <= ?2 "
+	        "ORDER BY seq LIMIT ?4) WHERE recorded_at < ?3)",
 };
 
 struct stream {
