@@ -62,7 +62,7 @@ class Kafka:
                  f"log.dirs={self.folder}/data\n")
         text += "".join(f"{name.replace('_', '.')}={value}\n" for name, value in settings.items())
         write(self.conf + ".draft", text)
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = "K" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]  # one with "-" first is taken for an option
         run(java("-cp", f"{JARS}/*", "kafka.tools.StorageTool", "format", "-t", cluster,
                  "-c", self.conf + ".draft"))
         os.rename(self.conf + ".draft", self.conf)
