@@ -17,7 +17,11 @@
 #include "base/log.h"
 #include "port/topic_settings.h"
 
-enum { ASK_MS = 10000, CLOSE_SECONDS = 10 };
+enum {
+	ASK_MS = 10000,
+	CLOSE_SECONDS = 10,
+	NUDGE_BYTES = 256 * 1024, /* taken at once: there is a backlog */
+};
 
 struct consumer {
 	rd_kafka_t *rk;
@@ -28,6 +32,8 @@ struct consumer {
 	size_t place_count;
 	bool is_assigned;
 	bool is_revoked;
+	rd_kafka_topic_partition_list_t *reading;
+	bool must_nudge;
 	rd_kafka_message_t **batch;
 	size_t batch_room;
 };
@@ -79,11 +85,15 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t error,
 static bool consumer_settings(
         rd_kafka_conf_t *settings, const char *group, struct fault *fault)
 {
+	/* The broker counts compressed bytes: what it sends at once may be ten times as
+	 * much in memory. A record larger than these bounds is still sent, alone.
+	 */
 	static const char *const always[] = { "partition.assignment.strategy", "range",
 		"enable.auto.commit", "false", "enable.auto.offset.store", "false",
 		"auto.offset.reset", "error", "isolation.level", "read_committed",
 		"check.crcs", "true", "queued.max.messages.kbytes", "2048",
-		"fetch.message.max.bytes", "1048576", "fetch.max.bytes", "2097152",
+		"fetch.message.max.bytes", "131072", "fetch.max.bytes", "262144",
+		"message.max.bytes", "262144",
 		"fetch.wait.max.ms", "100", "session.timeout.ms", "10000",
 		"reconnect.backoff.max.ms", "2000", "socket.nagle.disable", "true",
 		NULL };
@@ -99,6 +109,10 @@ static bool consumer_create(struct consumer *consumer, const struct conf *conf,
 	char text[256];
 
 	rd_kafka_conf_set_opaque(settings, consumer);
+	/* Known from librdkafka 2.2 on; without it, see nudge(). */
+	consumer->must_nudge = rd_kafka_conf_set(settings, "fetch.queue.backoff.ms",
+	                               "10", text, sizeof text)
+	                       != RD_KAFKA_CONF_OK;
 	if (group != NULL)
 		rd_kafka_conf_set_rebalance_cb(settings, on_rebalance);
 	if (!consumer_settings(settings, group, fault)
@@ -150,6 +164,8 @@ void consumer_close(struct consumer **consumer)
 	}
 	if (old->assigned != NULL)
 		rd_kafka_topic_partition_list_destroy(old->assigned);
+	if (old->reading != NULL)
+		rd_kafka_topic_partition_list_destroy(old->reading);
 	free(old->places);
 	free(old->batch);
 	free(old);
@@ -198,7 +214,9 @@ bool consumer_start(struct consumer *consumer, const struct topic_place *places,
 	rd_kafka_topic_partition_list_t *list = make_list(places, count);
 	rd_kafka_resp_err_t error = rd_kafka_assign(consumer->rk, list);
 
-	rd_kafka_topic_partition_list_destroy(list);
+	if (consumer->reading != NULL)
+		rd_kafka_topic_partition_list_destroy(consumer->reading);
+	consumer->reading = list;
 	return error == RD_KAFKA_RESP_ERR_NO_ERROR
 	       || kafka_fault(fault, "assign", error);
 }
@@ -258,6 +276,20 @@ static bool grow_batch(struct consumer *consumer, size_t room, struct fault *fau
 	return true;
 }
 
+/*
+ * A queue that was full makes librdkafka 2.0 look again only after up to a second, or
+ * when its thread has something else to do. So it is given something: a question whose
+ * answer nobody waits for.
+ */
+static void nudge(struct consumer *consumer)
+{
+	if (!consumer->must_nudge || consumer->reading == NULL)
+		return;
+	for (int i = 0; i < consumer->reading->cnt; i++)
+		consumer->reading->elems[i].offset = RD_KAFKA_OFFSET_END;
+	rd_kafka_offsets_for_times(consumer->rk, consumer->reading, 0);
+}
+
 /* Take what waits in the queue, without waiting, in slices that keep to the bytes. */
 static enum consumer_news drain(struct consumer *consumer, struct topic_record *records,
         size_t room, size_t most_bytes, size_t bytes, size_t *count,
@@ -286,6 +318,8 @@ static enum consumer_news drain(struct consumer *consumer, struct topic_record *
 			lend(message, &records[(*count)++]);
 		}
 	}
+	if (bytes >= NUDGE_BYTES)
+		nudge(consumer);
 	return news;
 }
 
