@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_BYTES = 16384 };
+enum { BLOCK_BYTES = 16384, ALIGN = _Alignof(max_align_t) };
 
 struct arena_block {
 	struct arena_block *next;
@@ -28,7 +28,7 @@ void *arena_alloc(struct arena *arena, size_t size)
 {
 	void *memory;
 
-	size = (size + sizeof(max_align_t)) / sizeof(max_align_t) * sizeof(max_align_t);
+	size = size / ALIGN * ALIGN + ALIGN;
 	if (arena->current == NULL || arena->current->room - arena->used < size) {
 		struct arena_block *block = block_new(size);
 

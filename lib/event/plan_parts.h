@@ -90,7 +90,7 @@ struct shape {
 	int precision;
 	int scale;
 	struct bytes label; /* "name": as a member of a record */
-	size_t count;     /* children, symbols */
+	size_t count;       /* children, symbols */
 	const struct shape *const *children;
 	const struct bytes *symbols;
 	const char *defaults; /* members the writer lacks: ,"name":json */

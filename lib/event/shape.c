@@ -110,7 +110,8 @@ static bool walk_leaf_bytes(
 		put_text(out, bytes_of(text));
 		return true;
 	}
-	if (shape->kind == SHAPE_UUID ? !identity_is_uuid(bytes) : !bytes_is_text(bytes))
+	if (shape->kind == SHAPE_UUID ? !identity_is_uuid(bytes)
+	                              : !bytes_is_text(bytes))
 		return walk_fault(walk, "text is not well-formed");
 	put_text(out, bytes);
 	return true;

@@ -62,7 +62,8 @@ static const char *const query_texts[QUERY_COUNT] = {
 	               "WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
 	[QUERY_STREAM] =
 	        "UPDATE stream SET next_seq = ?, delivered_seq = ? WHERE id = ?",
-	/* The limit is inside: looking for old rows must not read all the young ones. */
+	/* The limit is inside: looking for old rows must not read all the young ones.
+	 */
 	[QUERY_EXPIRE] =
 	        "DELETE FROM event WHERE stream = ?1 AND seq IN (SELECT seq FROM "
 	        "(SELECT seq, recorded_at FROM event WHERE stream = ?1 AND seq <= ?2 "

@@ -93,10 +93,9 @@ static bool consumer_settings(
 		"auto.offset.reset", "error", "isolation.level", "read_committed",
 		"check.crcs", "true", "queued.max.messages.kbytes", "2048",
 		"fetch.message.max.bytes", "131072", "fetch.max.bytes", "262144",
-		"message.max.bytes", "262144",
-		"fetch.wait.max.ms", "100", "session.timeout.ms", "10000",
-		"reconnect.backoff.max.ms", "2000", "socket.nagle.disable", "true",
-		NULL };
+		"message.max.bytes", "262144", "fetch.wait.max.ms", "100",
+		"session.timeout.ms", "10000", "reconnect.backoff.max.ms", "2000",
+		"socket.nagle.disable", "true", NULL };
 	const char *named[] = { "group.id", group ? group : "kentongan-alone", NULL };
 
 	return topic_set(settings, always, fault) && topic_set(settings, named, fault);

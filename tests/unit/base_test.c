@@ -200,7 +200,7 @@ static void an_arena_gives_zeroed_memory_again_and_again(void **state)
 			uint8_t *memory = arena_alloc(&arena, size);
 
 			assert_non_null(memory);
-			assert_int_equal((uintptr_t)memory % sizeof(max_align_t), 0);
+			assert_int_equal((uintptr_t)memory % _Alignof(max_align_t), 0);
 			for (size_t i = 0; i < size; i++)
 				assert_int_equal(memory[i], 0);
 			memset(memory, 0xEE, size);
