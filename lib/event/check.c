@@ -558,6 +558,8 @@ static bool check_default(struct check *check, const struct schema_field *field,
 static bool check_absent(
         struct check *check, const struct schema_field *field, struct value *out)
 {
+	struct check_fault *fault;
+
 	if (field->set_by_gateway || strcmp(field->name, "event_id") == 0)
 		return true;
 	if (strcmp(field->name, "occurred_at") == 0) {
@@ -567,8 +569,14 @@ static bool check_absent(
 	if (field->standard != NULL && !field->required_of_sender)
 		return take_default(check, field, out);
 	pointer_push(check, field->name);
-	return refuse(
-	        check, field, (struct wish){ "present", "this field", "isian ini" });
+	fault = next_fault(check, "present");
+	if (fault != NULL) {
+		snprintf(fault->detail, sizeof fault->detail,
+		        "This field must be given. (%s)", field->doc);
+		snprintf(fault->detail_id, sizeof fault->detail_id,
+		        "Isian ini harus diisi. (%s)", field->doc_id);
+	}
+	return false;
 }
 
 static bool check_field(struct check *check, const struct schema_field *field,
