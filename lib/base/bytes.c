@@ -89,6 +89,28 @@ bool bytes_is_text(struct bytes bytes)
 	return is_plain_word(bytes.data + bytes.size - 8) || is_text_slowly(bytes);
 }
 
+bool bytes_json_is_shallow(struct bytes text, int depth)
+{
+	int open = 0;
+	bool quoted = false;
+
+	for (size_t i = 0; i < text.size; i++) {
+		uint8_t byte = text.data[i];
+
+		if (quoted && byte == '\\')
+			i++;
+		else if (byte == '"')
+			quoted = !quoted;
+		else if (!quoted && (byte == '{' || byte == '['))
+			open++;
+		else if (!quoted && (byte == '}' || byte == ']'))
+			open--;
+		if (open > depth)
+			return false;
+	}
+	return true;
+}
+
 size_t bytes_code_points(struct bytes bytes)
 {
 	size_t count = 0;

@@ -35,6 +35,11 @@ bool bytes_equal_text(struct bytes a, const char *text);
 /* Well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms) and no NUL. */
 bool bytes_is_text(struct bytes bytes);
 
+/* Whether brackets of JSON text, well-formed or not, stand at most so deep: before a
+ * parser that recurses is let at a stranger's text.
+ */
+bool bytes_json_is_shallow(struct bytes text, int depth);
+
 /* Code points of well-formed UTF-8. */
 size_t bytes_code_points(struct bytes bytes);
 

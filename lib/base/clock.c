@@ -104,6 +104,18 @@ void clock_format(int64_t wall_us, char text[CLOCK_TEXT_BYTES])
 	        (int)(seconds / 60 % 60), (int)(seconds % 60), (int)micros);
 }
 
+void clock_append_json(int64_t wall_us, struct buffer *out)
+{
+	char text[CLOCK_TEXT_BYTES];
+
+	if (wall_us == 0) {
+		buffer_append_text(out, "null");
+		return;
+	}
+	clock_format(wall_us, text);
+	buffer_append_json(out, bytes_of(text));
+}
+
 /* Exactly `count` digits at *at. */
 static bool take_digits(struct bytes text, size_t *at, int count, int *out)
 {

@@ -23,6 +23,9 @@ bool clock_is_synced(void);
 /* "2026-11-21T08:15:02.140000Z" (six decimals, always Z) for years 0001 to 9999. */
 void clock_format(int64_t wall_us, char text[CLOCK_TEXT_BYTES]);
 
+/* Append it as JSON; 0 is null. */
+void clock_append_json(int64_t wall_us, struct buffer *out);
+
 /*
  * RFC 3339 date-time with an offset; at most six decimals are kept, more are refused,
  * as is a leap second (no timestamp type of ours can hold one).

@@ -26,28 +26,6 @@ static bool not_json(
 	return false;
 }
 
-static bool is_shallow(struct bytes body)
-{
-	int depth = 0;
-	bool quoted = false;
-
-	for (size_t i = 0; i < body.size; i++) {
-		uint8_t byte = body.data[i];
-
-		if (quoted && byte == '\\')
-			i++;
-		else if (byte == '"')
-			quoted = !quoted;
-		else if (!quoted && (byte == '{' || byte == '['))
-			depth++;
-		else if (!quoted && (byte == '}' || byte == ']'))
-			depth--;
-		if (depth > CHECK_DEPTH)
-			return false;
-	}
-	return true;
-}
-
 bool document_parse(
         struct document **out, struct bytes body, struct check_report *report)
 {
@@ -61,7 +39,7 @@ bool document_parse(
 	if (!bytes_is_text(body))
 		return not_json(report, "The body is not UTF-8 text without NUL.",
 		        "Isi kiriman bukan teks UTF-8.");
-	if (!is_shallow(body))
+	if (!bytes_json_is_shallow(body, CHECK_DEPTH))
 		return not_json(report, "The body is nested deeper than 16.",
 		        "Isi kiriman bersarang lebih dari 16 tingkat.");
 	json = json_loadb((const char *)body.data, body.size,

@@ -626,29 +626,6 @@ static bool read_node(struct schema_reader *reader, const json_t *json,
 	return ok;
 }
 
-/* jansson recurses over its input; a stranger's text must not choose how deep. */
-static bool is_shallow(struct bytes text)
-{
-	int depth = 0;
-	bool quoted = false;
-
-	for (size_t i = 0; i < text.size; i++) {
-		uint8_t byte = text.data[i];
-
-		if (quoted && byte == '\\')
-			i++;
-		else if (byte == '"')
-			quoted = !quoted;
-		else if (!quoted && (byte == '{' || byte == '['))
-			depth++;
-		else if (!quoted && (byte == '}' || byte == ']'))
-			depth--;
-		if (depth > 4 * SCHEMA_MAX_DEPTH)
-			return false;
-	}
-	return true;
-}
-
 static bool keep_text(struct schema *schema, struct bytes text, struct fault *fault)
 {
 	char *copy = arena_copy(&schema->arena, text.data, text.size);
@@ -686,7 +663,8 @@ bool schema_parse(struct schema **out, struct bytes text, struct fault *fault)
 {
 	struct schema *schema;
 
-	if (text.size > SCHEMA_MAX_BYTES || !is_shallow(text))
+	if (text.size > SCHEMA_MAX_BYTES
+	        || !bytes_json_is_shallow(text, 4 * SCHEMA_MAX_DEPTH))
 		return fault_code(fault, FAULT_REJECT, "schema",
 		        "the schema is larger or deeper than is allowed");
 	schema = calloc(1, sizeof *schema);

@@ -67,8 +67,4 @@ void answer_errors(const struct check_report *report, size_t line, struct buffer
 void answer_misfit(struct http_request *request, enum check_verdict verdict,
         const struct buffer *errors);
 
-/* page.c: the operator's page and the contract. */
-void page_show(void *gateway, struct http_request *request);
-void page_openapi(void *gateway, struct http_request *request);
-
 #endif

@@ -9,7 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/embedded.h"
 #include "base/log.h"
+#include "run/assets.h"
+
+extern const struct embedded embedded_page[];
 
 enum { REFRESH_MS = 5000 };
 
@@ -36,6 +40,13 @@ static struct http_route *add_route(struct http_route *at, const char *method,
 	return at + 1;
 }
 
+static void show_openapi(void *context, struct http_request *request)
+{
+	struct gateway *gateway = context;
+
+	http_answer(request, 200, "application/json", buffer_bytes(&gateway->openapi));
+}
+
 static void lay_routes(struct gateway *gateway)
 {
 	const struct catalog *catalog = gateway->catalog;
@@ -50,9 +61,9 @@ static void lay_routes(struct gateway *gateway)
 	at = add_route(at, "GET", "/v1/status", status_show, gateway);
 	at = add_route(at, "GET", "/v1/events/", status_event, gateway);
 	at = add_route(at, "GET", "/v1/events", status_events, gateway);
-	at = add_route(at, "GET", "/openapi.json", page_openapi, gateway);
-	at = add_route(at, "GET", "/assets/", page_show, gateway);
-	at = add_route(at, "GET", "/", page_show, gateway);
+	at = add_route(at, "GET", "/openapi.json", show_openapi, gateway);
+	at = add_route(at, "GET", "/assets/", assets_serve, (void *)embedded_page);
+	at = add_route(at, "GET", "/", assets_serve, (void *)embedded_page);
 	http_serve(gateway->http, gateway->routes);
 }
 

@@ -40,18 +40,6 @@ static struct asking *asking_new(
 	return asking;
 }
 
-static void put_time(struct buffer *out, int64_t time_us)
-{
-	char text[CLOCK_TEXT_BYTES];
-
-	if (time_us == 0) {
-		buffer_append_text(out, "null");
-		return;
-	}
-	clock_format(time_us, text);
-	buffer_append_json(out, bytes_of(text));
-}
-
 static void put_streams(const struct keeper_status *status, struct buffer *out)
 {
 	buffer_append_text(out, "\"topics\":[");
@@ -77,12 +65,12 @@ static void put_status(const struct asking *asking, struct buffer *out)
 	        "\"pending\":%lld,\"oldest_pending_at\":",
 	        conf_text(conf, "village"), keeper_incarnation(gateway->keeper),
 	        ill ? "false" : "true", (long long)status->spool.pending);
-	put_time(out, status->spool.oldest_pending_us);
+	clock_append_json(status->spool.oldest_pending_us, out);
 	buffer_append_byte(out, ',');
 	put_streams(status, out);
 	buffer_format(
 	        out, ",\"link\":{\"state\":\"%s\",\"since\":", status->link.state);
-	put_time(out, status->link.since_us);
+	clock_append_json(status->link.since_us, out);
 	buffer_append_text(out, ",\"reason\":");
 	buffer_append_json(out, bytes_of(status->link.reason));
 	buffer_format(out,

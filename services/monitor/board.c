@@ -306,18 +306,6 @@ int64_t board_oldest(struct board *board)
 
 /* JSON */
 
-static void put_time(struct buffer *out, int64_t time_us)
-{
-	char text[CLOCK_TEXT_BYTES];
-
-	if (time_us == 0) {
-		buffer_append_text(out, "null");
-		return;
-	}
-	clock_format(time_us, text);
-	buffer_append_json(out, bytes_of(text));
-}
-
 static void put_topic(
         const struct topic_counts *counts, int64_t now_us, struct buffer *out)
 {
@@ -382,7 +370,7 @@ static void put_departments(const struct board *board, struct buffer *out)
 		        "\"reported_at\":",
 		        at->state, (long long)at->lag, (long long)at->dead,
 		        (long long)at->applied);
-		put_time(out, at->reported_at * 1000000);
+		clock_append_json(at->reported_at * 1000000, out);
 		buffer_append_byte(out, '}');
 	}
 	buffer_append_byte(out, ']');
@@ -397,7 +385,7 @@ void board_stats(struct board *board, struct buffer *out)
 	for (size_t i = 0; i < board->village_count; i++)
 		seen += board->villages[i].last_us > 0;
 	buffer_append_text(out, "{\"time\":");
-	put_time(out, now_us);
+	clock_append_json(now_us, out);
 	buffer_format(out,
 	        ",\"broker\":\"%s\",\"undecodable\":%lld,\"villages_seen\":%lld,"
 	        "\"villages\":%zu,\"newest\":%lld,\"topics\":[",
@@ -426,7 +414,7 @@ static void put_village(const struct village *village, struct buffer *out)
 	buffer_append_json(out, bytes_of(village->district));
 	buffer_format(
 	        out, ",\"events\":%lld,\"last_heard_at\":", (long long)village->count);
-	put_time(out, village->last_us);
+	clock_append_json(village->last_us, out);
 	buffer_append_byte(out, '}');
 }
 

@@ -6,9 +6,11 @@
  */
 #include <stdio.h>
 
+#include "base/embedded.h"
 #include "base/log.h"
 #include "monitor.h"
 #include "port/topic_consumer.h"
+#include "run/assets.h"
 
 struct monitor {
 	struct svc *svc;
@@ -22,6 +24,8 @@ struct monitor {
 	struct groups *groups;
 	struct metric *events[BOARD_TOPICS];
 };
+
+extern const struct embedded embedded_page[];
 
 static const struct conf_key monitor_keys[] = {
 	CONSUMER_KEYS,
@@ -63,6 +67,11 @@ static void open_metrics(struct monitor *monitor)
 
 static bool open_http(struct monitor *monitor, struct fault *fault)
 {
+	static const struct http_route page[] = {
+		{ "GET", "/", NULL, 0, assets_serve, (void *)embedded_page },
+		{ "GET", "/assets/", NULL, 0, assets_serve, (void *)embedded_page },
+		{ 0 },
+	};
 	const struct conf *conf = svc_conf(monitor->svc);
 	struct http_settings settings = {
 		.listen = conf_text(conf, "listen"),
@@ -78,7 +87,7 @@ static bool open_http(struct monitor *monitor, struct fault *fault)
 	        || !health_open(&monitor->health, fault))
 		return false;
 	registry_serve(monitor->http, monitor->catalog);
-	assets_serve(monitor->http);
+	http_serve(monitor->http, page);
 	health_serve(monitor->health, monitor->http);
 	open_metrics(monitor);
 	health_ready(monitor->health, "");

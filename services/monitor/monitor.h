@@ -37,9 +37,6 @@ void watch_close(struct watch **watch);
 /* registry.c: the read side of a schema registry. */
 void registry_serve(struct http *http, const struct catalog *catalog);
 
-/* assets.c: the page. */
-void assets_serve(struct http *http);
-
 /* Answer with JSON that stands in the buffer, and clear it. */
 void answer_json(struct http_request *request, struct buffer *out);
 

@@ -316,9 +316,11 @@ static void what_was_committed_survives_a_kill(void **state)
 static void a_full_disk_is_told_and_nothing_is_half_stored(void **state)
 {
 	struct place *place = *state;
-	pid_t child = fork();
+	pid_t child;
 	int status;
 
+	spool_close(&place->spool);
+	child = fork();
 	if (child == 0) {
 		struct rlimit small = { 300000, 300000 };
 		struct spool_draft draft = draft_of(0, NULL);
@@ -344,7 +346,6 @@ static void a_full_disk_is_told_and_nothing_is_half_stored(void **state)
 		                ? 0
 		                : 1);
 	}
-	spool_close(&place->spool);
 	waitpid(child, &status, 0);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
