@@ -2,15 +2,17 @@
 """What was answered 201 is never lost: through kills of the gateway and an absent broker."""
 import http.client
 import json
+import re
 import signal
+import subprocess
 import threading
 import urllib.parse
 
-from conftest import FULL, VILLAGES, payment_body, post, request_body
+from conftest import VILLAGES, payment_body, post, request_body
 from hub.base import wait_until
 
-EVENTS = 20000 if FULL else 6000
-ROUNDS = 20 if FULL else 6
+EVENTS = 20000
+ROUNDS = 20
 CLIENTS = 8
 
 
@@ -119,6 +121,35 @@ def test_a_missing_topic_blocks_tells_why_and_goes_on(lonely, servers):
 def blocked(gateway):
     status = json.loads(gateway.get("/v1/status")[1])
     return status if status["link"]["state"] == "blocked" else None
+
+
+def synced_logs(trace, topic):
+    """How often the log of a topic's partition was synced, by what the kernel was asked."""
+    with open(trace, encoding="utf-8", errors="replace") as file:
+        return len(re.findall(rf"(?:fsync|fdatasync)\(\d+<[^>]*/{re.escape(topic)}-\d+/\d+\.log>", file.read()))
+
+
+def test_what_the_broker_confirmed_is_on_its_disk(world, servers):
+    """A power cut takes what was only in the page cache: so each confirmation must follow a sync."""
+    gateway = world.gateway()
+    topic = world.topic("payments")
+    trace = world.folder + "/syncs"
+    watcher = subprocess.Popen(["strace", "-f", "-y", "-q", "-e", "trace=fsync,fdatasync", "-o", trace, "-p",
+                                str(servers.kafka.process.pid())], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: is_traced(servers.kafka.process.pid()), 30, "the broker is watched")
+        for number in range(1, 6):
+            assert post(gateway, "/v1/payments", payment_body())[0] == 201
+            wait_until(lambda: json.loads(gateway.get("/v1/status")[1])["pending"] == 0, 60, "delivered")
+            assert synced_logs(trace, topic) >= number
+    finally:
+        watcher.terminate()
+        watcher.wait()
+
+
+def is_traced(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        return "TracerPid:\t0\n" not in file.read()
 
 
 def test_numbers_go_on_after_a_restart(world):
