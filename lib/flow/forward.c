@@ -60,7 +60,7 @@ static void on_report(void *context, const struct producer_report *report)
 		snprintf(forward->reason, sizeof forward->reason, "%s", report->reason);
 		return;
 	}
-	if (report->seq != lane->confirmed_seq + 1)
+	if (report->seq <= lane->confirmed_seq)
 		return; /* a repeat of what was confirmed before */
 	if (report->offset >= 0 && report->offset <= lane->last_offset)
 		log_warn(NULL, "the topic of stream %zu went back to offset %lld",
@@ -102,8 +102,7 @@ static bool forward_start(struct forward *forward, struct fault *fault)
 }
 
 bool forward_open(struct forward **out, struct spool *spool, const struct conf *conf,
-        const char *village_code, int32_t modulus, size_t stream_count,
-        struct fault *fault)
+        const char *village_code, int32_t modulus, struct fault *fault)
 {
 	struct forward *forward = calloc(1, sizeof *forward);
 
@@ -113,7 +112,7 @@ bool forward_open(struct forward **out, struct spool *spool, const struct conf *
 	forward->conf = conf;
 	forward->village_code = bytes_of(village_code);
 	forward->partition = envelope_partition(forward->village_code, modulus);
-	forward->lane_count = stream_count;
+	forward->lane_count = spool_stream_count(spool);
 	forward->window = WINDOW;
 	forward->since_us = clock_wall_us();
 	if (!forward_start(forward, fault)) {

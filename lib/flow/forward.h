@@ -34,7 +34,7 @@ struct forward_link {
 /* conf has PRODUCER_KEYS and retry_ms; all three must outlive the forward. */
 MUST_CHECK bool forward_open(struct forward **out, struct spool *spool,
         const struct conf *conf, const char *village_code, int32_t modulus,
-        size_t stream_count, struct fault *fault);
+        struct fault *fault);
 void forward_close(struct forward **forward);
 
 /* Take reports and send what fits. Never waits. Outside a group of the spool. */

@@ -5,9 +5,14 @@
  * memory and written with the group; a rollback takes them back too, which is why the
  * numbers have no gap.
  *
+ * Each row carries a digest of all that it says, and each stream a chain over them. The
+ * head of each chain is written to a second file after the commit: what the two say of
+ * each other is compared when the spool is opened, and a row's digest before it is
+ * shown to anybody.
+ *
  * One connection only: 3.40.1 has a fault in resetting the log that needs two.
  */
-#include "port/spool.h"
+#include "port/spool_parts.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -16,33 +21,15 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include <sqlite3.h>
-
 #include "base/clock.h"
 #include "base/embedded.h"
 
 enum {
-	MAX_STREAMS = 64,
 	IDLE_PAGES = 1024,     /* 4 MiB of log */
 	BUSY_PAGES = 4 * 1024, /* 16 MiB */
-	PATH_BYTES = 4096,
 };
 
 extern const struct embedded embedded_spool[];
-
-enum query {
-	QUERY_BEGIN,
-	QUERY_COMMIT,
-	QUERY_MARK,
-	QUERY_UNDO,
-	QUERY_INSERT,
-	QUERY_BY_ID,
-	QUERY_BY_ALIAS,
-	QUERY_READ,
-	QUERY_STREAM,
-	QUERY_EXPIRE,
-	QUERY_COUNT,
-};
 
 static const char *const query_texts[QUERY_COUNT] = {
 	[QUERY_BEGIN] = "BEGIN IMMEDIATE",
@@ -51,17 +38,17 @@ static const char *const query_texts[QUERY_COUNT] = {
 	[QUERY_UNDO] = "ROLLBACK TO unit",
 	[QUERY_INSERT] =
 	        "INSERT INTO event (stream, seq, event_id, id_high, recorded_at, "
-	        "headers, value, digest, alias, alias_high) "
-	        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	        "headers, value, digest, alias, alias_high, sum) "
+	        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[QUERY_BY_ID] = "SELECT stream, seq, event_id, recorded_at, digest FROM event "
 	                "WHERE id_high = ?2 AND event_id = ?1",
 	[QUERY_BY_ALIAS] =
 	        "SELECT stream, seq, event_id, recorded_at, digest FROM event "
 	        "WHERE alias_high = ?2 AND alias = ?1",
-	[QUERY_READ] = "SELECT seq, event_id, recorded_at, headers, value FROM event "
+	[QUERY_READ] = "SELECT " ROW_COLUMNS " FROM event "
 	               "WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
-	[QUERY_STREAM] =
-	        "UPDATE stream SET next_seq = ?, delivered_seq = ? WHERE id = ?",
+	[QUERY_STREAM] = "UPDATE stream SET next_seq = ?, delivered_seq = ?, chain = ? "
+	                 "WHERE id = ?",
 	/* The limit is inside: looking for old rows must not read all the young ones.
 	 */
 	[QUERY_EXPIRE] =
@@ -70,26 +57,7 @@ static const char *const query_texts[QUERY_COUNT] = {
 	        "ORDER BY seq LIMIT ?4) WHERE recorded_at < ?3)",
 };
 
-struct stream {
-	int64_t id;
-	char topic[128];
-	struct spool_stream now;
-	struct spool_stream committed;
-	struct spool_stream marked;
-};
-
-struct spool {
-	sqlite3 *db;
-	sqlite3_stmt *queries[QUERY_COUNT];
-	struct stream streams[MAX_STREAMS];
-	size_t stream_count;
-	char incarnation[UUID_TEXT_BYTES];
-	char path[PATH_BYTES];
-	int log_pages;
-	struct buffer value;
-};
-
-static bool spool_fault(struct spool *spool, struct fault *fault)
+bool spool_fault(struct spool *spool, struct fault *fault)
 {
 	int code = spool->db ? sqlite3_errcode(spool->db) : SQLITE_NOMEM;
 	const char *text = spool->db ? sqlite3_errmsg(spool->db) : "out of memory";
@@ -107,6 +75,9 @@ static bool spool_fault(struct spool *spool, struct fault *fault)
 	case SQLITE_IOERR:
 		/* What was written since the last good answer is not to be believed. */
 		return fault_code(fault, FAULT_STOP, "internal", "spool: %s", text);
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return fault_code(fault, FAULT_STOP, "damaged", "spool: %s", text);
 	default:
 		return fault_code(fault, FAULT_STOP, "spool", "spool: %s", text);
 	}
@@ -119,7 +90,7 @@ static bool spool_run(struct spool *spool, const char *sql, struct fault *fault)
 }
 
 /* Run a prepared statement that gives no rows. */
-static bool query_run(struct spool *spool, enum query query, struct fault *fault)
+bool spool_query(struct spool *spool, enum query query, struct fault *fault)
 {
 	sqlite3_stmt *statement = spool->queries[query];
 	int result = sqlite3_step(statement);
@@ -245,32 +216,197 @@ static bool spool_identify(
 	return ok;
 }
 
-static bool stream_open(struct spool *spool, struct stream *stream, const char *topic,
+static bool take_lane(struct lane *lane, sqlite3_stmt *statement)
+{
+	struct bytes chain = column_bytes(statement, 3);
+
+	lane->id = sqlite3_column_int64(statement, 0);
+	lane->now.stream = (struct spool_stream){ .topic = lane->topic,
+		.incarnation = lane->incarnation,
+		.last_seq = sqlite3_column_int64(statement, 1),
+		.delivered_seq = sqlite3_column_int64(statement, 2) };
+	memset(lane->now.chain, 0, DIGEST_BYTES);
+	if (chain.size == DIGEST_BYTES)
+		memcpy(lane->now.chain, chain.data, DIGEST_BYTES);
+	lane->committed = lane->now;
+	return true;
+}
+
+bool lane_open(struct spool *spool, const char *incarnation, const char *topic,
         struct fault *fault)
 {
+	struct lane *lane = &spool->lanes[spool->lane_count];
 	sqlite3_stmt *statement;
 	bool ok;
 
-	snprintf(stream->topic, sizeof stream->topic, "%s", topic);
+	if (spool->lane_count == HEAD_STREAMS)
+		return fault_set(
+		        fault, FAULT_STOP, "spool: more than %d streams", HEAD_STREAMS);
+	snprintf(lane->topic, sizeof lane->topic, "%s", topic);
+	snprintf(lane->incarnation, sizeof lane->incarnation, "%s", incarnation);
 	if (sqlite3_prepare_v2(spool->db,
 	            "INSERT INTO stream (incarnation, topic) VALUES (?, ?) "
 	            "ON CONFLICT DO UPDATE SET topic = excluded.topic "
-	            "RETURNING id, next_seq - 1, delivered_seq",
+	            "RETURNING id, next_seq - 1, delivered_seq, chain",
+	            -1, &statement, NULL)
+	        != SQLITE_OK)
+		return spool_fault(spool, fault);
+	sqlite3_bind_text(statement, 1, incarnation, -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 2, topic, -1, SQLITE_STATIC);
+	ok = sqlite3_step(statement) == SQLITE_ROW ? take_lane(lane, statement)
+	                                           : spool_fault(spool, fault);
+	sqlite3_finalize(statement);
+	spool->lane_count += ok;
+	return ok;
+}
+
+/* Streams of earlier lives: some still have something to send, all have receipts. */
+static bool open_old_lanes(struct spool *spool, struct fault *fault)
+{
+	sqlite3_stmt *statement;
+	bool ok = true;
+	int result = SQLITE_DONE;
+
+	if (sqlite3_prepare_v2(spool->db,
+	            "SELECT incarnation, topic FROM stream WHERE incarnation <> ? "
+	            "ORDER BY id DESC LIMIT ?",
 	            -1, &statement, NULL)
 	        != SQLITE_OK)
 		return spool_fault(spool, fault);
 	sqlite3_bind_text(statement, 1, spool->incarnation, -1, SQLITE_STATIC);
-	sqlite3_bind_text(statement, 2, topic, -1, SQLITE_STATIC);
-	ok = sqlite3_step(statement) == SQLITE_ROW || spool_fault(spool, fault);
-	if (ok) {
-		stream->id = sqlite3_column_int64(statement, 0);
-		stream->now = (struct spool_stream){ .topic = stream->topic,
-			.last_seq = sqlite3_column_int64(statement, 1),
-			.delivered_seq = sqlite3_column_int64(statement, 2) };
-		stream->committed = stream->now;
-	}
+	sqlite3_bind_int64(
+	        statement, 2, (int64_t)(HEAD_STREAMS / 2 - spool->lane_count));
+	while (ok && (result = sqlite3_step(statement)) == SQLITE_ROW)
+		ok = lane_open(spool, (const char *)sqlite3_column_text(statement, 0),
+		        (const char *)sqlite3_column_text(statement, 1), fault);
+	if (ok && result != SQLITE_DONE)
+		ok = spool_fault(spool, fault);
 	sqlite3_finalize(statement);
 	return ok;
+}
+
+static struct lane *find_lane(struct spool *spool, const uint8_t name[8])
+{
+	for (size_t i = 0; i < spool->lane_count; i++) {
+		uint8_t own[8];
+
+		head_name(spool->lanes[i].incarnation, spool->lanes[i].topic, own);
+		if (memcmp(own, name, sizeof own) == 0)
+			return &spool->lanes[i];
+	}
+	return NULL;
+}
+
+/* Rows after the witness's number were committed and not answered; they must chain on.
+ */
+static bool chains_on(struct spool *spool, const struct lane *lane,
+        const struct head_entry *entry, struct fault *fault)
+{
+	sqlite3_stmt *statement = spool->queries[QUERY_READ];
+	uint8_t chain[DIGEST_BYTES];
+	struct row row = { .seq = entry->seq };
+	int result;
+
+	memcpy(chain, entry->chain, sizeof chain);
+	sqlite3_bind_int64(statement, 1, lane->id);
+	sqlite3_bind_int64(statement, 2, entry->seq);
+	sqlite3_bind_int64(statement, 3, INT64_MAX);
+	while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
+		row_read(statement, &row);
+		struct bytes links[] = { { chain, sizeof chain }, row.sum };
+
+		digest_of(links, 2, chain);
+	}
+	if (result != SQLITE_DONE)
+		spool_fault(spool, fault);
+	sqlite3_reset(statement);
+	return result == SQLITE_DONE
+	       && memcmp(chain, lane->now.chain, sizeof chain) == 0;
+}
+
+/* The oldest lives are no lanes any more. */
+static bool stands_in_table(
+        struct spool *spool, const struct head_entry *entry, struct fault *fault)
+{
+	sqlite3_stmt *statement;
+	bool found = false;
+	uint8_t name[8];
+
+	if (sqlite3_prepare_v2(spool->db,
+	            "SELECT incarnation, topic FROM stream WHERE next_seq > ?", -1,
+	            &statement, NULL)
+	        != SQLITE_OK)
+		return spool_fault(spool, fault);
+	sqlite3_bind_int64(statement, 1, entry->seq);
+	while (!found && sqlite3_step(statement) == SQLITE_ROW) {
+		head_name((const char *)sqlite3_column_text(statement, 0),
+		        (const char *)sqlite3_column_text(statement, 1), name);
+		found = memcmp(name, entry->name, sizeof name) == 0;
+	}
+	sqlite3_finalize(statement);
+	return found;
+}
+
+/* What the witness says against what the file holds. */
+static bool agrees(
+        struct spool *spool, const struct head_entry *entry, struct fault *fault)
+{
+	struct lane *lane = find_lane(spool, entry->name);
+	int64_t last = lane ? lane->now.stream.last_seq : 0;
+
+	if (lane == NULL && stands_in_table(spool, entry, fault))
+		return true;
+	if (lane == NULL || last < entry->seq)
+		return fault_code(fault, FAULT_STOP, "damaged",
+		        "spool: it ends at number %lld, %lld was answered for",
+		        (long long)last, (long long)entry->seq);
+	fault_clear(fault);
+	if (chains_on(spool, lane, entry, fault))
+		return true;
+	return fault->kind != FAULT_NONE
+	       || fault_code(fault, FAULT_STOP, "damaged",
+	               "spool: number %lld is not the one that was answered for",
+	               (long long)entry->seq);
+}
+
+static bool is_empty(const struct spool *spool)
+{
+	for (size_t i = 0; i < spool->lane_count; i++)
+		if (spool->lanes[i].now.stream.last_seq > 0)
+			return false;
+	return true;
+}
+
+static bool write_head(struct spool *spool, struct fault *fault)
+{
+	struct head_entry entries[HEAD_STREAMS];
+
+	for (size_t i = 0; i < spool->lane_count; i++) {
+		const struct lane *lane = &spool->lanes[i];
+
+		head_name(lane->incarnation, lane->topic, entries[i].name);
+		entries[i].seq = lane->committed.stream.last_seq;
+		memcpy(entries[i].chain, lane->committed.chain, DIGEST_BYTES);
+	}
+	return head_write(spool->head, entries, spool->lane_count, fault);
+}
+
+static bool compare_with_head(struct spool *spool, struct fault *fault)
+{
+	struct head_entry entries[HEAD_STREAMS];
+	char path[SPOOL_PATH_BYTES + 8];
+	size_t count;
+
+	snprintf(path, sizeof path, "%s.head", spool->path);
+	if (!head_open(&spool->head, path, fault))
+		return false;
+	if (!head_read(spool->head, entries, &count) && !is_empty(spool))
+		return fault_code(fault, FAULT_STOP, "damaged",
+		        "spool: its second witness %s is gone", path);
+	for (size_t i = 0; i < count; i++)
+		if (entries[i].seq > 0 && !agrees(spool, &entries[i], fault))
+			return false;
+	return write_head(spool, fault);
 }
 
 static bool spool_start(struct spool *spool, const char *village_code,
@@ -280,20 +416,19 @@ static bool spool_start(struct spool *spool, const char *village_code,
 	        || !spool_identify(spool, village_code, fault))
 		return false;
 	for (size_t i = 0; i < topic_count; i++)
-		if (!stream_open(spool, &spool->streams[i], topics[i], fault))
+		if (!lane_open(spool, spool->incarnation, topics[i], fault))
 			return false;
-	spool->stream_count = topic_count;
-	return true;
+	return open_old_lanes(spool, fault) && compare_with_head(spool, fault)
+	       && salvage_open(spool, fault);
 }
 
-bool spool_open(struct spool **out, const char *path, const char *village_code,
+static bool open_once(struct spool **out, const char *path, const char *village_code,
         const char *const *topics, size_t topic_count, struct fault *fault)
 {
 	struct spool *spool = calloc(1, sizeof *spool);
 
 	if (spool == NULL)
 		return fault_memory(fault);
-	assert(topic_count <= MAX_STREAMS);
 	snprintf(spool->path, sizeof spool->path, "%s", path);
 	if (!spool_start(spool, village_code, topics, topic_count, fault)) {
 		spool_close(&spool);
@@ -303,15 +438,38 @@ bool spool_open(struct spool **out, const char *path, const char *village_code,
 	return true;
 }
 
+bool spool_open(struct spool **out, const char *path, const char *village_code,
+        const char *const *topics, size_t topic_count, struct fault *fault)
+{
+	struct fault aside;
+
+	if (open_once(out, path, village_code, topics, topic_count, fault))
+		return true;
+	if (strcmp(fault->code, "damaged") != 0)
+		return false;
+	if (!spool_set_aside(path, fault->text, &aside)) {
+		*fault = aside;
+		return false;
+	}
+	fault_clear(fault);
+	return open_once(out, path, village_code, topics, topic_count, fault);
+}
+
 void spool_close(struct spool **spool)
 {
 	struct spool *old = *spool;
+	struct fault ignored;
 
 	if (old == NULL)
 		return;
+	/* A head that is behind is no fault. */
+	if (old->unwitnessed && !spool_witness(old, &ignored))
+		old->unwitnessed = false;
 	for (int i = 0; i < QUERY_COUNT; i++)
 		sqlite3_finalize(old->queries[i]);
 	sqlite3_close(old->db);
+	salvage_close(old);
+	head_close(&old->head);
 	buffer_clear(&old->value);
 	free(old);
 	*spool = NULL;
@@ -324,71 +482,107 @@ const char *spool_incarnation(const struct spool *spool)
 
 const struct spool_stream *spool_stream(const struct spool *spool, size_t stream)
 {
-	return &spool->streams[stream].committed;
+	return &spool->lanes[stream].committed.stream;
+}
+
+size_t spool_stream_count(const struct spool *spool)
+{
+	return spool->lane_count;
 }
 
 bool spool_begin(struct spool *spool, struct fault *fault)
 {
-	return query_run(spool, QUERY_BEGIN, fault);
+	return spool_query(spool, QUERY_BEGIN, fault);
 }
 
-static bool write_streams(struct spool *spool, struct fault *fault)
+static bool write_lanes(struct spool *spool, struct fault *fault)
 {
 	sqlite3_stmt *statement = spool->queries[QUERY_STREAM];
 
-	for (size_t i = 0; i < spool->stream_count; i++) {
-		struct stream *stream = &spool->streams[i];
+	for (size_t i = 0; i < spool->lane_count; i++) {
+		struct lane *lane = &spool->lanes[i];
+		const struct spool_stream *now = &lane->now.stream;
+		const struct spool_stream *old = &lane->committed.stream;
 
-		if (stream->now.last_seq == stream->committed.last_seq
-		        && stream->now.delivered_seq == stream->committed.delivered_seq)
+		if (now->last_seq == old->last_seq
+		        && now->delivered_seq == old->delivered_seq)
 			continue;
-		sqlite3_bind_int64(statement, 1, stream->now.last_seq + 1);
-		sqlite3_bind_int64(statement, 2, stream->now.delivered_seq);
-		sqlite3_bind_int64(statement, 3, stream->id);
-		if (!query_run(spool, QUERY_STREAM, fault))
+		sqlite3_bind_int64(statement, 1, now->last_seq + 1);
+		sqlite3_bind_int64(statement, 2, now->delivered_seq);
+		sqlite3_bind_blob(
+		        statement, 3, lane->now.chain, DIGEST_BYTES, SQLITE_STATIC);
+		sqlite3_bind_int64(statement, 4, lane->id);
+		if (!spool_query(spool, QUERY_STREAM, fault))
 			return false;
 	}
 	return true;
 }
 
+static bool has_new_rows(const struct spool *spool)
+{
+	for (size_t i = 0; i < spool->lane_count; i++)
+		if (spool->lanes[i].now.stream.last_seq
+		        != spool->lanes[i].committed.stream.last_seq)
+			return true;
+	return false;
+}
+
 bool spool_commit(struct spool *spool, struct fault *fault)
 {
-	if (!write_streams(spool, fault) || !query_run(spool, QUERY_COMMIT, fault)) {
+	bool grown = has_new_rows(spool);
+
+	if (!write_lanes(spool, fault) || !spool_query(spool, QUERY_COMMIT, fault)) {
 		spool_rollback(spool);
 		return false;
 	}
-	for (size_t i = 0; i < spool->stream_count; i++)
-		spool->streams[i].committed = spool->streams[i].now;
+	for (size_t i = 0; i < spool->lane_count; i++)
+		spool->lanes[i].committed = spool->lanes[i].now;
+	/* Marks of delivery may be lost: what is sent again is dropped by its number.
+	 */
+	spool->unwitnessed |= grown;
 	return true;
+}
+
+bool spool_is_witnessed(const struct spool *spool)
+{
+	return !spool->unwitnessed;
+}
+
+bool spool_witness(struct spool *spool, struct fault *fault)
+{
+	if (!spool->unwitnessed)
+		return true;
+	spool->unwitnessed = false;
+	return write_head(spool, fault);
 }
 
 void spool_rollback(struct spool *spool)
 {
 	if (sqlite3_get_autocommit(spool->db) == 0)
 		sqlite3_exec(spool->db, "ROLLBACK", NULL, NULL, NULL);
-	for (size_t i = 0; i < spool->stream_count; i++)
-		spool->streams[i].now = spool->streams[i].committed;
+	for (size_t i = 0; i < spool->lane_count; i++)
+		spool->lanes[i].now = spool->lanes[i].committed;
 }
 
 bool spool_mark(struct spool *spool, struct fault *fault)
 {
-	for (size_t i = 0; i < spool->stream_count; i++)
-		spool->streams[i].marked = spool->streams[i].now;
-	return query_run(spool, QUERY_MARK, fault);
+	for (size_t i = 0; i < spool->lane_count; i++)
+		spool->lanes[i].marked = spool->lanes[i].now;
+	return spool_query(spool, QUERY_MARK, fault);
 }
 
 bool spool_undo(struct spool *spool, struct fault *fault)
 {
-	for (size_t i = 0; i < spool->stream_count; i++)
-		spool->streams[i].now = spool->streams[i].marked;
-	return query_run(spool, QUERY_UNDO, fault);
+	for (size_t i = 0; i < spool->lane_count; i++)
+		spool->lanes[i].now = spool->lanes[i].marked;
+	return spool_query(spool, QUERY_UNDO, fault);
 }
 
 static size_t stream_index(const struct spool *spool, int64_t id)
 {
 	size_t index = 0;
 
-	while (index < spool->stream_count && spool->streams[index].id != id)
+	while (index < spool->lane_count && spool->lanes[index].id != id)
 		index++;
 	return index;
 }
@@ -398,16 +592,20 @@ static bool read_receipt(
         const struct spool *spool, sqlite3_stmt *statement, struct spool_receipt *out)
 {
 	struct bytes id = column_bytes(statement, 2);
+	size_t index = stream_index(spool, sqlite3_column_int64(statement, 0));
+	const struct lane *lane = &spool->lanes[index];
 
+	if (index == spool->lane_count || id.size != 16)
+		return false;
 	*out = (struct spool_receipt){
-		.stream = stream_index(spool, sqlite3_column_int64(statement, 0)),
+		.stream = index,
+		.topic = lane->topic,
 		.seq = sqlite3_column_int64(statement, 1),
 		.recorded_at_us = sqlite3_column_int64(statement, 3),
 	};
-	if (out->stream == spool->stream_count || id.size != 16)
-		return false;
+	memcpy(out->incarnation, lane->incarnation, sizeof out->incarnation);
 	identity_format(id.data, out->event_id);
-	if (out->seq <= spool->streams[out->stream].committed.delivered_seq)
+	if (out->seq <= spool->lanes[out->stream].committed.stream.delivered_seq)
 		out->state = SPOOL_DELIVERED;
 	return true;
 }
@@ -471,87 +669,170 @@ static bool put_number(struct spool *spool, const struct spool_draft *draft,
 	return buffer_ok(&spool->value, fault);
 }
 
-static bool insert(struct spool *spool, const struct spool_draft *draft, int64_t seq,
-        struct fault *fault)
+void row_read(sqlite3_stmt *statement, struct row *out)
+{
+	*out = (struct row){
+		.seq = sqlite3_column_int64(statement, 0),
+		.event_id = column_bytes(statement, 1),
+		.recorded_at_us = sqlite3_column_int64(statement, 2),
+		.headers = column_bytes(statement, 3),
+		.value = column_bytes(statement, 4),
+		.digest = column_bytes(statement, 5),
+		.alias = column_bytes(statement, 6),
+		.sum = column_bytes(statement, 7),
+	};
+}
+
+void row_sum(const struct lane *lane, const struct row *row, uint8_t sum[DIGEST_BYTES])
+{
+	const int64_t numbers[] = { row->seq, row->recorded_at_us,
+		(int64_t)row->headers.size, (int64_t)row->value.size,
+		(int64_t)row->digest.size, (int64_t)row->alias.size };
+	struct bytes pieces[] = {
+		bytes_of(lane->incarnation),
+		bytes_of(lane->topic),
+		{ (const uint8_t *)numbers, sizeof numbers },
+		row->event_id,
+		row->headers,
+		row->value,
+		row->digest,
+		row->alias,
+	};
+
+	digest_of(pieces, sizeof pieces / sizeof *pieces, sum);
+}
+
+bool row_is_whole(const struct lane *lane, const struct row *row)
+{
+	uint8_t sum[DIGEST_BYTES];
+
+	row_sum(lane, row, sum);
+	return row->event_id.size == 16 && row->sum.size == DIGEST_BYTES
+	       && memcmp(sum, row->sum.data, sizeof sum) == 0;
+}
+
+static void bind_bytes(sqlite3_stmt *statement, int index, struct bytes bytes)
+{
+	if (bytes.size > 0)
+		sqlite3_bind_blob64(
+		        statement, index, bytes.data, bytes.size, SQLITE_STATIC);
+	else
+		sqlite3_bind_null(statement, index);
+}
+
+bool row_store(
+        struct spool *spool, struct lane *lane, struct row *row, struct fault *fault)
 {
 	sqlite3_stmt *statement = spool->queries[QUERY_INSERT];
+	struct bytes links[] = { { lane->now.chain, DIGEST_BYTES }, row->sum };
 
-	sqlite3_bind_int64(statement, 1, spool->streams[draft->stream].id);
-	sqlite3_bind_int64(statement, 2, seq);
-	sqlite3_bind_blob(statement, 3, draft->event_id, 16, SQLITE_STATIC);
-	sqlite3_bind_int64(statement, 4, high_of(draft->event_id));
-	sqlite3_bind_int64(statement, 5, draft->recorded_at_us);
-	sqlite3_bind_blob64(
-	        statement, 6, draft->headers.data, draft->headers.size, SQLITE_STATIC);
-	sqlite3_bind_blob64(
-	        statement, 7, spool->value.data, spool->value.size, SQLITE_STATIC);
-	sqlite3_bind_null(statement, 8);
-	sqlite3_bind_null(statement, 9);
-	sqlite3_bind_null(statement, 10);
-	if (draft->repeatable)
-		sqlite3_bind_blob(statement, 8, draft->digest, 32, SQLITE_STATIC);
-	if (draft->has_alias) {
-		sqlite3_bind_blob(statement, 9, draft->alias, 16, SQLITE_STATIC);
-		sqlite3_bind_int64(statement, 10, high_of(draft->alias));
-	}
-	return query_run(spool, QUERY_INSERT, fault);
+	sqlite3_bind_int64(statement, 1, lane->id);
+	sqlite3_bind_int64(statement, 2, row->seq);
+	bind_bytes(statement, 3, row->event_id);
+	sqlite3_bind_int64(statement, 4, high_of(row->event_id.data));
+	sqlite3_bind_int64(statement, 5, row->recorded_at_us);
+	bind_bytes(statement, 6, row->headers);
+	bind_bytes(statement, 7, row->value);
+	bind_bytes(statement, 8, row->digest);
+	bind_bytes(statement, 9, row->alias);
+	if (row->alias.size == 16)
+		sqlite3_bind_int64(statement, 10, high_of(row->alias.data));
+	else
+		sqlite3_bind_null(statement, 10);
+	bind_bytes(statement, 11, row->sum);
+	if (!spool_query(spool, QUERY_INSERT, fault))
+		return false;
+	digest_of(links, 2, lane->now.chain);
+	lane->now.stream.last_seq = row->seq;
+	return true;
 }
 
 bool spool_append(struct spool *spool, const struct spool_draft *draft,
         struct spool_receipt *out, struct fault *fault)
 {
-	struct stream *stream = &spool->streams[draft->stream];
-	int64_t seq = stream->now.last_seq + 1;
+	struct lane *lane = &spool->lanes[draft->stream];
+	uint8_t sum[DIGEST_BYTES];
+	struct row row = {
+		.seq = lane->now.stream.last_seq + 1,
+		.event_id = { draft->event_id, 16 },
+		.recorded_at_us = draft->recorded_at_us,
+		.headers = draft->headers,
+		.digest = { draft->digest, draft->repeatable ? 32 : 0 },
+		.alias = { draft->alias, draft->has_alias ? 16 : 0 },
+		.sum = { sum, sizeof sum },
+	};
 	bool found = false;
 
 	if (draft->repeatable && !find_repeat(spool, draft, &found, out, fault))
 		return false;
 	if (found)
 		return true;
-	if (!put_number(spool, draft, seq, fault) || !insert(spool, draft, seq, fault))
+	if (!put_number(spool, draft, row.seq, fault))
 		return false;
-	stream->now.last_seq = seq;
+	row.value = buffer_bytes(&spool->value);
+	row_sum(lane, &row, sum);
+	if (!row_store(spool, lane, &row, fault))
+		return false;
 	*out = (struct spool_receipt){ .stream = draft->stream,
-		.seq = seq,
+		.topic = lane->topic,
+		.seq = row.seq,
 		.recorded_at_us = draft->recorded_at_us };
 	identity_format(draft->event_id, out->event_id);
+	memcpy(out->incarnation, lane->incarnation, sizeof out->incarnation);
 	return true;
 }
 
 void spool_delivered(struct spool *spool, size_t stream, int64_t seq)
 {
-	struct spool_stream *now = &spool->streams[stream].now;
+	struct spool_stream *now = &spool->lanes[stream].now.stream;
 
 	assert(seq <= now->last_seq);
 	if (seq > now->delivered_seq)
 		now->delivered_seq = seq;
 }
 
+/* Show a row to the visitor. False: it is damaged, or the visitor has enough. */
+static bool show_row(const struct lane *lane, sqlite3_stmt *statement,
+        spool_visitor *visitor, void *context, int64_t *out_seq, struct fault *fault)
+{
+	struct spool_row shown;
+	struct row row;
+
+	row_read(statement, &row);
+	if (!row_is_whole(lane, &row))
+		return fault_code(fault, FAULT_STOP, "damaged",
+		        "spool: number %lld of %s is damaged", (long long)row.seq,
+		        lane->topic);
+	identity_format(row.event_id.data, shown.event_id);
+	shown.seq = row.seq;
+	shown.recorded_at_us = row.recorded_at_us;
+	shown.headers = row.headers;
+	shown.value = row.value;
+	if (!visitor(context, &shown))
+		return false;
+	*out_seq = row.seq;
+	return true;
+}
+
 bool spool_read(struct spool *spool, size_t stream, int64_t after_seq, int limit,
         spool_visitor *visitor, void *context, int64_t *out_seq, struct fault *fault)
 {
 	sqlite3_stmt *statement = spool->queries[QUERY_READ];
-	struct spool_row row;
+	const struct lane *lane = &spool->lanes[stream];
 	int result;
 
 	*out_seq = after_seq;
-	sqlite3_bind_int64(statement, 1, spool->streams[stream].id);
+	fault_clear(fault);
+	sqlite3_bind_int64(statement, 1, lane->id);
 	sqlite3_bind_int64(statement, 2, after_seq);
 	sqlite3_bind_int(statement, 3, limit);
-	while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
-		row.seq = sqlite3_column_int64(statement, 0);
-		identity_format(column_bytes(statement, 1).data, row.event_id);
-		row.recorded_at_us = sqlite3_column_int64(statement, 2);
-		row.headers = column_bytes(statement, 3);
-		row.value = column_bytes(statement, 4);
-		if (!visitor(context, &row))
+	while ((result = sqlite3_step(statement)) == SQLITE_ROW)
+		if (!show_row(lane, statement, visitor, context, out_seq, fault))
 			break;
-		*out_seq = row.seq;
-	}
 	if (result != SQLITE_ROW && result != SQLITE_DONE)
 		spool_fault(spool, fault);
 	sqlite3_reset(statement);
-	return result == SQLITE_ROW || result == SQLITE_DONE;
+	return fault->kind == FAULT_NONE;
 }
 
 bool spool_find(struct spool *spool, const uint8_t event_id[16], bool *found,
@@ -560,9 +841,8 @@ bool spool_find(struct spool *spool, const uint8_t event_id[16], bool *found,
 	return look_up(spool, QUERY_BY_ID, event_id, found, out, NULL, fault);
 }
 
-static bool list_stream(struct spool *spool, const struct stream *stream,
-        bool pending_only, struct spool_receipt *out, size_t room, size_t *count,
-        struct fault *fault)
+static bool list_stream(struct spool *spool, const struct lane *lane, bool pending_only,
+        struct spool_receipt *out, size_t room, size_t *count, struct fault *fault)
 {
 	sqlite3_stmt *statement;
 	int result;
@@ -574,9 +854,9 @@ static bool list_stream(struct spool *spool, const struct stream *stream,
 	            -1, &statement, NULL)
 	        != SQLITE_OK)
 		return spool_fault(spool, fault);
-	sqlite3_bind_int64(statement, 1, stream->id);
+	sqlite3_bind_int64(statement, 1, lane->id);
 	sqlite3_bind_int64(
-	        statement, 2, pending_only ? stream->committed.delivered_seq : 0);
+	        statement, 2, pending_only ? lane->committed.stream.delivered_seq : 0);
 	sqlite3_bind_int64(statement, 3, (int64_t)(room - *count));
 	while ((result = sqlite3_step(statement)) == SQLITE_ROW)
 		if (read_receipt(spool, statement, &out[*count]))
@@ -599,13 +879,13 @@ static int by_newest(const void *a, const void *b)
 bool spool_list(struct spool *spool, bool pending_only, struct spool_receipt *out,
         size_t room, size_t *count, struct fault *fault)
 {
-	size_t total = room * spool->stream_count;
+	size_t total = room * spool->lane_count;
 	struct spool_receipt *all = calloc(total + 1, sizeof *all);
 	bool ok = all != NULL || fault_memory(fault);
 
 	*count = 0;
-	for (size_t i = 0; ok && i < spool->stream_count; i++)
-		ok = list_stream(spool, &spool->streams[i], pending_only, all,
+	for (size_t i = 0; ok && i < spool->lane_count; i++)
+		ok = list_stream(spool, &spool->lanes[i], pending_only, all,
 		        *count + room, count, fault);
 	if (ok) {
 		qsort(all, *count, sizeof *all, by_newest);
@@ -627,14 +907,14 @@ static bool note_oldest(void *context, const struct spool_row *row)
 
 bool spool_status(struct spool *spool, struct spool_status *out, struct fault *fault)
 {
-	char path[PATH_BYTES + 8];
+	char path[SPOOL_PATH_BYTES + 8];
 	struct statvfs disk;
 	struct stat file;
 	int64_t seq;
 
 	*out = (struct spool_status){ 0 };
-	for (size_t i = 0; i < spool->stream_count; i++) {
-		const struct spool_stream *stream = &spool->streams[i].committed;
+	for (size_t i = 0; i < spool->lane_count; i++) {
+		const struct spool_stream *stream = &spool->lanes[i].committed.stream;
 
 		out->pending += stream->last_seq - stream->delivered_seq;
 		if (stream->last_seq > stream->delivered_seq
@@ -657,13 +937,13 @@ bool spool_expire(
 {
 	sqlite3_stmt *statement = spool->queries[QUERY_EXPIRE];
 
-	for (size_t i = 0; i < spool->stream_count; i++) {
-		sqlite3_bind_int64(statement, 1, spool->streams[i].id);
+	for (size_t i = 0; i < spool->lane_count; i++) {
+		sqlite3_bind_int64(statement, 1, spool->lanes[i].id);
 		sqlite3_bind_int64(
-		        statement, 2, spool->streams[i].committed.delivered_seq);
+		        statement, 2, spool->lanes[i].committed.stream.delivered_seq);
 		sqlite3_bind_int64(statement, 3, before_us);
 		sqlite3_bind_int(statement, 4, limit);
-		if (!query_run(spool, QUERY_EXPIRE, fault))
+		if (!spool_query(spool, QUERY_EXPIRE, fault))
 			return false;
 	}
 	return true;

@@ -12,7 +12,14 @@
  * stream have no gap: one that was rolled back is given again.
  *
  * One thread of one process owns a spool; a second opener gets FAULT_RETRY. A full disk
- * is FAULT_RETRY with code "disk-full"; a damaged file is FAULT_STOP.
+ * is FAULT_RETRY with code "disk-full".
+ *
+ * Damage is FAULT_STOP with code "damaged", whenever a row or the file is found not to
+ * be what was written; "internal" is a disk that does not obey. After both the owner
+ * closes the spool and opens it again. Opening compares the file with its second
+ * witness, sets a damaged one aside (never deleting anything), begins a new one with a
+ * new incarnation, and what can still be verified is carried over under its old
+ * incarnation and numbers: see spool_carry_over().
  *
  * Format: schemas/spool/spool.sql. SQLite's facts: "Write-Ahead Logging", "PRAGMA
  * synchronous".
@@ -42,6 +49,8 @@ struct spool_draft {
 
 struct spool_receipt {
 	char event_id[UUID_TEXT_BYTES];
+	char incarnation[UUID_TEXT_BYTES];
+	const char *topic; /* the spool's own */
 	size_t stream;
 	int64_t seq;
 	int64_t recorded_at_us;
@@ -60,6 +69,7 @@ struct spool_row {
 
 struct spool_stream {
 	const char *topic;
+	const char *incarnation;
 	int64_t last_seq;
 	int64_t delivered_seq;
 };
@@ -73,7 +83,8 @@ struct spool_status {
 
 /*
  * Open the spool at path for the village, creating it if absent, with one stream for
- * each topic. End it with spool_close().
+ * each topic; streams of earlier incarnations that are not delivered yet come after
+ * them. End it with spool_close().
  */
 MUST_CHECK bool spool_open(struct spool **out, const char *path,
         const char *village_code, const char *const *topics, size_t topic_count,
@@ -82,11 +93,41 @@ void spool_close(struct spool **spool);
 
 const char *spool_incarnation(const struct spool *spool);
 const struct spool_stream *spool_stream(const struct spool *spool, size_t stream);
+size_t spool_stream_count(const struct spool *spool);
+
+/*
+ * Give the closed spool at path another name, so that the next spool_open() begins
+ * anew and carries over what it can: for damage that was found while running.
+ */
+MUST_CHECK bool spool_set_aside(
+        const char *path, const char *reason, struct fault *fault);
+
+/* What was set aside, while it is being carried over and until the next opening. */
+struct spool_loss {
+	bool any;
+	char file[256];   /* what it is called now, without its folder */
+	char reason[160]; /* no value of an event */
+	int64_t carried;
+	int64_t missing;
+	bool done;
+};
+void spool_loss(const struct spool *spool, struct spool_loss *out);
+
+/* Carry over up to limit rows. A group of its own; does nothing when all is done. */
+MUST_CHECK bool spool_carry_over(struct spool *spool, int limit, struct fault *fault);
 
 /* A group: begin, append any number, commit or roll back. */
 MUST_CHECK bool spool_begin(struct spool *spool, struct fault *fault);
 MUST_CHECK bool spool_commit(struct spool *spool, struct fault *fault);
 void spool_rollback(struct spool *spool);
+
+/*
+ * Tell the second witness of what was committed. It may come after the answer: the
+ * groups are on disk already, and until then only damage to them would go unnoticed
+ * (docs/decisions/0009).
+ */
+bool spool_is_witnessed(const struct spool *spool);
+MUST_CHECK bool spool_witness(struct spool *spool, struct fault *fault);
 
 /* Within a group: what was appended since the mark can be taken back alone. */
 MUST_CHECK bool spool_mark(struct spool *spool, struct fault *fault);

@@ -199,7 +199,8 @@ int svc_exit_status(const struct fault *fault)
 		return EXIT_DATA;
 	case FAULT_STOP:
 		if (strcmp(fault->code, "out-of-memory") == 0
-		        || strcmp(fault->code, "internal") == 0)
+		        || strcmp(fault->code, "internal") == 0
+		        || strcmp(fault->code, "damaged") == 0)
 			return EXIT_INTERNAL;
 		return strcmp(fault->code, "usage") == 0 ? EXIT_USAGE
 		                                         : EXIT_CONFIGURATION;
@@ -221,6 +222,14 @@ int svc_end(struct svc **svc, struct fault *fault)
 		*svc = NULL;
 	}
 	return status;
+}
+
+_Noreturn void svc_start_again(char **argv)
+{
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	execv("/proc/self/exe", argv);
+	_exit(EXIT_INTERNAL);
 }
 
 const struct conf *svc_conf(const struct svc *svc)

@@ -59,6 +59,12 @@ int svc_end(struct svc **svc, struct fault *fault);
 const struct conf *svc_conf(const struct svc *svc);
 bool svc_stopping(const struct svc *svc);
 
+/*
+ * Begin the program again in place: same process, same arguments. For faults that are
+ * mended by starting, where no service manager can be relied on. Everything is closed.
+ */
+_Noreturn void svc_start_again(char **argv);
+
 /* The exit status of a fault by its kind and code. */
 int svc_exit_status(const struct fault *fault);
 

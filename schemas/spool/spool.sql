@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS stream (
     topic         TEXT NOT NULL,
     next_seq      INTEGER NOT NULL DEFAULT 1,
     delivered_seq INTEGER NOT NULL DEFAULT 0,
+    chain         BLOB NOT NULL DEFAULT (zeroblob(32)), -- SHA-256 of the chain before and a row's sum, row by row
     UNIQUE (incarnation, topic),
     CHECK (delivered_seq < next_seq)
 ) STRICT;
@@ -33,6 +34,7 @@ CREATE TABLE IF NOT EXISTS event (
     digest      BLOB,    -- of the body, where a repeat may come
     alias       BLOB,    -- id derived from the key of a post that had an own event_id
     alias_high  INTEGER,
+    sum         BLOB NOT NULL, -- SHA-256 of all that the row says and of its stream
     PRIMARY KEY (stream, seq)
 ) STRICT, WITHOUT ROWID;
 

@@ -21,9 +21,8 @@ void answer_receipt(const struct gateway *gateway, const struct spool_receipt *r
 	        "\"topic\":\"%s\",\"seq\":%lld,\"recorded_at\":\"%s\",\"state\":\"%"
 	        "s\"}",
 	        receipt->event_id, conf_text(svc_conf(gateway->svc), "village"),
-	        keeper_incarnation(gateway->keeper),
-	        gateway->intakes[receipt->stream].topic->topic, (long long)receipt->seq,
-	        recorded, state_name(receipt->state));
+	        receipt->incarnation, receipt->topic, (long long)receipt->seq, recorded,
+	        state_name(receipt->state));
 }
 
 static const struct http_problem key_reused = { 422, "key-reused",

@@ -39,6 +39,7 @@ struct gateway {
 	struct http_route routes[GATEWAY_TOPICS + 16];
 	struct arena arena; /* of the event that is being checked */
 	struct buffer openapi;
+	bool was_open;
 	struct metric *pending;
 	struct metric *oldest;
 	bool synced; /* the clock, looked at now and then */

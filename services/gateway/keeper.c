@@ -26,7 +26,9 @@ enum {
 	WAITING_POSTS = 4096,
 	WAITING_BYTES = 16 * 1024 * 1024,
 	MARK_MS = 50,
+	WITNESS_MS = 20,
 	EXPIRE_ROWS = 32,
+	CARRY_ROWS = 512,
 };
 
 struct keeper {
@@ -48,9 +50,10 @@ struct keeper {
 	struct keeper_post **kept_end;
 	struct keeper_question *answered;
 	bool ill;
-	struct fault illness;
+	struct fault illness; /* one that is STOP is never taken back */
 	/* the keeper's thread only */
-	int64_t marks_since_us; /* 0: none are waiting */
+	int64_t marks_since_us;       /* 0: none are waiting */
+	int64_t unwitnessed_since_us; /* 0: nothing is */
 };
 
 static void ring(struct keeper *keeper)
@@ -169,15 +172,23 @@ static struct keeper_post *take_group(struct keeper *keeper)
 	return group;
 }
 
+/* Nothing more can be done in this process: it must begin again. */
+static bool is_broken(const struct keeper *keeper)
+{
+	return keeper->ill && keeper->illness.kind == FAULT_STOP;
+}
+
 static void note_illness(struct keeper *keeper, const struct fault *fault)
 {
-	bool changed;
+	bool changed = false;
 
 	pthread_mutex_lock(&keeper->lock);
-	changed = keeper->ill != (fault != NULL);
-	keeper->ill = fault != NULL;
-	if (fault != NULL)
-		keeper->illness = *fault;
+	if (!is_broken(keeper)) {
+		changed = keeper->ill != (fault != NULL);
+		keeper->ill = fault != NULL;
+		if (fault != NULL)
+			keeper->illness = *fault;
+	}
 	pthread_mutex_unlock(&keeper->lock);
 	if (changed && fault != NULL)
 		log_fault(NULL, "cannot store events", fault);
@@ -289,6 +300,23 @@ static void write_marks(struct keeper *keeper)
 		note_illness(keeper, &fault);
 }
 
+/* Each sync costs the machine as much as ten posts: a witness speaks for a while. */
+static void bear_witness(struct keeper *keeper)
+{
+	struct fault fault = { 0 };
+	int64_t now_us = clock_monotonic_us();
+
+	if (spool_is_witnessed(keeper->spool))
+		return;
+	if (keeper->unwitnessed_since_us == 0)
+		keeper->unwitnessed_since_us = now_us;
+	if (now_us - keeper->unwitnessed_since_us < WITNESS_MS * 1000)
+		return;
+	keeper->unwitnessed_since_us = 0;
+	if (!spool_witness(keeper->spool, &fault))
+		note_illness(keeper, &fault);
+}
+
 static bool answer_status(struct keeper *keeper, struct keeper_question *question)
 {
 	struct keeper_status *status = &question->status;
@@ -298,6 +326,7 @@ static bool answer_status(struct keeper *keeper, struct keeper_question *questio
 		status->delivered[i] = forward_delivered(keeper->forward, i);
 	}
 	forward_link(keeper->forward, &status->link);
+	spool_loss(keeper->spool, &status->loss);
 	return spool_status(keeper->spool, &status->spool, &question->fault);
 }
 
@@ -344,6 +373,28 @@ static void serve_questions(struct keeper *keeper)
 	loop_wake(keeper->loop);
 }
 
+/* A slice of what was set aside. True while there is more. */
+static bool carry_over(struct keeper *keeper)
+{
+	struct spool_loss loss;
+	struct fault fault = { 0 };
+
+	spool_loss(keeper->spool, &loss);
+	if (!loss.any || loss.done)
+		return false;
+	if (!spool_carry_over(keeper->spool, CARRY_ROWS, &fault)) {
+		note_illness(keeper, &fault);
+		return false;
+	}
+	spool_loss(keeper->spool, &loss);
+	if (loss.done)
+		log_warn(NULL,
+		        "carried over from %s: %lld events are sent under their old "
+		        "numbers, %lld are missing",
+		        loss.file, (long long)loss.carried, (long long)loss.missing);
+	return !loss.done;
+}
+
 static void wait_for_work(struct keeper *keeper)
 {
 	struct pollfd fds[2] = { { .fd = keeper->bell, .events = POLLIN },
@@ -353,6 +404,8 @@ static void wait_for_work(struct keeper *keeper)
 
 	if (keeper->marks_since_us != 0 && wait_ms > MARK_MS)
 		wait_ms = MARK_MS;
+	if (keeper->unwitnessed_since_us != 0 && wait_ms > WITNESS_MS)
+		wait_ms = WITNESS_MS;
 	poll(fds, fds[1].fd >= 0 ? 2 : 1, wait_ms);
 	if ((fds[0].revents & POLLIN) != 0
 	        && read(keeper->bell, &count, sizeof count) < 0)
@@ -364,23 +417,40 @@ static void *keep(void *context)
 	struct keeper *keeper = context;
 	struct fault fault = { 0 };
 
-	while (!atomic_load(&keeper->ending)) {
+	while (!atomic_load(&keeper->ending) && !is_broken(keeper)) {
 		bool stored = serve_posts(keeper);
+		bool carried = carry_over(keeper);
 		enum step step = forward_step(keeper->forward, &fault);
 
 		if (step == STEP_FAULT)
 			note_illness(keeper, &fault);
 		serve_questions(keeper);
 		write_marks(keeper);
+		bear_witness(keeper);
 		if (!spool_checkpoint(
 		            keeper->spool, !stored && step == STEP_IDLE, &fault))
 			note_illness(keeper, &fault);
-		if (!stored && step != STEP_DONE)
+		if (!stored && !carried && step != STEP_DONE)
 			wait_for_work(keeper);
 	}
-	if (forward_has_marks(keeper->forward) && !store_group(keeper, NULL, &fault))
+	if (is_broken(keeper))
+		loop_wake(keeper->loop);
+	else if (forward_has_marks(keeper->forward)
+	         && !store_group(keeper, NULL, &fault))
 		log_fault(NULL, "last marks", &fault);
 	return NULL;
+}
+
+static void tell_loss(const struct keeper *keeper)
+{
+	struct spool_loss loss;
+
+	spool_loss(keeper->spool, &loss);
+	if (loss.any)
+		log_error(NULL,
+		        "the spool was damaged (%s) and is kept as %s; a new one was "
+		        "begun, incarnation=%s",
+		        loss.reason, loss.file, spool_incarnation(keeper->spool));
 }
 
 static bool keeper_start(
@@ -394,8 +464,9 @@ static bool keeper_start(
 	if (!spool_open(&keeper->spool, conf_text(keeper->conf, "spool"), village,
 	            topics, catalog->topic_count, fault)
 	        || !forward_open(&keeper->forward, keeper->spool, keeper->conf, village,
-	                catalog->modulus, catalog->topic_count, fault))
+	                catalog->modulus, fault))
 		return false;
+	tell_loss(keeper);
 	loop_on_wake(keeper->loop, hand_out, keeper);
 	keeper->has_thread = pthread_create(&keeper->thread, NULL, keep, keeper) == 0;
 	return keeper->has_thread || fault_memory(fault);

@@ -9,6 +9,10 @@
  *
  * Promise: a post whose result is KEEPER_KEPT is on disk. A group costs one sync, so
  * that a lone post waits for nobody and many posts share.
+ *
+ * When the spool is damaged or its disk does not obey, the thread ends and
+ * keeper_is_ill() says so with FAULT_STOP: the program must begin again, which is when
+ * damage is dealt with.
  */
 
 #include "base/conf.h"
@@ -39,6 +43,7 @@ struct keeper_post {
 struct keeper_status {
 	struct spool_status spool;
 	struct forward_link link;
+	struct spool_loss loss;
 	struct spool_stream streams[16];
 	int64_t delivered[16]; /* since the start */
 	size_t stream_count;

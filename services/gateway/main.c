@@ -170,6 +170,7 @@ static bool gateway_open(struct gateway *gateway, struct fault *fault)
 	health_serve(gateway->health, gateway->http);
 	health_on_look(gateway->health, status_refresh, gateway);
 	loop_timer_set(refresh, 0, REFRESH_MS);
+	gateway->was_open = true;
 	log_info(NULL, "accepting village=%s mode=%s at %s", conf_text(conf, "village"),
 	        conf_text(conf, "mode"), http_address(gateway->http));
 	return true;
@@ -223,6 +224,25 @@ static const struct svc_program gateway_program = {
 	.hurry = gateway_hurry,
 };
 
+/* A damaged spool, and a disk that did not obey, are dealt with by starting. */
+static void begin_again(struct gateway *gateway, struct fault *fault, char **argv)
+{
+	bool damaged = strcmp(fault->code, "damaged") == 0;
+	struct fault aside;
+
+	if (!gateway->was_open || fault->kind != FAULT_STOP
+	        || (!damaged && strcmp(fault->code, "internal") != 0))
+		return;
+	log_error(NULL, "%s; beginning again", fault->text);
+	if (damaged
+	        && !spool_set_aside(conf_text(svc_conf(gateway->svc), "spool"),
+	                fault->text, &aside)) {
+		*fault = aside;
+		return;
+	}
+	svc_start_again(argv);
+}
+
 int main(int argc, char **argv)
 {
 	struct gateway gateway = { 0 };
@@ -233,5 +253,6 @@ int main(int argc, char **argv)
 		svc_run(gateway.svc, &fault);
 
 	gateway_close(&gateway);
+	begin_again(&gateway, &fault, argv);
 	return svc_end(&gateway.svc, &fault);
 }

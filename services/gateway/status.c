@@ -52,6 +52,20 @@ static void put_streams(const struct keeper_status *status, struct buffer *out)
 	buffer_append_byte(out, ']');
 }
 
+/* What was set aside as damaged; absent when nothing was. */
+static void put_loss(const struct spool_loss *loss, struct buffer *out)
+{
+	if (!loss->any)
+		return;
+	buffer_append_text(out, ",\"set_aside\":{\"file\":");
+	buffer_append_json(out, bytes_of(loss->file));
+	buffer_append_text(out, ",\"reason\":");
+	buffer_append_json(out, bytes_of(loss->reason));
+	buffer_format(out, ",\"carried\":%lld,\"missing\":%lld,\"done\":%s}",
+	        (long long)loss->carried, (long long)loss->missing,
+	        loss->done ? "true" : "false");
+}
+
 static void put_status(const struct asking *asking, struct buffer *out)
 {
 	const struct gateway *gateway = asking->gateway;
@@ -76,10 +90,12 @@ static void put_status(const struct asking *asking, struct buffer *out)
 	buffer_format(out,
 	        "},\"disk\":{\"free_bytes\":%lld,\"spool_bytes\":%lld,\"state\":\"%s\"}"
 	        ","
-	        "\"clock\":\"%s\",\"mode\":\"%s\"}\n",
+	        "\"clock\":\"%s\",\"mode\":\"%s\"",
 	        (long long)status->spool.free_bytes, (long long)status->spool.bytes,
 	        ill && strcmp(illness.code, "disk-full") == 0 ? "full" : "ok",
 	        gateway->synced ? "SYNCED" : "UNSYNCED", conf_text(conf, "mode"));
+	put_loss(&status->loss, out);
+	buffer_append_text(out, "}\n");
 }
 
 static void note_figures(struct gateway *gateway, const struct keeper_status *status)

@@ -37,7 +37,7 @@ door() { # door HEADER PATTERN-OF-FILES
 	found=$(grep -lE "#include <$1" -r lib services --include='*.[ch]' | grep -vE "$2")
 	[ -z "$found" ] || say "$1 is included by: $found"
 }
-door 'sqlite3.h' '^lib/port/spool\.c$'
+door 'sqlite3.h' '^lib/port/spool(_parts\.h|\.c)$'
 door 'librdkafka/' '^lib/port/topic_.*\.c$'
 door 'libpq-fe.h' '^lib/port/table\.c$'
 door 'avro.h' '^lib/port/avro\.c$'

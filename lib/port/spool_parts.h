@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PORT_SPOOL_PARTS_H
+#define PORT_SPOOL_PARTS_H
+
+/* What spool.c and its helpers share; nobody else includes it. */
+
+#include <sqlite3.h>
+
+#include "port/spool.h"
+#include "port/spool_head.h"
+
+enum { SPOOL_PATH_BYTES = 4096, SPOOL_TOPIC_BYTES = 128 };
+
+/* How far a stream has come, and the chain over the digests of its rows. */
+struct progress {
+	struct spool_stream stream;
+	uint8_t chain[DIGEST_BYTES];
+};
+
+struct lane {
+	int64_t id;
+	char topic[SPOOL_TOPIC_BYTES];
+	char incarnation[UUID_TEXT_BYTES];
+	struct progress now;
+	struct progress committed;
+	struct progress marked;
+};
+
+enum query {
+	QUERY_BEGIN,
+	QUERY_COMMIT,
+	QUERY_MARK,
+	QUERY_UNDO,
+	QUERY_INSERT,
+	QUERY_BY_ID,
+	QUERY_BY_ALIAS,
+	QUERY_READ,
+	QUERY_STREAM,
+	QUERY_EXPIRE,
+	QUERY_COUNT,
+};
+
+struct salvage;
+
+struct spool {
+	sqlite3 *db;
+	sqlite3_stmt *queries[QUERY_COUNT];
+	struct lane lanes[HEAD_STREAMS];
+	size_t lane_count;
+	char incarnation[UUID_TEXT_BYTES];
+	char path[SPOOL_PATH_BYTES];
+	struct head_file *head;
+	bool unwitnessed; /* rows were committed that the head does not know of */
+	struct salvage *salvage;
+	int log_pages;
+	struct buffer value;
+};
+
+/* The fault of what SQLite said last. Always false. */
+bool spool_fault(struct spool *spool, struct fault *fault);
+
+bool spool_query(struct spool *spool, enum query query, struct fault *fault);
+
+/* A row as it stands in the table event; views live until the statement goes on. */
+struct row {
+	int64_t seq;
+	struct bytes event_id;
+	int64_t recorded_at_us;
+	struct bytes headers;
+	struct bytes value;
+	struct bytes digest; /* of the body; none: data is NULL */
+	struct bytes alias;
+	struct bytes sum; /* row_sum() when it was written */
+};
+
+/* Columns of SELECT_ROW, in the order that row_read() reads. */
+#define ROW_COLUMNS "seq, event_id, recorded_at, headers, value, digest, alias, sum"
+
+void row_read(sqlite3_stmt *statement, struct row *out);
+
+/* Everything that the row says, and of which stream. */
+void row_sum(const struct lane *lane, const struct row *row, uint8_t sum[DIGEST_BYTES]);
+bool row_is_whole(const struct lane *lane, const struct row *row);
+
+/* Insert the row as it is and move the lane's progress to it. Within a group. */
+MUST_CHECK bool row_store(
+        struct spool *spool, struct lane *lane, struct row *row, struct fault *fault);
+
+/* Add the lane of a stream to the spool, from the table or new. */
+MUST_CHECK bool lane_open(struct spool *spool, const char *incarnation,
+        const char *topic, struct fault *fault);
+
+/*
+ * What was set aside before, if anything: its streams become lanes of this spool and
+ * their rows are carried over by spool_carry_over(). Called while opening.
+ */
+MUST_CHECK bool salvage_open(struct spool *spool, struct fault *fault);
+void salvage_close(struct spool *spool);
+
+#endif

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""A spool that a disk has changed: the gateway says so, begins a new life and sends what can still be believed."""
+import glob
+import json
+import signal
+
+from conftest import VILLAGES, payment_body, post
+from hub.base import wait_until
+
+EVENTS = 300
+NOWHERE = "127.0.0.1:1"
+
+
+def fill(world, events=EVENTS):
+    """A spool with events that no broker has, as a power cut leaves it."""
+    gateway = world.gateway(brokers=NOWHERE)
+    for number in range(events):
+        assert post(gateway, "/v1/payments", payment_body(case_id=f"kasus-{number:04d}"))[0] == 201
+    gateway.process.stop(signal.SIGKILL)
+
+
+def spool_of(world, suffix=""):
+    return f"{world.folder}/spool/{VILLAGES[0]}.db{suffix}"
+
+
+def spoil(path, words):
+    with open(path, "r+b") as file:
+        place = file.read().index(words)
+        file.seek(place)
+        file.write(b"X")
+
+
+def status(gateway):
+    return json.loads(gateway.get("/v1/status")[1])
+
+
+def carried(gateway):
+    loss = status(gateway).get("set_aside", {})
+    return loss if loss.get("done") else None
+
+
+def test_a_changed_row_is_found_before_it_is_sent(world):
+    world.expects("link down|damaged|beginning again|carried over")
+    fill(world)
+    first_life = world.gateway(brokers=NOWHERE)
+    incarnation = status(first_life)["incarnation"]
+    first_life.stop()
+    spoil(spool_of(world), b"kasus-0123")
+    gateway = world.gateway()
+    world.sink("dpmd")
+    world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", EVENTS - 1, 60)
+    wait_until(lambda: carried(gateway), 30, "all is carried over")
+    found = status(gateway)
+    assert found["incarnation"] != incarnation
+    assert found["set_aside"]["missing"] == 1 and found["set_aside"]["carried"] == EVENTS - 1
+    assert glob.glob(spool_of(world, ".damaged-*")), "nothing is deleted"
+    answer = post(gateway, "/v1/payments", payment_body(case_id="kasus-baru"))
+    assert answer[0] == 201 and answer[1]["seq"] == 1
+    world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", EVENTS, 60)
+    assert world.sql("dpmd", "SELECT first_seq, high_seq, applied, missing FROM kentongan.stream_position WHERE incarnation = %s",
+                     incarnation) == [(1, EVENTS, EVENTS - 1, 1)]
+
+
+def test_a_lost_end_of_the_log_is_counted(world):
+    world.expects("link down|damaged|carried over")
+    events = 50  # so few stand in the log only
+    fill(world, events)
+    with open(spool_of(world, "-wal"), "r+b") as log:
+        log.truncate(log.seek(0, 2) // 2)
+    gateway = world.gateway()
+    world.sink("dpmd")
+    loss = wait_until(lambda: carried(gateway), 30, "all is carried over")
+    assert loss["missing"] > 0 and loss["carried"] + loss["missing"] == events
+    world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", loss["carried"], 60)
+
+
+def test_noise_in_place_of_the_file_ends_in_a_gateway_that_accepts(world):
+    world.expects("link down|damaged|carried over")
+    fill(world)
+    with open(spool_of(world), "wb") as file:
+        file.write(b"noise " * 5000)
+    gateway = world.gateway()
+    assert post(gateway, "/v1/payments", payment_body())[0] == 201
+    assert "reason" in status(gateway)["set_aside"]

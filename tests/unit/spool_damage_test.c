@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "port/spool.h"
+
+enum { EVENTS = 20 };
+
+static const char *const topics[] = { "desa.requests", "desa.payments" };
+static const char village[] = "35.09.01.2001";
+
+struct place {
+	char folder[64];
+	char path[96];
+	struct spool *spool;
+	char incarnation[UUID_TEXT_BYTES]; /* of the first life */
+};
+
+static int remove_one(
+        const char *path, const struct stat *info, int flag, struct FTW *ftw)
+{
+	(void)info;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+static void open_spool(struct place *place)
+{
+	struct fault fault;
+
+	must(spool_open(&place->spool, place->path, village, topics, 2, &fault),
+	        &fault);
+}
+
+/* An event whose headers say its number, so that a mistaken one is seen. */
+static void append(struct place *place, int64_t seq)
+{
+	static const uint8_t value[] = "\0\0\0\0\1ab\0yz";
+	char id[UUID_TEXT_BYTES];
+	char headers[400];
+	struct spool_draft draft = {
+		.recorded_at_us = 1000, .value = { value, 10 }, .seam = 7
+	};
+	struct spool_receipt receipt;
+	struct fault fault;
+
+	snprintf(headers, sizeof headers, "number %lld %0300d", (long long)seq, 0);
+	draft.headers = bytes_of(headers);
+	identity_new(id);
+	assert_true(identity_parse(bytes_of(id), draft.event_id));
+	must(spool_begin(place->spool, &fault), &fault);
+	must(spool_append(place->spool, &draft, &receipt, &fault), &fault);
+	must(spool_commit(place->spool, &fault), &fault);
+	must(spool_witness(place->spool, &fault), &fault);
+	assert_int_equal(receipt.seq, seq);
+}
+
+static int set_up(void **state)
+{
+	struct place *place = calloc(1, sizeof *place);
+
+	strcpy(place->folder, "/tmp/kentongan-damage-XXXXXX");
+	assert_non_null(mkdtemp(place->folder));
+	snprintf(place->path, sizeof place->path, "%s/spool.db", place->folder);
+	open_spool(place);
+	strcpy(place->incarnation, spool_incarnation(place->spool));
+	for (int64_t seq = 1; seq <= EVENTS; seq++)
+		append(place, seq);
+	*state = place;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct place *place = *state;
+
+	spool_close(&place->spool);
+	nftw(place->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(place);
+	return 0;
+}
+
+static void file_of(const struct place *place, const char *suffix, char out[128])
+{
+	snprintf(out, 128, "%.95s%s", place->path, suffix);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	char buffer[65536];
+	FILE *in = fopen(from, "r");
+	FILE *out = fopen(to, "w");
+	size_t size;
+
+	assert_non_null(in);
+	assert_non_null(out);
+	while ((size = fread(buffer, 1, sizeof buffer, in)) > 0)
+		assert_int_equal(fwrite(buffer, 1, size, out), size);
+	fclose(in);
+	fclose(out);
+}
+
+/* The spool's files as a crash leaves them: copied while it is open. */
+static void crash(struct place *place)
+{
+	static const char *const parts[] = { "", "-wal", ".head" };
+	char from[128];
+	char to[128];
+
+	for (int i = 0; i < 3; i++) {
+		file_of(place, parts[i], from);
+		snprintf(to, sizeof to, "%.100s/copy%d", place->folder, i);
+		copy_file(from, to);
+	}
+	spool_close(&place->spool);
+	for (int i = 0; i < 3; i++) {
+		file_of(place, parts[i], from);
+		snprintf(to, sizeof to, "%.100s/copy%d", place->folder, i);
+		assert_int_equal(rename(to, from), 0);
+	}
+}
+
+struct seen {
+	int64_t last;
+	int count;
+	bool exact;
+};
+
+static bool look(void *context, const struct spool_row *row)
+{
+	struct seen *seen = context;
+	char expected[32];
+	int size = snprintf(
+	        expected, sizeof expected, "number %lld ", (long long)row->seq);
+
+	seen->exact = seen->exact && row->seq > seen->last
+	              && row->headers.size > (size_t)size
+	              && memcmp(row->headers.data, expected, (size_t)size) == 0;
+	seen->last = row->seq;
+	seen->count++;
+	return true;
+}
+
+/* All events of the first life that the spool still shows, each exact and in order. */
+static bool read_first_life(
+        const struct place *place, struct seen *seen, struct fault *fault)
+{
+	*seen = (struct seen){ .exact = true };
+	for (size_t i = 0; i < spool_stream_count(place->spool); i++) {
+		const struct spool_stream *stream = spool_stream(place->spool, i);
+		int64_t end;
+
+		if (strcmp(stream->incarnation, place->incarnation) == 0
+		        && strcmp(stream->topic, topics[0]) == 0
+		        && !spool_read(
+		                place->spool, i, 0, 1000, look, seen, &end, fault))
+			return false;
+	}
+	return true;
+}
+
+static void carry_over(struct place *place, struct spool_loss *loss)
+{
+	struct fault fault;
+
+	for (spool_loss(place->spool, loss); loss->any && !loss->done;
+	        spool_loss(place->spool, loss))
+		must(spool_carry_over(place->spool, 3, &fault), &fault);
+}
+
+static void check(struct place *place, int carried, int missing)
+{
+	struct spool_loss loss;
+	struct seen seen;
+	struct fault fault;
+
+	carry_over(place, &loss);
+	assert_true(loss.any);
+	assert_int_equal(loss.carried, carried);
+	assert_int_equal(loss.missing, missing);
+	must(read_first_life(place, &seen, &fault), &fault);
+	assert_true(seen.exact);
+	assert_int_equal(seen.count, carried);
+	assert_string_not_equal(spool_incarnation(place->spool), place->incarnation);
+	append(place, 1);
+}
+
+static void a_sound_spool_is_left_alone(void **state)
+{
+	struct place *place = *state;
+	struct spool_loss loss;
+
+	crash(place);
+	open_spool(place);
+	spool_loss(place->spool, &loss);
+	assert_false(loss.any);
+	assert_string_equal(spool_incarnation(place->spool), place->incarnation);
+	append(place, EVENTS + 1);
+}
+
+static void an_old_copy_is_noticed(void **state)
+{
+	struct place *place = *state;
+	char aside[128];
+
+	spool_close(&place->spool);
+	snprintf(aside, sizeof aside, "%.100s/old", place->folder);
+	copy_file(place->path, aside);
+	open_spool(place);
+	for (int64_t seq = EVENTS + 1; seq <= EVENTS + 3; seq++)
+		append(place, seq);
+	spool_close(&place->spool);
+	assert_int_equal(rename(aside, place->path), 0);
+	open_spool(place);
+	check(place, EVENTS, 3);
+}
+
+/* The same number, given to one event here and to another on a second machine. */
+static void a_copy_that_went_its_own_way_is_noticed(void **state)
+{
+	struct place *place = *state;
+	char head[128];
+	char old[128];
+	char old_head[128];
+	char other_head[128];
+
+	file_of(place, ".head", head);
+	snprintf(old, sizeof old, "%.100s/old", place->folder);
+	snprintf(old_head, sizeof old_head, "%.100s/old-head", place->folder);
+	snprintf(other_head, sizeof other_head, "%.100s/other-head", place->folder);
+	spool_close(&place->spool);
+	copy_file(place->path, old);
+	copy_file(head, old_head);
+	open_spool(place);
+	append(place, EVENTS + 1);
+	spool_close(&place->spool);
+	copy_file(head, other_head);
+	copy_file(old, place->path);
+	copy_file(old_head, head);
+	open_spool(place);
+	append(place, EVENTS + 1);
+	spool_close(&place->spool);
+	copy_file(other_head, head);
+	open_spool(place);
+	check(place, EVENTS + 1, 0);
+}
+
+static void a_lost_tail_of_the_log_is_noticed(void **state)
+{
+	struct place *place = *state;
+	struct spool_loss loss;
+	struct stat info;
+	struct seen seen;
+	struct fault fault;
+	char log[128];
+
+	crash(place);
+	file_of(place, "-wal", log);
+	assert_int_equal(stat(log, &info), 0);
+	assert_int_equal(truncate(log, info.st_size / 2), 0);
+	open_spool(place);
+	carry_over(place, &loss);
+	assert_true(loss.any);
+	assert_true(loss.missing > 0);
+	assert_int_equal(loss.carried + loss.missing, EVENTS);
+	must(read_first_life(place, &seen, &fault), &fault);
+	assert_true(seen.exact);
+	assert_int_equal(seen.count, loss.carried);
+}
+
+static void a_lost_witness_begins_a_new_life(void **state)
+{
+	struct place *place = *state;
+	char head[128];
+
+	spool_close(&place->spool);
+	file_of(place, ".head", head);
+	assert_int_equal(unlink(head), 0);
+	open_spool(place);
+	check(place, EVENTS, 0);
+}
+
+static void a_file_that_is_no_database_is_set_aside(void **state)
+{
+	struct place *place = *state;
+	struct spool_loss loss;
+	FILE *file;
+
+	spool_close(&place->spool);
+	file = fopen(place->path, "w");
+	for (int i = 0; i < 10000; i++)
+		fputs("noise ", file);
+	fclose(file);
+	open_spool(place);
+	carry_over(place, &loss);
+	assert_true(loss.any);
+	append(place, 1);
+}
+
+/* Change the bytes of one event where they stand in the file. */
+static void spoil(const struct place *place, const char *words)
+{
+	static char whole[4 << 20];
+	FILE *file = fopen(place->path, "r+");
+	size_t size = fread(whole, 1, sizeof whole, file);
+	char *at = memmem(whole, size, words, strlen(words));
+
+	assert_non_null(at);
+	fseek(file, at - whole, SEEK_SET);
+	fputc('N', file);
+	fclose(file);
+}
+
+static void a_changed_row_is_never_shown(void **state)
+{
+	struct place *place = *state;
+	struct fault fault;
+	struct seen seen;
+
+	spool_close(&place->spool);
+	spoil(place, "number 7 ");
+	open_spool(place);
+	assert_false(read_first_life(place, &seen, &fault));
+	assert_string_equal(fault.code, "damaged");
+	assert_int_equal(seen.count, 6);
+	spool_close(&place->spool);
+	must(spool_set_aside(place->path, "number 7 is damaged", &fault), &fault);
+	open_spool(place);
+	check(place, EVENTS - 1, 1);
+}
+
+static void carrying_over_goes_on_after_a_crash(void **state)
+{
+	struct place *place = *state;
+	struct spool_loss loss;
+	struct fault fault;
+	struct seen seen;
+
+	spool_close(&place->spool);
+	must(spool_set_aside(place->path, "a test", &fault), &fault);
+	open_spool(place);
+	must(spool_carry_over(place->spool, 5, &fault), &fault);
+	spool_close(&place->spool);
+	open_spool(place);
+	carry_over(place, &loss);
+	assert_int_equal(loss.carried, EVENTS - 5);
+	assert_int_equal(loss.missing, 0);
+	must(read_first_life(place, &seen, &fault), &fault);
+	assert_true(seen.exact);
+	assert_int_equal(seen.count, EVENTS);
+}
+
+static void what_was_carried_over_is_delivered_and_stays_known(void **state)
+{
+	struct place *place = *state;
+	struct spool_loss loss;
+	struct fault fault;
+	size_t old;
+
+	spool_close(&place->spool);
+	must(spool_set_aside(place->path, "a test", &fault), &fault);
+	open_spool(place);
+	carry_over(place, &loss);
+	old = spool_stream_count(place->spool) - 1;
+	must(spool_begin(place->spool, &fault), &fault);
+	spool_delivered(place->spool, old, EVENTS);
+	must(spool_commit(place->spool, &fault), &fault);
+	spool_close(&place->spool);
+	open_spool(place);
+	spool_loss(place->spool, &loss);
+	assert_false(loss.any);
+	assert_int_equal(spool_stream(place->spool, old)->delivered_seq, EVENTS);
+	append(place, 1);
+}
+
+/* Any bit, any cut: it opens, shows what is exact, tells that something is gone. */
+static void round_of_damage(struct place *place, unsigned *seed)
+{
+	static const char *const parts[] = { "", "-wal", ".head" };
+	struct spool_loss loss;
+	struct stat info;
+	struct fault fault;
+	struct seen seen;
+	char path[128];
+	bool lost = false;
+	int fd;
+
+	crash(place);
+	file_of(place, parts[rand_r(seed) % 3], path);
+	assert_int_equal(stat(path, &info), 0);
+	fd = open(path, O_RDWR);
+	if (rand_r(seed) % 4 == 0) {
+		assert_int_equal(ftruncate(fd, rand_r(seed) % info.st_size), 0);
+	} else {
+		off_t at = rand_r(seed) % info.st_size;
+		uint8_t byte;
+
+		assert_int_equal(pread(fd, &byte, 1, at), 1);
+		byte ^= (uint8_t)(1 << rand_r(seed) % 8);
+		assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+	}
+	close(fd);
+	for (int turn = 0;; turn++) {
+		assert_true(turn < 3);
+		open_spool(place);
+		carry_over(place, &loss);
+		lost = lost || loss.any;
+		if (read_first_life(place, &seen, &fault))
+			break;
+		assert_string_equal(fault.code, "damaged");
+		spool_close(&place->spool);
+		must(spool_set_aside(place->path, fault.text, &fault), &fault);
+		lost = true;
+	}
+	assert_true(seen.exact);
+	assert_true(seen.count == EVENTS || lost);
+}
+
+static void any_damage_is_survived_and_told(void **state)
+{
+	unsigned seed = 20261124;
+
+	for (int round = 0; round < 150; round++) {
+		round_of_damage(*state, &seed);
+		tear_down(state);
+		set_up(state);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		        a_sound_spool_is_left_alone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        an_old_copy_is_noticed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_copy_that_went_its_own_way_is_noticed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_lost_tail_of_the_log_is_noticed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_lost_witness_begins_a_new_life, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_file_that_is_no_database_is_set_aside, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_changed_row_is_never_shown, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        carrying_over_goes_on_after_a_crash, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        what_was_carried_over_is_delivered_and_stays_known, set_up,
+		        tear_down),
+		cmocka_unit_test_setup_teardown(
+		        any_damage_is_survived_and_told, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
