@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FORMAT_BYTES = 128 }; /* room that most formatted text fits in */
+
 struct bytes bytes_of(const char *text)
 {
 	return (struct bytes){ (const uint8_t *)text, strlen(text) };
@@ -173,23 +175,28 @@ void buffer_append_grown(struct buffer *buffer, uint8_t byte)
 	buffer_append(buffer, &byte, 1);
 }
 
+/* One byte more for the NUL that vsnprintf writes; it is not counted. */
 void buffer_format(struct buffer *buffer, const char *format, ...)
 {
 	va_list arguments;
 	va_list again;
+	size_t room;
 	int size;
 
+	if (!buffer_reserve(buffer, FORMAT_BYTES))
+		return;
+	room = buffer->room - buffer->size;
 	va_start(arguments, format);
 	va_copy(again, arguments);
-	size = vsnprintf(NULL, 0, format, arguments);
+	size = vsnprintf((char *)buffer->data + buffer->size, room, format, arguments);
 	va_end(arguments);
-	/* One byte more for the NUL that vsnprintf writes; it is not counted. */
-	if (size >= 0 && buffer_reserve(buffer, (size_t)size + 1)) {
+	if (size >= 0 && (size_t)size >= room
+	        && buffer_reserve(buffer, (size_t)size + 1))
 		vsnprintf((char *)buffer->data + buffer->size, (size_t)size + 1, format,
 		        again);
-		buffer->size += (size_t)size;
-	}
 	va_end(again);
+	if (size >= 0 && !buffer->failed)
+		buffer->size += (size_t)size;
 }
 
 void buffer_append_u16(struct buffer *buffer, uint16_t value)

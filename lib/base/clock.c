@@ -2,6 +2,7 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/timex.h>
 #include <time.h>
 
@@ -68,15 +69,36 @@ static void civil_from_days(int64_t days, int64_t *year, int *month, int *day)
 	*year = year_of_era + era * 400 + (*month <= 2);
 }
 
-void clock_format_date(int32_t days, char text[CLOCK_TEXT_BYTES])
+/* Digits with leading zeros; returns where they end. */
+static char *put_digits(char *at, int count, int64_t value)
+{
+	for (int i = count - 1; i >= 0; i--) {
+		at[i] = (char)('0' + value % 10);
+		value /= 10;
+	}
+	return at + count;
+}
+
+static char *put_date(char *at, int64_t days)
 {
 	int64_t year;
 	int month;
 	int day;
 
 	civil_from_days(days, &year, &month, &day);
-	snprintf(text, CLOCK_TEXT_BYTES, "%04lld-%02d-%02d", (long long)year, month,
-	        day);
+	if (year >= 0 && year <= 9999)
+		at = put_digits(at, 4, year);
+	else
+		at += sprintf(at, "%lld", (long long)year);
+	*at++ = '-';
+	at = put_digits(at, 2, month);
+	*at++ = '-';
+	return put_digits(at, 2, day);
+}
+
+void clock_format_date(int32_t days, char text[CLOCK_TEXT_BYTES])
+{
+	*put_date(text, days) = '\0';
 }
 
 void clock_format(int64_t wall_us, char text[CLOCK_TEXT_BYTES])
@@ -84,9 +106,7 @@ void clock_format(int64_t wall_us, char text[CLOCK_TEXT_BYTES])
 	int64_t seconds = wall_us / 1000000;
 	int64_t micros = wall_us % 1000000;
 	int64_t days;
-	int64_t year;
-	int month;
-	int day;
+	char *at;
 
 	if (micros < 0) {
 		micros += 1000000;
@@ -98,10 +118,16 @@ void clock_format(int64_t wall_us, char text[CLOCK_TEXT_BYTES])
 		seconds += 86400;
 		days--;
 	}
-	civil_from_days(days, &year, &month, &day);
-	snprintf(text, CLOCK_TEXT_BYTES, "%04lld-%02d-%02dT%02d:%02d:%02d.%06dZ",
-	        (long long)year, month, day, (int)(seconds / 3600),
-	        (int)(seconds / 60 % 60), (int)(seconds % 60), (int)micros);
+	at = put_date(text, days);
+	*at++ = 'T';
+	at = put_digits(at, 2, seconds / 3600);
+	*at++ = ':';
+	at = put_digits(at, 2, seconds / 60 % 60);
+	*at++ = ':';
+	at = put_digits(at, 2, seconds % 60);
+	*at++ = '.';
+	at = put_digits(at, 6, micros);
+	strcpy(at, "Z");
 }
 
 void clock_append_json(int64_t wall_us, struct buffer *out)

@@ -406,12 +406,26 @@ static bool route_has_method(const struct http_route *route, const char *method)
 	       || (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
 }
 
-static void refuse_method(struct http_request *request, const char *allow)
+/* The methods that the path takes, for a request that came with another. */
+static void refuse_method(
+        struct http_request *request, const char *path, size_t longest)
 {
 	static const struct http_problem problem = { 405, "method",
 		"Method not allowed", "This address does not take that method.",
 		"Alamat ini tidak menerima cara permintaan itu." };
+	char allow[64] = "";
 
+	for (size_t set = 0; set < request->http->route_sets; set++) {
+		const struct http_route *route = request->http->routes[set];
+
+		for (; route->method != NULL; route++)
+			if (route_has_path(route, path)
+			        && strlen(route->path) == longest
+			        && strlen(allow) + strlen(route->method) + 3
+			                   < sizeof allow)
+				sprintf(allow + strlen(allow), "%s%s",
+				        allow[0] ? ", " : "", route->method);
+	}
 	http_answer_header(request, "Allow", allow);
 	http_refuse(request, &problem, NULL);
 }
@@ -423,7 +437,6 @@ static bool find_route(
 	static const struct http_problem unknown = { 404, "not-found", "Not found",
 		"There is nothing at this address.",
 		"Tidak ada apa-apa di alamat ini." };
-	char allow[64] = "";
 	size_t longest = 0;
 
 	for (size_t set = 0; set < request->http->route_sets; set++) {
@@ -435,23 +448,16 @@ static bool find_route(
 			if (!route_has_path(route, path) || size < longest)
 				continue;
 			if (size > longest)
-				allow[0] = '\0';
+				request->route = NULL;
 			longest = size;
-			if (strlen(allow) + strlen(route->method) + 3 < sizeof allow)
-				snprintf(allow + strlen(allow),
-				        sizeof allow - strlen(allow), "%s%s",
-				        allow[0] ? ", " : "", route->method);
 			if (route_has_method(route, method))
 				request->route = route;
-			else if (request->route != NULL
-			         && strlen(request->route->path) < size)
-				request->route = NULL;
 		}
 	}
 	if (longest == 0)
 		http_refuse(request, &unknown, NULL);
 	else if (request->route == NULL)
-		refuse_method(request, allow);
+		refuse_method(request, path, longest);
 	else
 		request->tail = strdup(path + longest);
 	return request->response == NULL;
