@@ -5,6 +5,7 @@ A world has its own topics (a scratch catalog with another prefix), its own data
 department names, so that tests cannot see each other. A warning or an error in a program's log that
 the test did not announce with world.expects() fails the test.
 """
+import functools
 import json
 import os
 import re
@@ -104,6 +105,21 @@ class World:
 
     def make_topics(self):
         wait_until(self.try_topics, 60, "topics")
+        wait_until(self.topics_are_known, 60, "every part of the broker knows the topics")
+
+    def topics_are_known(self):
+        """A topic that was made a moment ago may still be unknown to who asks next."""
+        known = self.admin.list_topics(timeout=10).topics
+        with open(os.path.join(self.schemas, "catalog.json"), encoding="utf-8") as file:
+            catalog = json.load(file)
+        own = [known.get(catalog["prefix"]["live"] + topic["name"]) for topic in catalog["topics"]]
+        return all(topic and not topic.error and len(topic.partitions) == catalog["modulus"]
+                   and all(part.leader >= 0 for part in topic.partitions.values()) for topic in own)
+
+    @functools.cached_property
+    def admin(self):
+        from confluent_kafka.admin import AdminClient
+        return AdminClient({"bootstrap.servers": self.brokers})
 
     def try_topics(self):
         try:

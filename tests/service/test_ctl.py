@@ -55,14 +55,13 @@ def test_init_again_changes_nothing(world):
 
 
 def test_topics_have_the_settings_that_keep_what_was_confirmed(world):
-    from confluent_kafka.admin import AdminClient, ConfigResource
-    admin = AdminClient({"bootstrap.servers": world.brokers})
+    from confluent_kafka.admin import ConfigResource
     resource = ConfigResource("TOPIC", world.topic("payments"))
-    settings = list(admin.describe_configs([resource]).values())[0].result()
+    settings = list(world.admin.describe_configs([resource]).values())[0].result()
     wanted = {"flush.messages": "1", "message.timestamp.type": "LogAppendTime", "retention.ms": "7776000000",
               "max.message.bytes": "1048576", "cleanup.policy": "delete"}
     assert {name: settings[name].value for name in wanted} == wanted
-    topic = admin.list_topics(timeout=10).topics[world.topic("payments")]
+    topic = world.admin.list_topics(timeout=10).topics[world.topic("payments")]
     assert len(topic.partitions) == 12
     again = kentongan("topics", "create", "--brokers", world.brokers, "--schemas", world.schemas)
     assert again.returncode == 0 and again.stdout.count("was there") == 3
