@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What every part needs: where things are, how to say something, how to wait."""
+import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -39,14 +42,40 @@ def wait_until(condition, seconds, what, alive=None):
 
 
 def run(arguments, **options):
-    """Run a command quietly; a Trouble with its last words when it fails."""
+    """Run a command quietly; a Trouble with what it complained of when it fails."""
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.STDOUT)
     done = subprocess.run(arguments, text=True, stdin=subprocess.DEVNULL, check=False, **options)
     if done.returncode != 0:
-        words = " | ".join((done.stdout or "").strip().splitlines()[-5:])
-        raise Trouble(f"{' '.join(map(str, arguments[:4]))}: exit {done.returncode}: {words}")
+        raise Trouble(f"{' '.join(map(str, arguments[:4]))}: exit {done.returncode}: {complaint(done.stdout or '')}")
     return done.stdout or ""
+
+
+def complaint(output):
+    """The first line that calls itself an error, else the last ones."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in output.splitlines()]
+    errors = [line for line in lines if re.match(r"\[?(error|fatal|E:)", line, re.I)]
+    return " | ".join(errors[:2] or [line for line in lines if line][-5:])
+
+
+@contextlib.contextmanager
+def step(what):
+    """Say what begins; while it lasts, say every few seconds that it still does."""
+    say(what)
+    ended = threading.Event()
+
+    def remind():
+        began = time.monotonic()
+        while not ended.wait(5):
+            say(f"  {what.split(':')[0]}: {time.monotonic() - began:.0f} s so far")
+
+    thread = threading.Thread(target=remind, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def answers(port):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The whole hub on one machine: what `deploy/local` does."""
+import collections
+import contextlib
 import csv
 import datetime
 import hashlib
@@ -10,7 +12,7 @@ import subprocess
 import time
 
 from hub import programs
-from hub.base import PROJECT, Trouble, read, run, say, wait_until, write
+from hub.base import PROJECT, Trouble, read, run, say, step, wait_until, write
 from hub.kafka import Kafka
 from hub.postgres import Postgres
 
@@ -44,18 +46,20 @@ def install_packages():
     missing = [name for name in wanted if f"{name} installed\n" not in known]
     if not missing:
         return
-    say(f"Debian packages: installing {len(missing)}")
     root = [] if os.geteuid() == 0 else ["sudo"]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    run([*root, "apt-get", "update", "-qq"], env=environment)
-    run([*root, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], env=environment)
+    with step(f"Debian packages: installing {len(missing)}"):
+        run([*root, "apt-get", "update", "-qq"], env=environment)
+        run([*root, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], env=environment)
 
 
 def build():
-    if not os.path.exists(os.path.join(BUILD, "build.ninja")):
-        say("building")
+    if os.path.exists(os.path.join(BUILD, "build.ninja")):
+        run(["cmake", "--build", "--preset", "release"], cwd=PROJECT)
+        return
+    with step("building"):
         run(["cmake", "--preset", "release", "-DKENTONGAN_TESTS=OFF"], cwd=PROJECT)
-    run(["cmake", "--build", "--preset", "release"], cwd=PROJECT)
+        run(["cmake", "--build", "--preset", "release"], cwd=PROJECT)
 
 
 class Hub:
@@ -85,12 +89,32 @@ class Hub:
     def monitor(self):
         return programs.monitor(self.folder, self.binaries, self.kafka.brokers, SCHEMAS, DEPARTMENTS)
 
-    def exists(self):
-        return os.path.exists(os.path.join(self.folder, "villages.json"))
+    @property
+    def marker(self):
+        """A file that says that the folder is a hub's; nothing else is ever removed."""
+        return os.path.join(self.folder, "kentongan-local")
 
-    def need(self):
+    def exists(self):
+        return os.path.exists(self.marker)
+
+    def claim(self):
+        """Take the folder: one that is ours already, or an empty one."""
+        if self.exists():
+            return
+        os.makedirs(self.folder, exist_ok=True)
+        if os.listdir(self.folder):
+            raise Trouble(f"{self.folder} holds other files; KENTONGAN_LOCAL takes an empty folder or a new one")
+        write(self.marker, "deploy/local wipe removes this folder\n")
+
+    def need(self, whole=False):
         if not self.exists():
             raise Trouble("nothing is here yet; run deploy/local up first")
+        if whole and not os.path.exists(self.gateways_file):
+            raise Trouble("deploy/local up did not come to its end; run it again")
+
+    @property
+    def gateways_file(self):
+        return os.path.join(self.folder, "gateways.json")
 
     def parts(self):
         """Name -> (program, process, start, stop), in the order of starting."""
@@ -113,13 +137,12 @@ class Hub:
 
     def start_servers(self):
         fresh = not self.kafka.process.is_running() or not self.postgres.process.is_running()
-        if fresh:
-            say("Kafka and PostgreSQL: starting")
-        self.kafka.prepare()
-        self.postgres.prepare()
-        self.kafka.start()
-        self.start_postgres()
-        self.kafka.wait()
+        with step("Kafka and PostgreSQL: starting") if fresh else contextlib.nullcontext():
+            self.kafka.prepare()
+            self.postgres.prepare()
+            self.kafka.start()
+            self.start_postgres()
+            self.kafka.wait()
 
     def make_topics(self):
         wait_until(self.try_topics, 60, "topics", self.kafka.process.is_running)
@@ -170,9 +193,9 @@ class Hub:
         write(marker, "\n".join(self.villages()) + "\n")
 
     def up(self, count):
+        self.claim()
         install_packages()
         build()
-        os.makedirs(self.folder, exist_ok=True)
         codes = self.villages()
         if count > len(codes):
             codes = list(dict.fromkeys(codes + choose_villages(count)))[:max(count, len(codes))]
@@ -188,7 +211,7 @@ class Hub:
 
     def write_gateways(self):
         names = register()
-        write(os.path.join(self.folder, "gateways.json"), json.dumps(
+        write(self.gateways_file, json.dumps(
             [{"village_code": code, "name": names.get(code, code), "url": program.url}
              for code, program in zip(self.villages(), self.gateways())], indent=1) + "\n")
 
@@ -197,31 +220,17 @@ class Hub:
     def feed_lines(self, lines, speed=None):
         """Post NDJSON events through the gateways of their villages, in order."""
         gateways = dict(zip(self.villages(), self.gateways()))
-        events = [keyed(json.loads(line), line, number)
-                  for number, line in enumerate(lines, 1) if line.strip()]
+        events = list(addressed(lines, self.villages()[0]))
+        unknown = [code for code, _ in events if code not in gateways]
+        if unknown:
+            raise Trouble(f"no gateway for village {unknown[0]}; deploy/local up --villages N makes more")
         if speed is not None:
-            return self.feed_paced(events, gateways, speed)
-        waiting = {}
-        for event in events:
-            code = event.pop("village_code", None) or self.villages()[0]
-            if code not in gateways:
-                raise Trouble(f"no gateway for village {code}; deploy/local up --villages N makes more")
-            waiting.setdefault(code, []).append(event)
-        for code, own in waiting.items():
+            pace(events, speed, lambda code, event: programs.post_batch(gateways[code], [event]))
+            return len(events)
+        for code in dict.fromkeys(code for code, _ in events):
+            own = [event for to, event in events if to == code]
             for start in range(0, len(own), BATCH):
                 programs.post_batch(gateways[code], own[start:start + BATCH])
-        return len(events)
-
-    def feed_paced(self, events, gateways, speed):
-        first, began = None, time.monotonic()
-        for event in events:
-            code = event.pop("village_code", None) or self.villages()[0]
-            moment = when(event)
-            if moment is not None:
-                first = moment if first is None else first
-                pause = (moment - first) / speed - (time.monotonic() - began)
-                time.sleep(max(0, pause))
-            programs.post_batch(gateways[code], [event])
         return len(events)
 
     def has_arrived(self):
@@ -262,7 +271,7 @@ class Hub:
     def env(self):
         values = {"KENTONGAN_BROKERS": self.kafka.brokers,
                   "KENTONGAN_GATEWAY_URL": self.gateways()[0].url,
-                  "KENTONGAN_GATEWAYS": os.path.join(self.folder, "gateways.json"),
+                  "KENTONGAN_GATEWAYS": self.gateways_file,
                   "KENTONGAN_MONITOR_URL": self.monitor().url,
                   "KENTONGAN_BIN": self.binaries}
         for name in DEPARTMENTS:
@@ -292,22 +301,54 @@ class Hub:
                 stop()
 
     def wipe(self):
-        if self.exists():
-            self.down()
+        if not self.exists():
+            if os.path.isdir(self.folder) and os.listdir(self.folder):
+                raise Trouble(f"{self.folder} was not made by deploy/local; nothing was removed")
+            return
+        self.down()
         self.postgres.wipe()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def keyed(event, line, number):
-    """An event without a key gets one from its line, so that a second feed stores nothing."""
-    digest = hashlib.sha256(line.strip().encode()).hexdigest()[:32]
-    event.setdefault("idempotency_key", f"feed-{number}-{digest}")
-    return event
+def addressed(lines, standard):
+    """(village, event) of each line. An event without a key gets one from its text, so that a second feed stores nothing."""
+    seen = collections.Counter()
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text:
+            continue
+        try:
+            event = json.loads(text)
+        except ValueError as reason:
+            raise Trouble(f"line {number} is not JSON: {reason}") from None
+        if not isinstance(event, dict):
+            raise Trouble(f"line {number} is not a JSON object")
+        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+        seen[digest] += 1
+        event.setdefault("idempotency_key", f"feed-{digest}-{seen[digest]}")
+        code = event.pop("village_code", None) or standard
+        if not isinstance(code, str):
+            raise Trouble(f"line {number}: village_code is a text such as {standard}")
+        yield code, event
+
+
+def pace(events, speed, post):
+    """Post each event when its time has come: the distances of occurred_at, divided by speed."""
+    first, began = None, time.monotonic()
+    for code, event in events:
+        moment = when(event)
+        if moment is not None:
+            first = moment if first is None else first
+            time.sleep(max(0, (moment - first) / speed - (time.monotonic() - began)))
+        post(code, event)
 
 
 def when(event):
-    text = event.get("occurred_at")
-    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else None
+    """occurred_at in seconds; None where it is absent or the gateway will refuse it in its own words."""
+    try:
+        return datetime.datetime.fromisoformat(event["occurred_at"].replace("Z", "+00:00")).timestamp()
+    except (KeyError, AttributeError, ValueError, OverflowError):
+        return None
 
 
 def fingerprint(paths):

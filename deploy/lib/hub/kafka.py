@@ -7,7 +7,7 @@ import shutil
 import signal
 import uuid
 
-from hub.base import PROJECT, Trouble, answers, free_port, read, run, say, wait_until, write
+from hub.base import PROJECT, Trouble, answers, free_port, read, run, step, wait_until, write
 from hub.process import Process
 
 JARS = os.path.join(PROJECT, "build", "kafka")
@@ -18,12 +18,12 @@ def fetch_jars():
     """Copy Kafka's jars from Maven Central, pinned by the pom."""
     if glob.glob(os.path.join(JARS, "kafka_2.13-*.jar")):
         return
-    say("Kafka: fetching its jars (once)")
     pom = os.path.join(PROJECT, "deploy", "kafka", "pom.xml")
     fresh = JARS + ".new"
     shutil.rmtree(fresh, ignore_errors=True)
-    run(["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies",
-         "-DincludeScope=runtime", f"-DoutputDirectory={fresh}"])
+    with step("Kafka: fetching its jars (once)"):
+        run(["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies",
+             "-DincludeScope=runtime", f"-DoutputDirectory={fresh}"])
     os.makedirs(os.path.dirname(JARS), exist_ok=True)
     shutil.rmtree(JARS, ignore_errors=True)
     os.rename(fresh, JARS)
@@ -41,7 +41,7 @@ class Kafka:
 
     @property
     def port(self):
-        return int(read(os.path.join(self.folder, "port")))
+        return int(read(os.path.join(self.folder, "port"), "0"))
 
     @property
     def brokers(self):

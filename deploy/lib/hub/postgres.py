@@ -40,7 +40,7 @@ class Postgres:
 
     @property
     def port(self):
-        return int(read(os.path.join(self.folder, "port")))
+        return int(read(os.path.join(self.folder, "port"), "0"))
 
     @property
     def data(self):
