@@ -334,8 +334,13 @@ static const struct http_problem bad_request = { 400, "bad-request", "Bad reques
 	"The request is not well-formed HTTP/1.1.",
 	"Permintaan tidak sesuai HTTP/1.1." };
 
+/* A second one of these would let two readers see two requests: RFC 9112. */
+static const char *const single_headers[] = { "Content-Length", "Content-Type", "Host",
+	"Idempotency-Key" };
+enum { SINGLE_HEADERS = sizeof single_headers / sizeof *single_headers };
+
 struct framing {
-	unsigned lengths;
+	bool seen[SINGLE_HEADERS];
 	bool chunked;
 	bool broken;
 	bool has_length;
@@ -365,11 +370,16 @@ static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind,
 			framing->broken = true;
 	if (name_size == 0 || name[name_size - 1] == ' ' || name[name_size - 1] == '\t')
 		framing->broken = true;
+	for (size_t i = 0; i < SINGLE_HEADERS; i++) {
+		if (strcasecmp(name, single_headers[i]) != 0)
+			continue;
+		framing->broken |= framing->seen[i];
+		framing->seen[i] = true;
+	}
 	if (strcasecmp(name, "Transfer-Encoding") == 0)
 		framing->chunked = true;
 	if (strcasecmp(name, "Content-Length") != 0)
 		return MHD_YES;
-	framing->lengths++;
 	framing->has_length = true;
 	for (size_t i = 0; i < value_size; i++)
 		if (value[i] < '0' || value[i] > '9' || i > 17)
@@ -472,6 +482,12 @@ static bool is_media(const char *value, const char *wanted)
 	               || value[size] == ' ');
 }
 
+/* Whether a body with this Content-Encoding is what it says. */
+static bool is_plain(const char *encoding)
+{
+	return encoding == NULL || strcasecmp(encoding, "identity") == 0;
+}
+
 static bool is_in_list(const char *list, const char *name, size_t size)
 {
 	for (const char *at = list; at != NULL && *at != '\0';) {
@@ -522,7 +538,8 @@ static bool check_body_headers(
 		"Isi kiriman harus menyebut panjangnya (Content-Length)." };
 	static const struct http_problem media = { 415, "media-type",
 		"Unsupported media type",
-		"The Content-Type is not what this address takes.",
+		"The Content-Type, or a Content-Encoding, is not what this address "
+		"takes.",
 		"Jenis isi kiriman (Content-Type) tidak diterima di alamat ini." };
 	static const struct http_problem large = { 413, "too-large",
 		"Content too large", "The body is longer than this address takes.",
@@ -534,7 +551,8 @@ static bool check_body_headers(
 		problem = &origin;
 	else if (framing->chunked || !framing->has_length)
 		problem = &length;
-	else if (!is_media(http_header(request, "Content-Type"), route->media))
+	else if (!is_media(http_header(request, "Content-Type"), route->media)
+	         || !is_plain(http_header(request, "Content-Encoding")))
 		problem = &media;
 	else if (framing->length > route->body_bytes)
 		problem = &large;
@@ -552,8 +570,8 @@ static bool check_request(struct http_request *request, const char *path,
 	MHD_get_connection_values_n(
 	        request->mhd, MHD_HEADER_KIND, look_at_header, &framing);
 	request->refused = framing.chunked || framing.length > 0;
-	if (framing.broken || framing.lengths > 1
-	        || (framing.chunked && framing.lengths > 0) || !is_known_method(method)
+	if (framing.broken || (framing.chunked && framing.has_length)
+	        || !is_known_method(method)
 	        || (strcmp(version, "HTTP/1.1") != 0
 	                && strcmp(version, "HTTP/1.0") != 0)) {
 		request->refused = true;
@@ -622,6 +640,17 @@ static enum MHD_Result dispatch(struct http_request *request)
 	return MHD_YES;
 }
 
+/* A request may name its target whole, as to a proxy: RFC 9112, "absolute-form". */
+static const char *path_of(const char *target)
+{
+	const char *authority = target + strlen("http://");
+
+	if (strncasecmp(target, "http://", strlen("http://")) != 0)
+		return target;
+	target = strchr(authority, '/');
+	return target != NULL ? target : "/";
+}
+
 static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd,
         const char *path, const char *method, const char *version, const char *data,
         size_t *size, void **place)
@@ -634,7 +663,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd,
 		*place = request;
 		if (request == NULL)
 			return MHD_NO;
-		if (!check_request(request, path, method, version))
+		if (!check_request(request, path_of(path), method, version))
 			return send_answer(request);
 		return MHD_YES;
 	}

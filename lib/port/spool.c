@@ -633,17 +633,25 @@ static bool look_up(struct spool *spool, enum query query, const uint8_t id[16],
 	return result == SQLITE_ROW || result == SQLITE_DONE;
 }
 
+/* The event that has the id, as its own or as the one derived from its key. */
+static bool look_up_both(struct spool *spool, const uint8_t id[16], bool *found,
+        struct spool_receipt *out, uint8_t digest[32], struct fault *fault)
+{
+	if (!look_up(spool, QUERY_BY_ID, id, found, out, digest, fault))
+		return false;
+	return *found || look_up(spool, QUERY_BY_ALIAS, id, found, out, digest, fault);
+}
+
 /* Whether the draft is a repeat; its first receipt then is in out. */
 static bool find_repeat(struct spool *spool, const struct spool_draft *draft,
         bool *found, struct spool_receipt *out, struct fault *fault)
 {
 	uint8_t digest[32];
 
-	if (!look_up(spool, QUERY_BY_ID, draft->event_id, found, out, digest, fault))
+	if (!look_up_both(spool, draft->event_id, found, out, digest, fault))
 		return false;
 	if (!*found && draft->has_alias
-	        && !look_up(
-	                spool, QUERY_BY_ALIAS, draft->alias, found, out, digest, fault))
+	        && !look_up_both(spool, draft->alias, found, out, digest, fault))
 		return false;
 	out->repeated = *found;
 	if (*found && memcmp(digest, draft->digest, sizeof digest) != 0)

@@ -390,9 +390,12 @@ static struct bytes next_line(struct bytes *rest)
 	return line;
 }
 
-/* All lines are looked at, so that all faults are told. False: the batch is refused. */
+/*
+ * All lines are looked at, so that all faults are told. False: the batch is refused;
+ * *verdict becomes CHECK_NOT_JSON when a line is none.
+ */
 static bool take_lines(struct posting *posting, struct check_report *report,
-        struct buffer *errors, struct fault *fault)
+        enum check_verdict *verdict, struct buffer *errors, struct fault *fault)
 {
 	struct bytes rest = http_body(posting->request);
 	size_t told = 0;
@@ -415,6 +418,8 @@ static bool take_lines(struct posting *posting, struct check_report *report,
 		if (report->count > CHECK_FAULTS - told)
 			report->count = CHECK_FAULTS - told;
 		told += report->count;
+		if (report->verdict == CHECK_NOT_JSON)
+			*verdict = CHECK_NOT_JSON;
 		answer_errors(report, number, errors);
 		if (lines > posting->gateway->catalog->batch_lines)
 			break;
@@ -438,6 +443,18 @@ static size_t count_lines(struct bytes body)
 	return lines;
 }
 
+/* A key names one event; a sender who believes that it guards the batch would be wrong.
+ */
+static void refuse_batch_key(struct http_request *request, struct check_report *report)
+{
+	add_fault(report, "/idempotency_key", "key in each line",
+	        "A batch takes a key in each line, as idempotency_key, not as a "
+	        "header.",
+	        "Kunci ditulis di setiap baris (idempotency_key), bukan di kepala "
+	        "kiriman.");
+	answer_report(request, report);
+}
+
 void accept_batch(void *context, struct http_request *request)
 {
 	struct gateway *gateway = context;
@@ -446,19 +463,22 @@ void accept_batch(void *context, struct http_request *request)
 	struct posting *posting =
 	        posting_new(gateway, request, lines < most ? lines : most);
 	struct check_report *report = calloc(1, sizeof *report);
+	enum check_verdict verdict = CHECK_MISFIT;
 	struct buffer errors = { 0 };
 	struct fault fault = { 0 };
 
 	if (posting == NULL || report == NULL) {
 		fault_memory(&fault);
 		answer_fault(request, &fault);
+	} else if (http_header(request, "Idempotency-Key") != NULL) {
+		refuse_batch_key(request, report);
 	} else {
 		posting->batch = true;
-		if (take_lines(posting, report, &errors, &fault)) {
+		if (take_lines(posting, report, &verdict, &errors, &fault)) {
 			hand_over(posting);
 			posting = NULL;
 		} else if (errors.size > 0) {
-			answer_misfit(request, CHECK_MISFIT, &errors);
+			answer_misfit(request, verdict, &errors);
 		} else {
 			answer_fault(request, &fault);
 		}

@@ -134,6 +134,48 @@ def test_an_own_event_id_behaves_like_a_key(gateway):
                 Idempotency_Key="k-9")[0] == 422
 
 
+def test_a_key_names_one_event_with_and_without_an_own_id(gateway):
+    own = {"event_id": "0192f3a4-5678-7abc-8def-0123456789ae"}
+    assert post(gateway, "/v1/requests", request_body(), Idempotency_Key="k-2")[0] == 201
+    assert post(gateway, "/v1/requests", request_body(**own), Idempotency_Key="k-2")[0] == 422
+    assert post(gateway, "/v1/requests", request_body(**own), Idempotency_Key="k-3")[0] == 201
+    assert post(gateway, "/v1/requests", request_body(), Idempotency_Key="k-3")[0] == 422
+    lines = [{"record": "Request", "idempotency_key": "k-4", **request_body()},
+             {"record": "Request", "idempotency_key": "k-4", **request_body(event_id="0192f3a4-5678-7abc-8def-0123456789af")}]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    assert post(gateway, "/v1/batch", text, Content_Type="application/x-ndjson")[0] == 422
+    assert stored(gateway) == 2
+
+
+def test_a_batch_with_one_key_for_all_is_told_where_keys_stand(gateway):
+    line = json.dumps({"record": "Request", **request_body()}) + "\n"
+    status, problem = post(gateway, "/v1/batch", line, Content_Type="application/x-ndjson", Idempotency_Key="k")
+    assert status == 422 and problem["errors"][0]["pointer"] == "/idempotency_key" and stored(gateway) == 0
+
+
+def test_a_batch_with_a_line_that_is_no_json_is_a_400(gateway):
+    lines = json.dumps({"record": "Request", **request_body(service="Bukan Slug")}) + "\n{x\n"
+    status, problem = post(gateway, "/v1/batch", lines, Content_Type="application/x-ndjson")
+    assert status == 400 and stored(gateway) == 0
+    assert [(error["line"], error["pointer"]) for error in problem["errors"]] == [(1, "/service"), (2, "")]
+
+
+@pytest.mark.parametrize("headers, status", [
+    ("Content-Type: text/plain\r\n", 400), ("Host: other\r\n", 400),
+    ("Idempotency-Key: a\r\nIdempotency-Key: b\r\n", 400), ("Content-Encoding: gzip\r\n", 415)])
+def test_headers_that_two_readers_could_read_differently_are_refused(gateway, headers, status):
+    body = json.dumps(request_body())
+    answer = speak(gateway.url, (f"POST /v1/requests HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                                 f"{headers}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}").encode())
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()) and b"application/problem+json" in answer
+    assert stored(gateway) == 0
+
+
+def test_a_target_in_absolute_form_is_found(gateway):
+    answer = speak(gateway.url, b"GET http://localhost/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 def test_two_posts_with_one_key_at_once_are_one_event(gateway):
     answers = []
 
@@ -154,10 +196,9 @@ def test_a_batch_is_all_or_nothing_and_names_the_line(gateway):
     good = json.dumps({"record": "Request", **request_body()})
     bad = json.dumps({"record": "Payment", **payment_body(amount="x")})
     unknown = json.dumps({"record": "Rahasia", **request_body()})
-    status, answer = post(gateway, "/v1/batch", "\n".join([good, bad, unknown, "{"]) + "\n",
-                          Content_Type="application/x-ndjson")
+    status, answer = post(gateway, "/v1/batch", "\n".join([good, bad, unknown]) + "\n", Content_Type="application/x-ndjson")
     assert status == 422
-    assert [(error["line"], error["pointer"]) for error in answer["errors"]] == [(2, "/amount"), (3, "/record"), (4, "")]
+    assert [(error["line"], error["pointer"]) for error in answer["errors"]] == [(2, "/amount"), (3, "/record")]
     assert stored(gateway) == 0
     assert post(gateway, "/v1/batch", (good + "\n") * 1001, Content_Type="application/x-ndjson")[0] == 422
     assert post(gateway, "/v1/batch", "\n\n", Content_Type="application/x-ndjson")[0] == 422
