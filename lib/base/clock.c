@@ -229,6 +229,10 @@ static bool take_offset(struct bytes text, size_t *at, int *out_seconds)
 	return true;
 }
 
+/* 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z */
+#define FIRST_SECOND (-62135596800)
+#define LAST_SECOND  253402300799
+
 bool clock_parse(struct bytes text, int64_t *out_wall_us)
 {
 	size_t at = 0;
@@ -238,6 +242,7 @@ bool clock_parse(struct bytes text, int64_t *out_wall_us)
 	int second;
 	int micros;
 	int offset;
+	int64_t seconds;
 
 	if (!take_date(text, &at, &days)
 	        || (!take_byte(text, &at, 'T') && !take_byte(text, &at, 't'))
@@ -249,9 +254,10 @@ bool clock_parse(struct bytes text, int64_t *out_wall_us)
 		return false;
 	if (at != text.size || hour > 23 || minute > 59 || second > 59)
 		return false;
-	*out_wall_us =
-	        (days * 86400 + hour * 3600 + minute * 60 + second - offset) * 1000000
-	        + micros;
+	seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset;
+	if (seconds < FIRST_SECOND || seconds > LAST_SECOND)
+		return false; /* its offset leads out of the years that text can say */
+	*out_wall_us = seconds * 1000000 + micros;
 	return true;
 }
 

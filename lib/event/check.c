@@ -322,6 +322,25 @@ static bool check_symbol(struct check *check, const struct schema_field *field,
 	return refuse(check, field, (struct wish){ list, list, list });
 }
 
+/* kind is "array" or "object", as a sender knows it. */
+static bool refuse_count(
+        struct check *check, const struct schema_field *field, const char *kind)
+{
+	bool list = kind[0] == 'a';
+	char expected[64];
+	char words[96];
+	char words_id[96];
+
+	snprintf(
+	        expected, sizeof expected, "%s of at most %zu", kind, field->max_items);
+	snprintf(words, sizeof words, "%s with at most %zu %s",
+	        list ? "a list" : "an object", field->max_items,
+	        list ? "items" : "members");
+	snprintf(words_id, sizeof words_id, "%s berisi paling banyak %zu",
+	        list ? "daftar" : "objek", field->max_items);
+	return refuse(check, field, (struct wish){ expected, words, words_id });
+}
+
 static bool check_array(struct check *check, const struct schema_field *field,
         const struct schema_node *node, const json_t *json, struct value *out)
 {
@@ -330,9 +349,7 @@ static bool check_array(struct check *check, const struct schema_field *field,
 	bool ok = true;
 
 	if (!json_is_array(json) || count > field->max_items)
-		return refuse(check, field,
-		        (struct wish){ "array", "a list that is not too long",
-		                "daftar yang tidak terlalu panjang" });
+		return refuse_count(check, field, "array");
 	out->list.values = check_alloc(check, count, sizeof *out->list.values);
 	if (out->list.values == NULL)
 		return false;
@@ -356,9 +373,7 @@ static bool check_map(struct check *check, const struct schema_field *field,
 	bool ok = true;
 
 	if (!json_is_object(json) || json_object_size(json) > field->max_items)
-		return refuse(check, field,
-		        (struct wish){ "object", "an object with not too many members",
-		                "objek dengan anggota yang tidak terlalu banyak" });
+		return refuse_count(check, field, "object");
 	out->map.count = json_object_size(json);
 	out->map.entries = check_alloc(check, out->map.count, sizeof *entry);
 	if (out->map.entries == NULL)

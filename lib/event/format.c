@@ -96,19 +96,44 @@ static bool is_period(struct bytes text)
 	return month >= 1 && month <= 12;
 }
 
+/* The code point at *at of well-formed UTF-8; *at moves behind it. */
+static uint32_t next_point(struct bytes text, size_t *at)
+{
+	uint32_t point = text.data[(*at)++];
+
+	if (point >= 0xC0)
+		point &= point < 0xE0 ? 0x1F : point < 0xF0 ? 0x0F : 0x07;
+	while (*at < text.size && (text.data[*at] & 0xC0) == 0x80)
+		point = point << 6 | (text.data[(*at)++] & 0x3F);
+	return point;
+}
+
+/* Controls, and what Unicode shows as nothing or turns the text around with. */
+static bool is_hidden(uint32_t point)
+{
+	return point < 0x20 || (point >= 0x7F && point < 0xA0) || point == 0xAD
+	       || (point >= 0x200B && point <= 0x200F)
+	       || (point >= 0x2028 && point <= 0x202E)
+	       || (point >= 0x2060 && point <= 0x206F) || point == 0xFEFF
+	       || (point >= 0xE0000 && point <= 0xE0FFF);
+}
+
+/* In whatever width it is written. */
+static bool looks_like_digit(uint32_t point)
+{
+	return (point >= '0' && point <= '9') || (point >= 0xFF10 && point <= 0xFF19);
+}
+
 /* It travels in headers and addresses, so nothing invisible and nothing like a NIK. */
 static bool is_case_id(struct bytes text)
 {
 	size_t digits = 0;
 
-	for (size_t i = 0; i < text.size; i++) {
-		uint8_t byte = text.data[i];
+	for (size_t at = 0; at < text.size;) {
+		uint32_t point = next_point(text, &at);
 
-		if (byte < 0x20 || byte == 0x7F
-		        || (byte == 0xC2 && text.data[i + 1] < 0xA0))
-			return false;
-		digits = is_digit(byte) ? digits + 1 : 0;
-		if (digits == 16)
+		digits = looks_like_digit(point) ? digits + 1 : 0;
+		if (is_hidden(point) || digits == 16)
 			return false;
 	}
 	return text.size > 0 && text.data[0] != ' ' && text.data[text.size - 1] != ' ';

@@ -123,6 +123,39 @@ static void all_faults_of_a_body_are_told_at_once(void **state)
 	assert_int_equal(bench->report.count, 8);
 }
 
+static void a_case_id_shows_all_that_it_is(void **state)
+{
+	struct bench *bench = *state;
+	static const char *const hidden[] = { "A\xE2\x80\xAE"
+		                              "B",
+		"A\xE2\x80\x8B"
+		"B",
+		"A\xC2\xAD"
+		"B",
+		"A\xEF\xBB\xBF"
+		"B",
+		"A\xC2\x85"
+		"B",
+		"12345678901234\xEF\xBC\x95\xEF\xBC\x96" /* 56, in full width */ };
+	char body[512];
+
+	for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+		snprintf(body, sizeof body,
+		        "{\"case_id\":\"%s\",\"service\":\"s\",\"action\":"
+		        "\"SUBMITTED\","
+		        "\"actor\":{\"role\":\"OPERATOR\"}}",
+		        hidden[i]);
+		assert_int_equal(verdict(bench, "requests", body), CHECK_MISFIT);
+		assert_true(has_fault(bench, "/case_id"));
+		assert_int_equal(bench->report.count, 1);
+	}
+	assert_int_equal(verdict(bench, "requests",
+	                         "{\"case_id\":\"Regapu\xE2\x80\x99u 7/\xC3\xA9\","
+	                         "\"service\":\"s\",\"action\":\"SUBMITTED\","
+	                         "\"actor\":{\"role\":\"OPERATOR\"}}"),
+	        CHECK_OK);
+}
+
 static void no_value_of_the_body_is_repeated(void **state)
 {
 	struct bench *bench = *state;
@@ -221,6 +254,8 @@ int main(void)
 		        a_good_request_becomes_a_value_and_bytes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        all_faults_of_a_body_are_told_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_case_id_shows_all_that_it_is, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        no_value_of_the_body_is_repeated, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
