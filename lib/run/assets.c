@@ -17,6 +17,8 @@ static const char *media_of(const char *name)
 		return "text/css; charset=utf-8";
 	if (dot != NULL && strcmp(dot, ".js") == 0)
 		return "text/javascript; charset=utf-8";
+	if (dot != NULL && strcmp(dot, ".svg") == 0)
+		return "image/svg+xml";
 	return "text/html; charset=utf-8";
 }
 

@@ -52,8 +52,18 @@ def test_an_event_appears_on_the_page_without_a_reload(world, browse):
     assert "Padomasan" in text_of(driver, "#events")
     assert "Siti" not in driver.page_source and "9909010101900001" not in driver.page_source
     wait_until(lambda: "berjalan" in text_of(driver, "#departments"), 20, "the department's state")
-    assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"
-            and "favicon" not in entry["message"]] == []
+    assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_a_dead_letter_is_told_with_its_department_and_the_next_step(world, browse):
+    world.expects("dead letter class=data")
+    gateway = world.gateway()
+    world.sink("dinsos")
+    driver = browse(world.monitor(["dinsos"]).url + "/")
+    assert post(gateway, "/v1/payments", payment_body(amount="9000000.00"))[0] == 201  # more than BLT-DD ever is
+    department = f"dinsos_{world.tag}".replace("_", " ")
+    wait_until(lambda: f"1 catatan perlu diperbaiki di {department}. Jalankan kentongan dead-letters" in text_of(driver, "#sentence"),
+               30, "the sentence names the department")
 
 
 def test_the_page_fits_a_wall_and_a_phone_in_light_and_dark(world, browse):

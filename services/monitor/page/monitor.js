@@ -14,7 +14,7 @@ const words = {
     halted: (d) => `${d} berhenti: pemetaan atau tabelnya keliru. Jalankan kentongan department check.`,
     silent: (d) => `${d} tanpa kabar: programnya mati. Jalankan kembali sink-nya.`,
     behind: (d, n) => `${d} tertinggal ${n} catatan, sedang mengejar.`,
-    dead: (n) => `${n} catatan perlu diperbaiki di dinas.`,
+    dead: (d, n) => `${n} catatan perlu diperbaiki di ${d}. Jalankan kentongan dead-letters list.`,
     running: "berjalan", waitingState: "menunggu basis data", haltedState: "berhenti", unknown: "belum ada kabar", silentState: "tanpa kabar",
     perSecond: "/ detik", total: (n) => `${n} sejak kemarin`, p99: (t) => `99 dari 100 di bawah ${t}`, heard: (a, b) => `${a} dari ${b} desa terdengar`,
     stale: (t) => `Gambar ini dari ${t}. Sambungan terputus; mencoba lagi.`, undecodable: "catatan asing, tidak dapat dibaca",
@@ -25,7 +25,7 @@ const words = {
     halted: (d) => `${d} has halted: its mapping or tables are wrong. Run kentongan department check.`,
     silent: (d) => `${d} is silent: its program is not running. Start its sink again.`,
     behind: (d, n) => `${d} is ${n} records behind and catching up.`,
-    dead: (n) => `${n} records need repair in departments.`,
+    dead: (d, n) => `${n} records need repair at ${d}. Run kentongan dead-letters list.`,
     running: "running", waitingState: "waits for its database", haltedState: "halted", unknown: "no word yet", silentState: "silent",
     perSecond: "/ second", total: (n) => `${n} since yesterday`, p99: (t) => `99 of 100 below ${t}`, heard: (a, b) => `${a} of ${b} villages heard`,
     stale: (t) => `This picture is from ${t}. The connection broke; trying again.`, undecodable: "a strange record that cannot be read",
@@ -72,13 +72,13 @@ function sentence(picture) {
   const halted = picture.departments.find((d) => d.state === "halted");
   const waiting = picture.departments.find((d) => d.state === "waiting");
   const silent = picture.departments.find(isSilent);
-  const dead = picture.departments.reduce((sum, d) => sum + Math.max(0, d.dead), 0);
+  const sick = [...picture.departments].sort((a, b) => b.dead - a.dead)[0];
   if (picture.broker !== "up") return ["bad", say.brokerDown];
   if (halted) return ["bad", say.halted(title(halted))];
   if (silent) return ["bad", say.silent(title(silent))];
   if (waiting) return ["warn", say.waiting(title(waiting))];
   if (behind && behind.lag > 1000) return ["warn", say.behind(title(behind), number(behind.lag))];
-  if (dead > 0) return ["warn", say.dead(number(dead))];
+  if (sick && sick.dead > 0) return ["warn", say.dead(title(sick), number(sick.dead))];
   return ["good", say.flowing];
 }
 
