@@ -201,3 +201,13 @@ def test_the_counter_page_sends_a_request_and_shows_the_receipt(world, browse):
     wait_until(lambda: "16 angka" in text_of(driver, "#fault-applicant-nik"), 10, "the mistake is shown at its field")
     driver.execute_script("document.getElementById('applicant-nik').value = '9909 0101 0190 0001'; document.getElementById('form').requestSubmit();")
     wait_until(lambda: "35.09.01.2001-1" in text_of(driver, "#number"), 10, "the receipt")
+
+
+def test_the_counter_page_shows_each_mistake_at_its_field(world, browse):
+    driver = browse(world.gateway("35.09.19.1001").url + "/")
+    wait_until(lambda: text_of(driver, "#village") == "Kelurahan 35.09.19.1001", 10, "the place, by its code")
+    driver.execute_script("""
+        document.getElementById('purpose').value = 'x'.repeat(300);
+        document.getElementById('form').requestSubmit();""")
+    wait_until(lambda: text_of(driver, "#fault-case_id") == "Bagian ini harus diisi.", 10, "what is missing")
+    assert "200" in text_of(driver, "#fault-purpose") and text_of(driver, "#fault-other") == ""

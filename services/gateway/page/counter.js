@@ -4,7 +4,8 @@
 
 const $ = (id) => document.getElementById(id);
 const fields = ["case_id", "applicant-nik", "applicant-name", "purpose"];
-const pointers = { "/case_id": "case_id", "/applicant/nik": "applicant-nik", "/applicant/name": "applicant-name" };
+const pointers = {
+  "/case_id": "case_id", "/applicant/nik": "applicant-nik", "/applicant/name": "applicant-name", "/attributes/keperluan": "purpose" };
 const draftKey = "kentongan-draf";
 let key = null; // of the post at hand: a repeat after a broken answer is the same event
 let training = false;
@@ -47,7 +48,7 @@ function showFaults(problem) {
   for (const error of problem.errors || []) {
     const id = pointers[error.pointer];
     const place = $("fault-" + (id || "other"));
-    place.textContent = error.detail_id;
+    place.textContent = id && $(id).required && !$(id).value.trim() ? "Bagian ini harus diisi." : error.detail_id;
     if (id) { $(id).setAttribute("aria-invalid", "true"); first = first || $(id); }
   }
   if (!first) $("fault-other").textContent = $("fault-other").textContent || problem.detail_id;
@@ -93,13 +94,18 @@ function startOver() {
   $("case_id").focus();
 }
 
+// The last group of a village's code begins with 1 in a kelurahan.
+function placeOf(code) {
+  return `${code.split(".")[3].startsWith("1") ? "Kelurahan" : "Desa"} ${code}`;
+}
+
 async function showLink() {
   try {
     const status = await (await fetch("/v1/status")).json();
     training = status.mode === "latihan";
     $("training").hidden = !training;
     document.body.classList.toggle("training", training);
-    $("village").textContent = `Desa ${status.village_code}`;
+    $("village").textContent = placeOf(status.village_code);
     const waiting = status.pending.toLocaleString("id-ID");
     $("link").textContent = status.link.state === "blocked"
       ? `Pengiriman ditahan oleh kabupaten; ${waiting} catatan menunggu. Tetap bekerja seperti biasa.`
