@@ -239,13 +239,19 @@ static bool conf_line(
 {
 	char *text = trim(line);
 	char *equals = strchr(text, '=');
+	size_t index;
 
 	if (*text == '\0' || *text == '#')
 		return true;
 	if (equals == NULL)
 		return fault_set(fault, FAULT_STOP, "expected a line `key = value`");
 	*equals = '\0';
-	return conf_set(conf, trim(text), trim(equals + 1), from, fault);
+	text = trim(text);
+	index = conf_index(conf->keys, text);
+	if (index < conf->count && conf->values[index].text != NULL)
+		return fault_set(fault, FAULT_STOP, "%s stands here again; first at %s",
+		        text, conf->values[index].from);
+	return conf_set(conf, text, trim(equals + 1), from, fault);
 }
 
 static bool conf_file(struct conf *conf, const char *path, struct fault *fault)
@@ -308,8 +314,26 @@ static bool conf_complete(struct conf *conf, const char *path, struct fault *fau
 	return true;
 }
 
-bool conf_read(struct conf **out, const char *program, const struct conf_key *keys,
-        const char *path, struct fault *fault)
+static bool conf_options(struct conf *conf, const char *const *options, size_t count,
+        struct fault *fault)
+{
+	for (size_t i = 0; i + 1 < count; i += 2) {
+		char name[64];
+
+		snprintf(name, sizeof name, "%.63s", options[i] + strlen("--"));
+		for (char *at = name; *at != '\0'; at++)
+			*at = *at == '-' ? '_' : *at;
+		if (!conf_set(conf, name, options[i + 1], "command line", fault)) {
+			if (fault->code[0] == '\0')
+				snprintf(fault->code, sizeof fault->code, "usage");
+			return fault_wrap(fault, "%.64s", options[i]);
+		}
+	}
+	return true;
+}
+
+static bool conf_new(
+        struct conf **out, const struct conf_key *keys, struct fault *fault)
 {
 	struct conf *conf = calloc(1, sizeof *conf);
 
@@ -323,8 +347,36 @@ bool conf_read(struct conf **out, const char *program, const struct conf_key *ke
 		conf_close(&conf);
 		return fault_memory(fault);
 	}
+	*out = conf;
+	return true;
+}
+
+bool conf_read(struct conf **out, const char *program, const struct conf_key *keys,
+        const char *path, struct fault *fault)
+{
+	struct conf *conf;
+
+	if (!conf_new(&conf, keys, fault))
+		return false;
 	if ((path != NULL && !conf_file(conf, path, fault))
 	        || (program != NULL && !conf_environment(conf, program, fault))
+	        || !conf_complete(conf, path, fault)) {
+		conf_close(&conf);
+		return false;
+	}
+	*out = conf;
+	return true;
+}
+
+bool conf_read_options(struct conf **out, const struct conf_key *keys, const char *path,
+        const char *const *options, size_t count, struct fault *fault)
+{
+	struct conf *conf;
+
+	if (!conf_new(&conf, keys, fault))
+		return false;
+	if ((path != NULL && !conf_file(conf, path, fault))
+	        || !conf_options(conf, options, count, fault)
 	        || !conf_complete(conf, path, fault)) {
 		conf_close(&conf);
 		return false;

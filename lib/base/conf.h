@@ -67,6 +67,15 @@ struct conf;
  */
 MUST_CHECK bool conf_read(struct conf **out, const char *program,
         const struct conf_key *keys, const char *path, struct fault *fault);
+
+/*
+ * The same for a command line: options stand above the file, and the environment is
+ * left out. The words of `--name value` in `options`, one after the other; a dash in a
+ * name is an underscore. FAULT_STOP with code "usage" when an option is at fault.
+ */
+MUST_CHECK bool conf_read_options(struct conf **out, const struct conf_key *keys,
+        const char *path, const char *const *options, size_t count,
+        struct fault *fault);
 void conf_close(struct conf **conf);
 
 /* Values by key; asking for a key that the table lacks is an assert. */

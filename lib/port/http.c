@@ -715,8 +715,10 @@ static bool resolve(const char *listen, struct addrinfo **out, struct fault *fau
 	char host[128];
 	int result;
 
-	if (colon == NULL)
-		return listen_fault(fault, listen, "expected ADDRESS:PORT");
+	if (colon == NULL || strspn(colon + 1, "0123456789") != strlen(colon + 1)
+	        || strtoul(colon + 1, NULL, 10) > 65535)
+		return listen_fault(
+		        fault, listen, "expected ADDRESS:PORT with a port up to 65535");
 	snprintf(host, sizeof host, "%.*s", (int)(colon - listen), listen);
 	if (host[0] == '[') {
 		memmove(host, host + 1, strlen(host));

@@ -18,7 +18,7 @@
 #include "port/topic_settings.h"
 
 enum {
-	ASK_MS = 10000,
+	ASK_MS = 5000,
 	CLOSE_SECONDS = 10,
 	NUDGE_BYTES = 256 * 1024, /* taken at once: there is a backlog */
 };

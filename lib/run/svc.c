@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "run/svc.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -66,6 +67,10 @@ static void take_signals(struct svc *svc)
 
 static void print_help(const struct svc_program *program)
 {
+	char name[32] = "";
+
+	for (size_t i = 0; program->name[i] != '\0' && i + 1 < sizeof name; i++)
+		name[i] = (char)toupper((unsigned char)program->name[i]);
 	printf("%s: %s\n\n"
 	       "  --conf FILE   settings, lines of `key = value`\n"
 	       "  --check       print every setting in force and where it came from\n"
@@ -74,7 +79,7 @@ static void print_help(const struct svc_program *program)
 	       "  --version     print the version\n"
 	       "  --help        print this\n\n"
 	       "Settings (KENTONGAN_%s_<KEY> in the environment wins over the file):\n",
-	        program->binary, program->purpose, program->name);
+	        program->binary, program->purpose, name);
 	conf_help(program->keys, stdout);
 }
 

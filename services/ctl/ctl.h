@@ -10,7 +10,7 @@
 #include "base/conf.h"
 #include "base/fault.h"
 
-enum { CTL_ARGUMENTS = 16 };
+enum { CTL_ARGUMENTS = 16, CTL_OPTIONS = 32 };
 
 struct ctl {
 	struct conf *conf; /* the options */

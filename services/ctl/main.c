@@ -113,47 +113,43 @@ static const struct command *find_command(int argc, char **argv, int *used)
 	return NULL;
 }
 
-/* Options become the lines of a conf, so that they are checked as settings are. */
-static bool add_option(
-        const char *name, const char *value, FILE *lines, struct fault *fault)
+/* What stands on the command line, sorted. */
+struct words {
+	const char *conf; /* file of options */
+	const char *options[2 * CTL_OPTIONS];
+	size_t option_count;
+	bool help;
+};
+
+static bool take_option(
+        struct words *words, const char *name, const char *value, struct fault *fault)
 {
-	if (strpbrk(name, "=\n") != NULL || strchr(value, '\n') != NULL)
-		return ctl_usage(fault, "an option may not hold a line break");
-	fprintf(lines, "%s = %s\n", name, value);
+	if (value == NULL)
+		return ctl_usage(fault, "an option without its value");
+	if (strcmp(name, "--conf") == 0) {
+		words->conf = value;
+		return true;
+	}
+	if (words->option_count == 2 * CTL_OPTIONS)
+		return ctl_usage(fault, "too many options");
+	words->options[words->option_count++] = name;
+	words->options[words->option_count++] = value;
 	return true;
 }
 
-static bool copy_file(const char *path, FILE *lines, struct fault *fault)
-{
-	FILE *file = fopen(path, "r");
-	int byte;
-
-	if (file == NULL)
-		return fault_set(fault, FAULT_STOP, "%s cannot be read", path);
-	while ((byte = fgetc(file)) != EOF)
-		fputc(byte, lines);
-	fputc('\n', lines);
-	fclose(file);
-	return true;
-}
-
-static bool collect(struct ctl *ctl, int argc, char **argv, int from, FILE *lines,
-        bool *help, struct fault *fault)
+static bool collect(struct ctl *ctl, int argc, char **argv, int from,
+        struct words *words, struct fault *fault)
 {
 	for (int i = from; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0) {
 			ctl->json = true;
 		} else if (strcmp(argv[i], "--help") == 0) {
-			*help = true;
+			words->help = true;
 		} else if (strncmp(argv[i], "--", 2) == 0) {
-			if (i + 1 == argc)
-				return ctl_usage(fault, "an option without its value");
-			if (strcmp(argv[i], "--conf") == 0
-			                ? !copy_file(argv[i + 1], lines, fault)
-			                : !add_option(
-			                        argv[i] + 2, argv[i + 1], lines, fault))
+			const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+
+			if (!take_option(words, argv[i++], value, fault))
 				return false;
-			i++;
 		} else if (ctl->count < CTL_ARGUMENTS) {
 			ctl->arguments[ctl->count++] = argv[i];
 		} else {
@@ -163,29 +159,10 @@ static bool collect(struct ctl *ctl, int argc, char **argv, int from, FILE *line
 	return true;
 }
 
-static bool parse(struct ctl *ctl, int argc, char **argv, int from, bool *help,
-        struct fault *fault)
-{
-	char path[] = "/tmp/kentongan-options-XXXXXX";
-	int fd = mkstemp(path);
-	FILE *lines = fd >= 0 ? fdopen(fd, "w") : NULL;
-	bool ok;
-
-	if (lines == NULL)
-		return fault_set(fault, FAULT_STOP, "no temporary file can be made");
-	ok = collect(ctl, argc, argv, from, lines, help, fault);
-	ok = fclose(lines) == 0 && ok;
-	ok = ok && conf_read(&ctl->conf, NULL, ctl_options, path, fault);
-	if (!ok && fault->kind == FAULT_STOP && strstr(fault->text, path) != NULL)
-		snprintf(fault->code, sizeof fault->code, "usage");
-	remove(path);
-	return ok;
-}
-
 static bool run(struct ctl *ctl, int argc, char **argv, struct fault *fault)
 {
 	const struct command *command;
-	bool help = false;
+	struct words words = { 0 };
 	int used = 0;
 
 	if (argc < 2 || strcmp(argv[1], "--help") == 0) {
@@ -197,13 +174,15 @@ static bool run(struct ctl *ctl, int argc, char **argv, struct fault *fault)
 	command = find_command(argc, argv, &used);
 	if (command == NULL)
 		return ctl_usage(fault, "there is no such command");
-	if (!parse(ctl, argc, argv, used, &help, fault))
+	if (!collect(ctl, argc, argv, used, &words, fault))
 		return false;
-	if (help) {
+	if (words.help) {
 		print_help(command);
 		return true;
 	}
-	return command->run(ctl, fault);
+	return conf_read_options(&ctl->conf, ctl_options, words.conf, words.options,
+	               words.option_count, fault)
+	       && command->run(ctl, fault);
 }
 
 int main(int argc, char **argv)

@@ -179,6 +179,8 @@ static void wrong_settings_stop_with_file_and_line(void **state)
 		{ "village = x\nquiet = maybe\n", "quiet takes yes or no" },
 		{ "limit = 1\n", "the setting village is missing" },
 		{ "village\n", "expected a line" },
+		{ "village = x\nlimit = 1\nvillage = y\n",
+		        ":3: village stands here again; first at" },
 	};
 	struct conf *conf;
 	struct fault fault;
@@ -189,6 +191,25 @@ static void wrong_settings_stop_with_file_and_line(void **state)
 		assert_int_equal(fault.kind, FAULT_STOP);
 		assert_non_null(strstr(fault.text, cases[i].words));
 	}
+}
+
+static void options_stand_above_the_file(void **state)
+{
+	static const char *const options[] = { "--limit", "7", "--kafka.a", "b" };
+	static const char *const wrong[] = { "--limt", "7" };
+	struct conf *conf;
+	struct fault fault;
+
+	(void)state;
+	must(conf_read_options(&conf, keys, "/dev/null",
+	             (const char *[]){ "--village", "x" }, 2, &fault),
+	        &fault);
+	conf_close(&conf);
+	assert_false(conf_read_options(&conf, keys, NULL, options, 4, &fault));
+	assert_non_null(strstr(fault.text, "village is missing"));
+	assert_false(conf_read_options(&conf, keys, NULL, wrong, 2, &fault));
+	assert_string_equal(fault.code, "usage");
+	assert_non_null(strstr(fault.text, "did you mean limit?"));
 }
 
 static void an_arena_gives_zeroed_memory_again_and_again(void **state)
@@ -223,6 +244,7 @@ int main(void)
 		cmocka_unit_test(settings_are_read_by_their_table),
 		cmocka_unit_test(the_environment_wins_but_not_for_secrets),
 		cmocka_unit_test(wrong_settings_stop_with_file_and_line),
+		cmocka_unit_test(options_stand_above_the_file),
 		cmocka_unit_test(an_arena_gives_zeroed_memory_again_and_again),
 	};
 

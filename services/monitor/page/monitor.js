@@ -3,7 +3,7 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
-const LINES = 60, STALE_MS = 5000, BUSY_MS = 5 * 60 * 1000, SILENT_SINK_S = 40;
+const LINES = 60, STALE_MS = 5000, BUSY_MS = 5 * 60 * 1000, SILENT_SINK_S = 25;
 const titles = {
   satu_data: "Satu Data", dispendukcapil: "Dispendukcapil", dinsos: "Dinas Sosial", dinkes: "Dinas Kesehatan",
   bapenda: "Bapenda", dpmd: "DPMD" };
