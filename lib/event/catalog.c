@@ -206,7 +206,8 @@ static bool catalog_read(struct catalog *catalog, const char *mode, struct fault
 	json = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 	if (json == NULL && error.line < 0)
 		return fault_set(fault, FAULT_STOP,
-		        "%s cannot be read; the setting schemas names its folder", path);
+		        "%s cannot be read; the setting schemas names its folder",
+		        path);
 	if (json == NULL)
 		return fault_set(fault, FAULT_STOP, "%s: line %d: %s", path, error.line,
 		        error.text);

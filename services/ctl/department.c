@@ -38,22 +38,53 @@ static void work_close(struct work *work)
 	catalog_close(&work->catalog);
 }
 
-/* The rights of the sink: its department's tables and no other. */
-static const char rights[] =
+/* Its batch table and its mapping, prepared in this session; *plan is the caller's. */
+static bool prepare_topic(struct work *work, const struct department_topic *topic,
+        struct plan **plan, struct fault *fault)
+{
+	const struct schema *schema = topic->topic->newest->schema;
+	struct buffer sql = { 0 };
+	const struct column *columns;
+	size_t count;
+	bool ok;
+
+	if (!plan_compile(plan, schema, schema, &topic->grant, fault))
+		return fault_wrap(fault, "%s/department.conf", work->folder);
+	columns = plan_columns(*plan, &count);
+	department_session_sql(topic, columns, count, &sql);
+	buffer_append_byte(&sql, 0);
+	ok = buffer_ok(&sql, fault)
+	     && (table_run(work->table, (char *)sql.data, fault)
+	             || fault_wrap(fault, "%s", topic->file));
+	buffer_clear(&sql);
+	return ok;
+}
+
+/* The sink may do what its mappings do: docs/decisions/0008. */
+static bool give_rights(struct work *work, struct fault *fault)
+{
+	const struct embedded *rights = embedded_find(embedded_postgres, "rights.sql");
+
+	for (size_t i = 0; i < work->department->topic_count; i++) {
+		struct plan *plan = NULL;
+		bool ok =
+		        prepare_topic(work, &work->department->topics[i], &plan, fault);
+
+		plan_close(&plan);
+		if (!ok)
+			return false;
+	}
+	return table_run(work->table, (const char *)rights->bytes, fault)
+	       || fault_wrap(fault, "rights of the sink");
+}
+
+/* What an earlier init gave is taken back first; tables.sql may give more by hand. */
+static const char no_rights[] =
         "DO $$ BEGIN "
         "IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'sink_' || "
         "current_database()) "
-        "THEN EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO %I', "
-        "current_database(), "
-        "'sink_' || current_database()); "
-        "EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), "
-        "'sink_' || current_database()); "
-        "EXECUTE format('GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA %I TO "
-        "%I', "
-        "current_schema(), 'sink_' || current_database()); "
-        "EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA %I TO %I', "
-        "current_schema(), 'sink_' || current_database()); "
-        "END IF; END $$";
+        "THEN EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM %I', "
+        "current_schema(), 'sink_' || current_database()); END IF; END $$";
 
 static bool install(struct work *work, struct fault *fault)
 {
@@ -68,9 +99,10 @@ static bool install(struct work *work, struct fault *fault)
 	     && (table_run(work->table, (const char *)own->bytes, fault)
 	             || fault_wrap(fault, "kentongan.sql"))
 	     && table_run(work->table, schema, fault)
+	     && table_run(work->table, no_rights, fault)
 	     && (table_run(work->table, tables, fault)
 	             || fault_wrap(fault, "%s/tables.sql", work->folder))
-	     && table_run(work->table, rights, fault);
+	     && give_rights(work, fault);
 	free(tables);
 	return ok;
 }
@@ -115,29 +147,23 @@ static void print_personal(const struct ctl *ctl, const struct department_topic 
 static bool check_topic(struct work *work, const struct ctl *ctl,
         const struct department_topic *topic, struct fault *fault)
 {
-	struct buffer sql = { 0 };
 	struct plan *plan = NULL;
 	const struct column *columns;
 	char batch[128];
+	char sql[256];
 	size_t count;
 	bool ok;
 
-	if (!plan_compile(&plan, topic->topic->newest->schema,
-	            topic->topic->newest->schema, &topic->grant, fault))
-		return fault_wrap(fault, "%s/department.conf", work->folder);
-	columns = plan_columns(plan, &count);
 	department_batch_name(topic->topic, batch);
-	buffer_append_text(&sql, "BEGIN;");
-	department_session_sql(topic, columns, count, &sql);
-	buffer_format(
-	        &sql, "EXECUTE map_%s; ROLLBACK; DEALLOCATE map_%s", batch, batch);
-	buffer_append_byte(&sql, 0);
-	ok = buffer_ok(&sql, fault)
-	     && (table_run(work->table, (char *)sql.data, fault)
+	snprintf(sql, sizeof sql, "EXECUTE map_%.100s; ROLLBACK", batch);
+	ok = table_run(work->table, "BEGIN", fault)
+	     && prepare_topic(work, topic, &plan, fault)
+	     && (table_run(work->table, sql, fault)
 	             || fault_wrap(fault, "%s", topic->file));
-	buffer_clear(&sql);
-	if (ok)
+	if (ok) {
+		columns = plan_columns(plan, &count);
 		print_personal(ctl, topic, columns, count);
+	}
 	plan_close(&plan);
 	return ok;
 }

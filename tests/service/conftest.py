@@ -119,7 +119,7 @@ class World:
     @functools.cached_property
     def admin(self):
         from confluent_kafka.admin import AdminClient
-        return AdminClient({"bootstrap.servers": self.brokers})
+        return AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
 
     def try_topics(self):
         try:

@@ -67,13 +67,15 @@ def test_a_dead_letter_is_told_with_its_department_and_the_next_step(world, brow
 
 
 def test_the_page_fits_a_wall_and_a_phone_in_light_and_dark(world, browse):
-    monitor = world.monitor()
+    monitor = world.monitor(["dispendukcapil", "dinsos"])
     for width, height in ((1280, 720), (390, 844)):
         for dark in (False, True):
             driver = browse(monitor.url + "/", width=width, height=height, dark=dark)
             wait_until(lambda driver=driver: "Semua" in text_of(driver, "#sentence"), 20, "a picture")
             wide, tall = driver.execute_script(
                 "return [document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+            wait_until(lambda driver=driver: "dispendukcapil" in text_of(driver, "#departments"), 20, "the departments")
+            assert driver.execute_script("return [...document.querySelectorAll('section')].every(s => s.scrollWidth <= s.clientWidth)")
             assert wide <= width
             assert width < 600 or tall <= height
             ground = driver.execute_script("return getComputedStyle(document.body).backgroundColor")

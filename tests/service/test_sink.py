@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Each department has each event exactly once, whatever is on the topics and whatever dies."""
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -143,15 +144,17 @@ def test_a_row_that_a_check_refuses_is_one_dead_letter_with_its_constraint(world
 
 def test_a_wrong_mapping_halts_and_goes_on_when_mended(world):
     world.expects("halted: .*SQLSTATE 42703")
-    folder = world.department("dinsos")
-    world.rewrite(folder + "/requests.sql", "applicant_name,", "applicant_nama,")
+    sink = world.sink("dinsos")
+    sink.stop()
+    mapping = os.path.join(world.folder, "departments", f"dinsos_{world.tag}", "requests.sql")
+    world.rewrite(mapping, "applicant_name,", "applicant_nama,")
     gateway = world.gateway()
     post(gateway, "/v1/requests", request_body())
-    sink = world.sink("dinsos")
+    sink.start()
     wait_until(lambda: "42703" in sink.get("/readyz")[1], 20, "not ready")
     assert sink.get("/readyz")[0] == 503 and world.dead_letters("dinsos") == []
     sink.stop()
-    world.rewrite(folder + "/requests.sql", "applicant_nama,", "applicant_name,")
+    world.rewrite(mapping, "applicant_nama,", "applicant_name,")
     sink.start()
     world.wait_rows("dinsos", "SELECT count(*) FROM dinsos.permohonan_sktm", 1)
 
@@ -286,9 +289,12 @@ def test_a_topic_made_anew_halts_and_says_so(world, value):
 
 def test_the_sinks_role_may_do_no_more_than_it_must(world):
     world.department("dinsos")
+    world.sql("dinsos", "CREATE TABLE dinsos.catatan (a int)")  # the department's own, which no mapping names
+    world.install("dinsos")
     sink = world.conninfo("dinsos", f"sink_dinsos_{world.tag}")
     for text in ("DELETE FROM dinsos.permohonan_sktm", "DROP TABLE dinsos.permohonan_sktm",
                  "UPDATE kentongan.log_position SET next_offset = 0", "DELETE FROM kentongan.dead_letter",
-                 "CREATE TABLE dinsos.baru (a int)"):
+                 "CREATE TABLE dinsos.baru (a int)", "UPDATE dinsos.penyaluran_blt SET jumlah = 1",  # its mapping only inserts
+                 "SELECT * FROM dinsos.catatan"):
         done = subprocess.run(["psql", "-X", "-q", "-d", sink, "-c", text], capture_output=True, text=True, check=False)
         assert done.returncode != 0 and ("permission denied" in done.stderr or "must be owner" in done.stderr), (text, done.stderr)

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import csv
 import datetime
+import glob
 import hashlib
 import json
 import os
@@ -161,8 +162,7 @@ class Hub:
         for name in DEPARTMENTS:
             marker = os.path.join(self.folder, "run", f"department-{name}")
             folder = os.path.join(PROJECT, "deploy", "departments", name)
-            stamp = fingerprint([os.path.join(folder, "tables.sql"),
-                                 os.path.join(SCHEMAS, "postgres", "kentongan.sql")])
+            stamp = fingerprint(sorted(glob.glob(folder + "/*") + glob.glob(SCHEMAS + "/postgres/*")))
             if read(marker) == stamp:
                 continue
             say(f"department {name}: database, roles, tables")
