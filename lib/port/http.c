@@ -67,7 +67,6 @@ struct http_request {
 	char *header_names[MAX_ANSWER_HEADERS];
 	char *header_values[MAX_ANSWER_HEADERS];
 	size_t header_count;
-	void *data;
 	bool refused; /* before its body was read: the connection ends with it */
 	bool suspended;
 	struct http_request *next;
@@ -316,16 +315,6 @@ const char *http_header(const struct http_request *request, const char *name)
 struct bytes http_body(const struct http_request *request)
 {
 	return buffer_bytes(&request->body);
-}
-
-void http_attach(struct http_request *request, void *data)
-{
-	request->data = data;
-}
-
-void *http_attached(const struct http_request *request)
-{
-	return request->data;
 }
 
 /* Refusing before the body is read */

@@ -82,10 +82,6 @@ void http_answer(struct http_request *request, unsigned status, const char *medi
 void http_refuse(struct http_request *request, const struct http_problem *problem,
         const char *errors);
 
-/* The request as a place for what belongs to it, until it is answered. */
-void http_attach(struct http_request *request, void *data);
-void *http_attached(const struct http_request *request);
-
 /*
  * Answer with a stream that stays open. on_close is called once, when the watcher has
  * gone or http_stream_close() was heard; the stream is gone after it.

@@ -140,7 +140,30 @@ static bool fill_head(struct event *event, const char *event_id,
 	               bytes_of(keeper_incarnation(gateway->keeper)), fault);
 }
 
-/* W3C Trace Context: the sender's, or a new one. */
+/* Two digits of version, 32 of trace, 16 of parent, 2 of flags; nothing else is a
+ * trace. */
+static bool is_trace(struct bytes text)
+{
+	static const char shape[] =
+	        "00-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
+
+	if (text.size != TRACE_BYTES)
+		return false;
+	for (size_t i = 0; i < TRACE_BYTES; i++) {
+		uint8_t byte = text.data[i];
+		bool digit =
+		        (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f');
+
+		if (shape[i] == 'h' ? !digit : byte != (uint8_t)shape[i])
+			return false;
+	}
+	return true;
+}
+
+/*
+ * W3C Trace Context: the sender's, or a new one. It becomes a header of the topic,
+ * where no sender may write what he likes.
+ */
 static void trace(const struct event *event, char out[TRACE_BYTES + 1])
 {
 	char a[UUID_TEXT_BYTES];
@@ -148,7 +171,7 @@ static void trace(const struct event *event, char out[TRACE_BYTES + 1])
 	char digits[65];
 	size_t size = 0;
 
-	if (event->traceparent.size == TRACE_BYTES) {
+	if (is_trace(event->traceparent)) {
 		memcpy(out, event->traceparent.data, TRACE_BYTES);
 		out[TRACE_BYTES] = '\0';
 		return;

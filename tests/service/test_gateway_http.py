@@ -9,6 +9,7 @@ import tarfile
 import threading
 import time
 
+import confluent_kafka
 import pytest
 from conftest import SHARED, payment_body, post, request_body, speak
 from hub.base import wait_until
@@ -169,6 +170,23 @@ def test_headers_that_two_readers_could_read_differently_are_refused(gateway, he
                                  f"{headers}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}").encode())
     assert answer.startswith(f"HTTP/1.1 {status} ".encode()) and b"application/problem+json" in answer
     assert stored(gateway) == 0
+
+
+def test_only_a_trace_is_taken_for_one(world):
+    gateway = world.gateway()
+    good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for trace in (good, "Siti Aminah 9909010101900001 aaaaaaaaaaaaaaaaaaaaaaaaaa", good.upper()):
+        assert post(gateway, "/v1/requests", request_body(), traceparent=trace)[0] == 201
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": world.brokers, "group.id": world.tag, "auto.offset.reset": "earliest"})
+    consumer.subscribe([world.topic("requests")])
+    found = []
+    while len(found) < 3:
+        message = consumer.poll(20)
+        assert message is not None and not message.error()
+        found.append(dict(message.headers())["traceparent"].decode())
+    consumer.close()
+    assert found[0] == good
+    assert all(re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", trace) and trace != good for trace in found[1:])
 
 
 def test_a_target_in_absolute_form_is_found(gateway):

@@ -8,6 +8,7 @@ import glob
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -173,8 +174,11 @@ class Hub:
             write(marker, stamp)
 
     def start_programs(self):
-        started = [program for program in [*self.sinks(), self.monitor(), *self.gateways()]
-                   if not program.process.is_running()]
+        programs_here = [*self.sinks(), self.monitor(), *self.gateways()]
+        for program in programs_here:
+            if program.process.is_outdated():
+                program.stop()
+        started = [program for program in programs_here if not program.process.is_running()]
         if started:
             say(f"starting {len(started)} programs")
         for program in started:
@@ -277,7 +281,7 @@ class Hub:
         for name in DEPARTMENTS:
             values["KENTONGAN_PG_" + name.upper()] = self.postgres.conninfo(name, name)
         for name, value in values.items():
-            print(f"{name}={value}")
+            print(f"{name}={shlex.quote(value) if ' ' in value else value}")
 
     def status(self, as_json):
         rows = []

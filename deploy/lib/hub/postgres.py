@@ -101,8 +101,21 @@ class Postgres:
             self.process.start(self.command(programs() + "/postgres", "-D", self.data), cwd="/")
 
     def wait(self, seconds=60):
-        wait_until(lambda: answers(self.port) and self.ready(), seconds, "PostgreSQL",
-                   self.process.is_running)
+        wait_until(self.try_ready, seconds, "PostgreSQL", self.may_come)
+
+    def try_ready(self):
+        """A server that was killed may leave children behind that end a moment later; until then another cannot start."""
+        if not self.process.is_running() and self.is_held():
+            self.start()
+        return answers(self.port) and self.ready()
+
+    def may_come(self):
+        if self.process.is_running() or self.is_held():
+            return True
+        raise Trouble(f"PostgreSQL does not start: {self.process.last_words()}")
+
+    def is_held(self):
+        return "pre-existing shared memory block" in self.process.last_words()
 
     def ready(self):
         return subprocess.run([programs() + "/pg_isready", "-q", "-h", "127.0.0.1", "-p",

@@ -47,6 +47,13 @@ class Process:
             self.child.poll()
         return self.pid() is not None
 
+    def is_outdated(self):
+        """Whether it runs a program that was built anew meanwhile."""
+        try:
+            return self.is_running() and os.readlink(f"/proc/{self.pid()}/exe").endswith(" (deleted)")
+        except OSError:
+            return False
+
     def send(self, number):
         pid = self.pid()
         if pid is not None:

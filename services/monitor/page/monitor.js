@@ -38,8 +38,8 @@ const acts = {
   DEPOSITED: "disetor", DISBURSED: "disalurkan", REFUNDED: "dikembalikan", OPERATOR: "operator", SEKDES: "sekdes",
   KADES: "kades", SIGNATURE: "tanda tangan", CAMAT: "camat", DINAS: "dinas" };
 
-let language = localStorage.getItem("kentongan-bahasa") || "id";
-let say = words[language];
+let language = "id";
+let say = words.id;
 let villages = new Map();
 let lastNews = 0, stats = null, boardDirty = true;
 
@@ -60,6 +60,11 @@ function speak(code) {
   $("language").textContent = say.other;
   $("language").lang = code === "id" ? "en" : "id";
   if (stats) showStats(stats);
+  for (const line of $("events").children) fillLine(line, line.event);
+}
+
+function remembered() {
+  try { return words[localStorage.getItem("kentongan-bahasa")] ? localStorage.getItem("kentongan-bahasa") : "id"; } catch { return "id"; }
 }
 
 function isSilent(department) {
@@ -138,26 +143,34 @@ function showStats(picture) {
 function what(event) {
   if (event.undecodable) return say.undecodable;
   const service = (event.service || "").replace(/^surat-(keterangan-|permohonan-|pengantar-)?/, "").replaceAll("-", " ");
-  const done = [event.decision || event.action, event.step].filter(Boolean).map((symbol) => (
-    language === "id" ? acts[symbol] : symbol.toLowerCase()) || symbol).join(language === "id" ? " oleh " : " by ");
-  const money = event.amount ? `, Rp${number(Math.round(Number(event.amount)))}` : "";
+  const name = (symbol) => (language === "id" ? acts[symbol] : symbol.toLowerCase()) || symbol;
+  const done = [event.decision || event.action, event.step].filter(Boolean).map(name).join(", ");
+  const unit = event.currency === "IDR" || !event.currency ? "Rp" : `${event.currency} `;
+  const money = event.amount ? `, ${unit}${number(Math.round(Number(event.amount)))}` : "";
   return `${service} ${done}${money}`;
+}
+
+function fillLine(line, event) {
+  const village = villages.get(event.village_code);
+  const place = village ? `${village.name}, ${village.district}` : event.village_code || "";
+  const text = element("span", "what");
+  text.append(what(event), element("span", "place", `  ${place} · ${event.case_id || ""}`));
+  line.replaceChildren(element("time", "", clock(event.appended_at)), element("span", "mark", line.dataset.mark), text);
+  line.dataset.text = line.textContent.toLowerCase();
+  line.hidden = !line.dataset.text.includes($("filter").value.toLowerCase());
 }
 
 function showEvent(event) {
   const topics = stats ? stats.topics.map((topic) => topic.topic) : [];
   const index = Math.max(0, topics.indexOf(event.topic));
-  const village = villages.get(event.village_code);
   const line = element("li", `t${index} new`);
-  const place = village ? `${village.name}, ${village.district}` : event.village_code || "";
-  const text = element("span", "what");
-  text.append(what(event), element("span", "place", `  ${place} · ${event.case_id || ""}`));
-  line.append(element("time", "", clock(event.appended_at)), element("span", "mark", ["▸", "◆", "■"][index] || "▸"), text);
+  line.event = event;
+  line.dataset.mark = ["▸", "◆", "■"][index] || "▸";
   line.title = `${event.topic}/${event.partition} @ ${event.offset}`;
-  line.dataset.text = line.textContent.toLowerCase();
-  line.hidden = !line.dataset.text.includes($("filter").value.toLowerCase());
+  fillLine(line, event);
   $("events").prepend(line);
   while ($("events").children.length > LINES) $("events").lastChild.remove();
+  const village = villages.get(event.village_code);
   if (village) { village.last_heard_at = event.appended_at; boardDirty = true; }
 }
 
@@ -218,7 +231,7 @@ $("language").addEventListener("click", () => speak(language === "id" ? "en" : "
 $("filter").addEventListener("input", () => {
   for (const line of $("events").children) line.hidden = !line.dataset.text.includes($("filter").value.toLowerCase());
 });
-speak(language);
+speak(remembered());
 $("sentence").textContent = say.starting;
 loadVillages().then(listen);
 setInterval(watchAge, 1000);
