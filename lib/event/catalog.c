@@ -174,6 +174,45 @@ static bool read_topics(struct catalog *catalog, const json_t *json, const char 
 	return true;
 }
 
+static bool read_channel(struct catalog *catalog, const json_t *entry, const char *live,
+        const char *prefix, struct catalog_channel *out, struct fault *fault)
+{
+	char topic[256];
+
+	if (!copy_text(entry, "name", &out->name, fault)
+	        || !copy_text(entry, "cleanup", &out->cleanup, fault))
+		return false;
+	snprintf(topic, sizeof topic, "%s%s", prefix, out->name);
+	out->topic = strdup(topic);
+	if (out->topic == NULL)
+		return fault_memory(fault);
+	out->newest = newest_of(catalog, live, out->name);
+	return true;
+}
+
+static bool read_channels(struct catalog *catalog, const json_t *json, const char *mode,
+        struct fault *fault)
+{
+	const json_t *list = json_object_get(json, "channels");
+	const json_t *prefixes = json_object_get(json, "prefix");
+	const char *live = json_string_value(json_object_get(prefixes, "live"));
+	const char *prefix = json_string_value(json_object_get(prefixes, mode));
+	size_t count = json_array_size(list);
+
+	if (count == 0)
+		return true;
+	catalog->channels = calloc(count, sizeof *catalog->channels);
+	if (catalog->channels == NULL)
+		return fault_memory(fault);
+	for (size_t i = 0; i < count; i++) {
+		catalog->channel_count = i + 1;
+		if (!read_channel(catalog, json_array_get(list, i), live, prefix,
+		            &catalog->channels[i], fault))
+			return false;
+	}
+	return true;
+}
+
 static bool read_limits(
         struct catalog *catalog, const json_t *json, struct fault *fault)
 {
@@ -213,7 +252,8 @@ static bool catalog_read(struct catalog *catalog, const char *mode, struct fault
 		        error.text);
 	ok = read_limits(catalog, json, fault)
 	     && read_schemas(catalog, json_object_get(json, "schemas"), fault)
-	     && read_topics(catalog, json, mode, fault);
+	     && read_topics(catalog, json, mode, fault)
+	     && read_channels(catalog, json, mode, fault);
 	json_decref(json);
 	return ok;
 }
@@ -247,12 +287,18 @@ void catalog_close(struct catalog **catalog)
 		free((char *)old->topics[i].topic);
 		free((char *)old->topics[i].record);
 	}
+	for (size_t i = 0; i < old->channel_count; i++) {
+		free((char *)old->channels[i].name);
+		free((char *)old->channels[i].topic);
+		free((char *)old->channels[i].cleanup);
+	}
 	for (size_t i = 0; i < old->schema_count; i++) {
 		free((char *)old->schemas[i].subject);
 		free((char *)old->schemas[i].file);
 		schema_close(&old->schemas[i].schema);
 	}
 	free(old->topics);
+	free(old->channels);
 	free(old->schemas);
 	free(old->folder);
 	free(old);
@@ -291,5 +337,14 @@ const struct catalog_topic *catalog_record(
 	for (size_t i = 0; i < catalog->topic_count; i++)
 		if (strcmp(catalog->topics[i].record, record) == 0)
 			return &catalog->topics[i];
+	return NULL;
+}
+
+const struct catalog_channel *catalog_channel(
+        const struct catalog *catalog, const char *name)
+{
+	for (size_t i = 0; i < catalog->channel_count; i++)
+		if (strcmp(catalog->channels[i].name, name) == 0)
+			return &catalog->channels[i];
 	return NULL;
 }

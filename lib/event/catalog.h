@@ -5,7 +5,8 @@
 /*
  * schemas/catalog.json and the .avsc files it names: pinned ids, topics in the order in
  * which a batch applies them, the modulus of the partitions, limits. Read once at
- * start, never changed, shared by all threads.
+ * start, never changed, shared by all threads. Readers of events go by its topics;
+ * channels are beside them and hold none.
  */
 
 #include <stddef.h>
@@ -29,6 +30,14 @@ struct catalog_topic {
 	const struct catalog_schema *newest;
 };
 
+/* A topic that holds no events: villages' states, orders to villages. */
+struct catalog_channel {
+	const char *name;                    /* short: "status" */
+	const char *topic;                   /* full: "desa.status" */
+	const char *cleanup;                 /* Kafka's cleanup.policy */
+	const struct catalog_schema *newest; /* NULL: its values are JSON */
+};
+
 struct catalog {
 	int32_t modulus;
 	size_t body_bytes;
@@ -36,6 +45,8 @@ struct catalog {
 	size_t batch_lines;
 	size_t topic_count;
 	struct catalog_topic *topics;
+	size_t channel_count;
+	struct catalog_channel *channels;
 	size_t schema_count;
 	struct catalog_schema *schemas;
 	char *folder;
@@ -54,5 +65,7 @@ const struct catalog_topic *catalog_short(
         const struct catalog *catalog, const char *name);
 const struct catalog_topic *catalog_record(
         const struct catalog *catalog, const char *record);
+const struct catalog_channel *catalog_channel(
+        const struct catalog *catalog, const char *name);
 
 #endif

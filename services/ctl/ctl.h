@@ -17,6 +17,7 @@ struct ctl {
 	const char *arguments[CTL_ARGUMENTS];
 	size_t count;
 	bool json;
+	size_t printed; /* items of a JSON array so far */
 };
 
 /* Print to standard output; what is wrong goes into the fault. */

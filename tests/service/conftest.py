@@ -112,7 +112,7 @@ class World:
         known = self.admin.list_topics(timeout=10).topics
         with open(os.path.join(self.schemas, "catalog.json"), encoding="utf-8") as file:
             catalog = json.load(file)
-        own = [known.get(catalog["prefix"]["live"] + topic["name"]) for topic in catalog["topics"]]
+        own = [known.get(catalog["prefix"]["live"] + topic["name"]) for topic in catalog["topics"] + catalog["channels"]]
         return all(topic and not topic.error and len(topic.partitions) == catalog["modulus"]
                    and all(part.leader >= 0 for part in topic.partitions.values()) for topic in own)
 

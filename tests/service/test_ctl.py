@@ -64,7 +64,9 @@ def test_topics_have_the_settings_that_keep_what_was_confirmed(world):
     topic = world.admin.list_topics(timeout=10).topics[world.topic("payments")]
     assert len(topic.partitions) == 12
     again = kentongan("topics", "create", "--brokers", world.brokers, "--schemas", world.schemas)
-    assert again.returncode == 0 and again.stdout.count("was there") == 3
+    assert again.returncode == 0 and again.stdout.count("was there") == 5
+    status = world.admin.describe_configs([ConfigResource("TOPIC", world.topic("status"))])
+    assert list(status.values())[0].result()["cleanup.policy"].value == "compact"
 
 
 @pytest.mark.parametrize("arguments, status, words", [
