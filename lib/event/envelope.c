@@ -76,7 +76,8 @@ void envelope_pack(struct buffer *out, const struct head *head, const char *reco
 	pack(out, "ce_source", bytes_of(source));
 	pack(out, "ce_type", bytes_of(type));
 	pack_time(out, "ce_time", head->occurred_at_us);
-	pack(out, "ce_subject", head->case_id);
+	if (head->case_id.size > 0)
+		pack(out, "ce_subject", head->case_id);
 	pack_time(out, "ce_recordedtime", head->recorded_at_us);
 	pack(out, "content-type", bytes_of("application/avro"));
 	if (traceparent.size > 0)
@@ -116,6 +117,8 @@ size_t envelope_unpack(struct bytes block, int64_t seq, char sequence[24],
 			return 0;
 		count++;
 	}
+	if (seq == 0)
+		return count;
 	snprintf(sequence, 24, "%020lld", (long long)seq);
 	headers[count].name = "ce_sequence";
 	headers[count++].value = bytes_of(sequence);

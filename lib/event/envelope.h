@@ -37,14 +37,14 @@ int32_t envelope_partition(struct bytes village_code, int32_t modulus);
 /*
  * Write the headers of an event as one block that the spool keeps: everything but
  * ce_sequence, which only the spool knows. record_name is the record's full name, as
- * in its schema; version is its schema's; traceparent may be empty.
+ * in its schema; version is its schema's; case_id and traceparent may be empty.
  */
 void envelope_pack(struct buffer *out, const struct head *head, const char *record_name,
         int version, struct bytes traceparent);
 
 /*
- * Read a block back, with ce_sequence (20 digits, written to sequence) added. The
- * values look into block. Returns the count, 0 when the block is broken.
+ * Read a block back, with ce_sequence (20 digits, written to sequence) added; seq 0:
+ * without. The values look into block. Returns the count, 0 when the block is broken.
  */
 size_t envelope_unpack(struct bytes block, int64_t seq, char sequence[24],
         struct header headers[ENVELOPE_MAX_HEADERS]);

@@ -84,8 +84,8 @@ static bool open_producer(struct forward *forward, struct fault *fault)
 	rewind_lanes(forward);
 	forward->failed = false;
 	forward->known_link = LINK_UNKNOWN;
-	return producer_open(
-	        &forward->producer, forward->conf, on_report, forward, fault);
+	return producer_open(&forward->producer, PRODUCER_EVENTS, forward->conf,
+	        on_report, forward, fault);
 }
 
 static bool forward_start(struct forward *forward, struct fault *fault)

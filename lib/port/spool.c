@@ -908,9 +908,20 @@ static bool note_oldest(void *context, const struct spool_row *row)
 {
 	int64_t *oldest = context;
 
-	if (*oldest == 0 || row->recorded_at_us < *oldest)
-		*oldest = row->recorded_at_us;
+	*oldest = row->recorded_at_us;
 	return false;
+}
+
+bool spool_oldest(
+        struct spool *spool, size_t stream, int64_t *out_us, struct fault *fault)
+{
+	const struct spool_stream *at = &spool->lanes[stream].committed.stream;
+	int64_t seq;
+
+	*out_us = 0;
+	return at->last_seq == at->delivered_seq
+	       || spool_read(spool, stream, at->delivered_seq, 1, note_oldest, out_us,
+	               &seq, fault);
 }
 
 bool spool_status(struct spool *spool, struct spool_status *out, struct fault *fault)
@@ -918,17 +929,19 @@ bool spool_status(struct spool *spool, struct spool_status *out, struct fault *f
 	char path[SPOOL_PATH_BYTES + 8];
 	struct statvfs disk;
 	struct stat file;
-	int64_t seq;
+	int64_t oldest_us;
 
 	*out = (struct spool_status){ 0 };
 	for (size_t i = 0; i < spool->lane_count; i++) {
 		const struct spool_stream *stream = &spool->lanes[i].committed.stream;
 
 		out->pending += stream->last_seq - stream->delivered_seq;
-		if (stream->last_seq > stream->delivered_seq
-		        && !spool_read(spool, i, stream->delivered_seq, 1, note_oldest,
-		                &out->oldest_pending_us, &seq, fault))
+		if (!spool_oldest(spool, i, &oldest_us, fault))
 			return false;
+		if (oldest_us != 0
+		        && (out->oldest_pending_us == 0
+		                || oldest_us < out->oldest_pending_us))
+			out->oldest_pending_us = oldest_us;
 	}
 	if (stat(spool->path, &file) == 0)
 		out->bytes = file.st_size;

@@ -74,6 +74,8 @@ struct spool_stream {
 	int64_t delivered_seq;
 };
 
+enum { SPOOL_STREAMS = 64 }; /* most that a spool has, of all its lives */
+
 struct spool_status {
 	int64_t pending;
 	int64_t oldest_pending_us; /* 0: none is pending */
@@ -159,6 +161,10 @@ MUST_CHECK bool spool_find(struct spool *spool, const uint8_t event_id[16], bool
 /* The newest events of all streams, newest first; returns their count in *count. */
 MUST_CHECK bool spool_list(struct spool *spool, bool pending_only,
         struct spool_receipt *out, size_t room, size_t *count, struct fault *fault);
+
+/* recorded_at of the stream's oldest pending event; 0: none is pending. */
+MUST_CHECK bool spool_oldest(
+        struct spool *spool, size_t stream, int64_t *out_us, struct fault *fault);
 
 MUST_CHECK bool spool_status(
         struct spool *spool, struct spool_status *out, struct fault *fault);

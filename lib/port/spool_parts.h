@@ -12,6 +12,9 @@
 enum { SPOOL_PATH_BYTES = 4096, SPOOL_TOPIC_BYTES = 128 };
 
 /* How far a stream has come, and the chain over the digests of its rows. */
+_Static_assert(
+        (int)SPOOL_STREAMS == (int)HEAD_STREAMS, "the head speaks for each stream");
+
 struct progress {
 	struct spool_stream stream;
 	uint8_t chain[DIGEST_BYTES];

@@ -101,7 +101,19 @@ static int on_statistics(rd_kafka_t *rk, char *json, size_t size, void *context)
 	return 0;
 }
 
-static bool producer_settings(rd_kafka_conf_t *conf, bool thin, struct fault *fault)
+static bool notice_settings(rd_kafka_conf_t *conf, struct fault *fault)
+{
+	static const char *const settings[] = { "acks", "all", "message.timeout.ms",
+		"30000", "queue.buffering.max.messages", "16",
+		"queue.buffering.max.kbytes", "1024", "linger.ms", "0",
+		"socket.nagle.disable", "true", "reconnect.backoff.ms", "500",
+		"reconnect.backoff.max.ms", "10000",
+		"topic.metadata.propagation.max.ms", "5000", NULL };
+
+	return topic_set(conf, settings, fault);
+}
+
+static bool event_settings(rd_kafka_conf_t *conf, bool thin, struct fault *fault)
 {
 	static const char *const always[] = { "enable.idempotence", "true",
 		"enable.gapless.guarantee", "true", "acks", "all", "message.timeout.ms",
@@ -122,8 +134,17 @@ static bool producer_settings(rd_kafka_conf_t *conf, bool thin, struct fault *fa
 	       && topic_set(conf, thin ? slow : normal, fault);
 }
 
-static bool producer_start(
-        struct producer *producer, const struct conf *conf, struct fault *fault)
+static bool producer_settings(rd_kafka_conf_t *settings, enum producer_kind kind,
+        const struct conf *conf, struct fault *fault)
+{
+	return (kind == PRODUCER_EVENTS ? event_settings(
+	                settings, conf_is(conf, "link", "thin"), fault)
+	                                : notice_settings(settings, fault))
+	       && topic_set_conf(settings, conf, fault);
+}
+
+static bool producer_start(struct producer *producer, enum producer_kind kind,
+        const struct conf *conf, struct fault *fault)
 {
 	rd_kafka_conf_t *settings = rd_kafka_conf_new();
 	rd_kafka_queue_t *queue;
@@ -133,8 +154,7 @@ static bool producer_start(
 	rd_kafka_conf_set_dr_msg_cb(settings, on_report);
 	rd_kafka_conf_set_error_cb(settings, on_error);
 	rd_kafka_conf_set_stats_cb(settings, on_statistics);
-	if (!producer_settings(settings, conf_is(conf, "link", "thin"), fault)
-	        || !topic_set_conf(settings, conf, fault)) {
+	if (!producer_settings(settings, kind, conf, fault)) {
 		rd_kafka_conf_destroy(settings);
 		return false;
 	}
@@ -149,8 +169,9 @@ static bool producer_start(
 	return true;
 }
 
-bool producer_open(struct producer **out, const struct conf *conf,
-        producer_listener *listener, void *context, struct fault *fault)
+bool producer_open(struct producer **out, enum producer_kind kind,
+        const struct conf *conf, producer_listener *listener, void *context,
+        struct fault *fault)
 {
 	struct producer *producer = calloc(1, sizeof *producer);
 
@@ -159,7 +180,7 @@ bool producer_open(struct producer **out, const struct conf *conf,
 	producer->listener = listener;
 	producer->context = context;
 	producer->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (producer->fd < 0 || !producer_start(producer, conf, fault)) {
+	if (producer->fd < 0 || !producer_start(producer, kind, conf, fault)) {
 		if (producer->fd < 0)
 			fault_memory(fault);
 		producer_close(&producer);

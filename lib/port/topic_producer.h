@@ -3,7 +3,7 @@
 #define PORT_TOPIC_PRODUCER_H
 
 /*
- * Sending to topics through librdkafka, idempotent and without gaps. Sent is not
+ * Sending to topics through librdkafka, events idempotent and without gaps. Sent is not
  * delivered: only a report says so. After any failed report the producer is of no more
  * use: close it, open a new one, and send again from the first record that is not
  * confirmed. Readers drop the repeats.
@@ -42,9 +42,17 @@ struct producer_record {
 
 enum producer_link { LINK_UNKNOWN, LINK_UP, LINK_DOWN };
 
+/*
+ * PRODUCER_EVENTS never gives a record up. PRODUCER_NOTICES is for what only the newest
+ * of matters: half a minute without an answer, and the report says so; it shares
+ * nothing with the other, so that a notice that is refused stops no event.
+ */
+enum producer_kind { PRODUCER_EVENTS, PRODUCER_NOTICES };
+
 /* conf has brokers, link and the family kafka. */
-MUST_CHECK bool producer_open(struct producer **out, const struct conf *conf,
-        producer_listener *listener, void *context, struct fault *fault);
+MUST_CHECK bool producer_open(struct producer **out, enum producer_kind kind,
+        const struct conf *conf, producer_listener *listener, void *context,
+        struct fault *fault);
 
 /* Forgets what is not confirmed; the spool still has it. */
 void producer_close(struct producer **producer);

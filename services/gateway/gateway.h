@@ -6,6 +6,7 @@
 
 #include "event/catalog.h"
 #include "event/check.h"
+#include "heartbeat.h"
 #include "keeper.h"
 #include "port/avro.h"
 #include "port/http.h"
@@ -34,6 +35,7 @@ struct gateway {
 	struct http *http;
 	struct health *health;
 	struct keeper *keeper;
+	struct heartbeat *heartbeat;
 	struct catalog *catalog;
 	struct intake intakes[GATEWAY_TOPICS];
 	struct http_route routes[GATEWAY_TOPICS + 16];

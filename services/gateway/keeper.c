@@ -321,9 +321,13 @@ static bool answer_status(struct keeper *keeper, struct keeper_question *questio
 {
 	struct keeper_status *status = &question->status;
 
+	status->stream_count = spool_stream_count(keeper->spool);
 	for (size_t i = 0; i < status->stream_count; i++) {
 		status->streams[i] = *spool_stream(keeper->spool, i);
 		status->delivered[i] = forward_delivered(keeper->forward, i);
+		if (!spool_oldest(
+		            keeper->spool, i, &status->oldest_us[i], &question->fault))
+			return false;
 	}
 	forward_link(keeper->forward, &status->link);
 	spool_loss(keeper->spool, &status->loss);

@@ -44,8 +44,9 @@ struct keeper_status {
 	struct spool_status spool;
 	struct forward_link link;
 	struct spool_loss loss;
-	struct spool_stream streams[16];
-	int64_t delivered[16]; /* since the start */
+	struct spool_stream streams[SPOOL_STREAMS]; /* the catalog's, then earlier */
+	int64_t oldest_us[SPOOL_STREAMS];           /* pending; 0: none */
+	int64_t delivered[SPOOL_STREAMS];           /* since the start */
 	size_t stream_count;
 };
 

@@ -162,6 +162,8 @@ static bool gateway_open(struct gateway *gateway, struct fault *fault)
 	        || !open_intakes(gateway, fault) || !loop_open(&gateway->loop, fault)
 	        || !keeper_open(
 	                &gateway->keeper, gateway->loop, conf, gateway->catalog, fault)
+	        || !heartbeat_open(&gateway->heartbeat, gateway->loop, conf,
+	                gateway->catalog, fault)
 	        || !loop_timer_open(
 	                gateway->loop, &refresh, status_refresh, gateway, fault)
 	        || !open_http(gateway, fault))
@@ -181,6 +183,7 @@ static void gateway_close(struct gateway *gateway)
 {
 	keeper_close(&gateway->keeper);
 	http_close(&gateway->http);
+	heartbeat_close(&gateway->heartbeat);
 	loop_close(&gateway->loop);
 	for (size_t i = 0; i < GATEWAY_TOPICS; i++)
 		avro_encoder_close(&gateway->intakes[i].encoder);

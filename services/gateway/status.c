@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "event/identity.h"
 
-enum { LIST_STANDARD = 50, LIST_MOST = 500 };
+enum { LIST_STANDARD = 50, LIST_MOST = 500, WORDS_BYTES = 128 };
 
 struct asking {
 	struct gateway *gateway;
@@ -36,19 +36,37 @@ static struct asking *asking_new(
 	asking->question.receipts = asking->receipts;
 	asking->question.room = room;
 	asking->question.context = asking;
-	asking->question.status.stream_count = gateway->catalog->topic_count;
 	return asking;
 }
 
-static void put_streams(const struct keeper_status *status, struct buffer *out)
+static void put_numbers(
+        const struct keeper_status *status, size_t stream, struct buffer *out)
 {
-	buffer_append_text(out, "\"topics\":[");
-	for (size_t i = 0; i < status->stream_count; i++)
-		buffer_format(out,
-		        "%s{\"topic\":\"%s\",\"last_seq\":%lld,\"delivered_seq\":%lld}",
-		        i > 0 ? "," : "", status->streams[i].topic,
-		        (long long)status->streams[i].last_seq,
-		        (long long)status->streams[i].delivered_seq);
+	const struct spool_stream *at = &status->streams[stream];
+
+	buffer_format(out,
+	        "\"topic\":\"%s\",\"last_seq\":%lld,\"delivered_seq\":%lld,"
+	        "\"oldest_pending_at\":",
+	        at->topic, (long long)at->last_seq, (long long)at->delivered_seq);
+	clock_append_json(status->oldest_us[stream], out);
+	buffer_append_byte(out, '}');
+}
+
+/* The streams of this life, then those of lives before that are still known. */
+static void put_streams(
+        const struct keeper_status *status, size_t topics, struct buffer *out)
+{
+	buffer_append_text(out, ",\"topics\":[");
+	for (size_t i = 0; i < topics; i++) {
+		buffer_append_text(out, i > 0 ? ",{" : "{");
+		put_numbers(status, i, out);
+	}
+	buffer_append_text(out, "],\"earlier\":[");
+	for (size_t i = topics; i < status->stream_count; i++) {
+		buffer_format(out, "%s{\"incarnation\":\"%s\",", i > topics ? "," : "",
+		        status->streams[i].incarnation);
+		put_numbers(status, i, out);
+	}
 	buffer_append_byte(out, ']');
 }
 
@@ -66,6 +84,8 @@ static void put_loss(const struct spool_loss *loss, struct buffer *out)
 	        loss->done ? "true" : "false");
 }
 
+/* The answer to GET /v1/status, and what the heartbeat says: schemas/avro/Status.avsc.
+ */
 static void put_status(const struct asking *asking, struct buffer *out)
 {
 	const struct gateway *gateway = asking->gateway;
@@ -80,8 +100,7 @@ static void put_status(const struct asking *asking, struct buffer *out)
 	        conf_text(conf, "village"), keeper_incarnation(gateway->keeper),
 	        ill ? "false" : "true", (long long)status->spool.pending);
 	clock_append_json(status->spool.oldest_pending_us, out);
-	buffer_append_byte(out, ',');
-	put_streams(status, out);
+	put_streams(status, gateway->catalog->topic_count, out);
 	buffer_format(
 	        out, ",\"link\":{\"state\":\"%s\",\"since\":", status->link.state);
 	clock_append_json(status->link.since_us, out);
@@ -90,10 +109,12 @@ static void put_status(const struct asking *asking, struct buffer *out)
 	buffer_format(out,
 	        "},\"disk\":{\"free_bytes\":%lld,\"spool_bytes\":%lld,\"state\":\"%s\"}"
 	        ","
-	        "\"clock\":\"%s\",\"mode\":\"%s\"",
+	        "\"clock\":\"%s\",\"mode\":\"%s\",\"version\":\"%s\",\"recorded_at\":",
 	        (long long)status->spool.free_bytes, (long long)status->spool.bytes,
 	        ill && strcmp(illness.code, "disk-full") == 0 ? "full" : "ok",
-	        gateway->synced ? "SYNCED" : "UNSYNCED", conf_text(conf, "mode"));
+	        gateway->synced ? "SYNCED" : "UNSYNCED", conf_text(conf, "mode"),
+	        KENTONGAN_VERSION);
+	clock_append_json(clock_wall_us(), out);
 	put_loss(&status->loss, out);
 	buffer_append_text(out, "}\n");
 }
@@ -105,19 +126,37 @@ static void note_figures(struct gateway *gateway, const struct keeper_status *st
 	metric_set(gateway->pending, status->spool.pending);
 	metric_set(gateway->oldest,
 	        oldest_us ? (clock_wall_us() - oldest_us) / 1000000 : 0);
-	for (size_t i = 0; i < status->stream_count; i++)
+	for (size_t i = 0; i < gateway->catalog->topic_count; i++)
 		metric_set(gateway->intakes[i].delivered, status->delivered[i]);
+}
+
+/* What a change is: anything that somebody at the hub may have to act upon. */
+static const char *state_in_words(const struct gateway *gateway,
+        const struct keeper_status *status, char words[WORDS_BYTES])
+{
+	struct fault illness;
+	bool ill = keeper_is_ill(gateway->keeper, &illness);
+
+	snprintf(words, WORDS_BYTES, "%s %s %s %s %lld", status->link.state,
+	        gateway->synced ? "synced" : "", ill ? illness.code : "",
+	        status->loss.done ? "done" : "", (long long)status->loss.missing);
+	return words;
 }
 
 static void status_answered(void *context, struct keeper_question *question)
 {
 	struct asking *asking = context;
 	struct buffer out = { 0 };
+	char words[WORDS_BYTES];
 
-	if (question->ok)
+	if (question->ok) {
 		note_figures(asking->gateway, &question->status);
-	if (asking->request != NULL && question->ok) {
 		put_status(asking, &out);
+		heartbeat_note(asking->gateway->heartbeat,
+		        state_in_words(asking->gateway, &question->status, words),
+		        buffer_bytes(&out));
+	}
+	if (asking->request != NULL && question->ok) {
 		http_answer(
 		        asking->request, 200, "application/json", buffer_bytes(&out));
 	} else if (asking->request != NULL) {
