@@ -244,6 +244,7 @@ bool lane_open(struct spool *spool, const char *incarnation, const char *topic,
 		        fault, FAULT_STOP, "spool: more than %d streams", HEAD_STREAMS);
 	snprintf(lane->topic, sizeof lane->topic, "%s", topic);
 	snprintf(lane->incarnation, sizeof lane->incarnation, "%s", incarnation);
+	head_name(incarnation, topic, lane->name);
 	if (sqlite3_prepare_v2(spool->db,
 	            "INSERT INTO stream (incarnation, topic) VALUES (?, ?) "
 	            "ON CONFLICT DO UPDATE SET topic = excluded.topic "
@@ -287,13 +288,9 @@ static bool open_old_lanes(struct spool *spool, struct fault *fault)
 
 static struct lane *find_lane(struct spool *spool, const uint8_t name[8])
 {
-	for (size_t i = 0; i < spool->lane_count; i++) {
-		uint8_t own[8];
-
-		head_name(spool->lanes[i].incarnation, spool->lanes[i].topic, own);
-		if (memcmp(own, name, sizeof own) == 0)
+	for (size_t i = 0; i < spool->lane_count; i++)
+		if (memcmp(spool->lanes[i].name, name, 8) == 0)
 			return &spool->lanes[i];
-	}
 	return NULL;
 }
 
@@ -377,18 +374,35 @@ static bool is_empty(const struct spool *spool)
 	return true;
 }
 
-static bool write_head(struct spool *spool, struct fault *fault)
+static void give_word(struct spool *spool)
 {
-	struct head_entry entries[HEAD_STREAMS];
-
+	pthread_mutex_lock(&spool->lock);
 	for (size_t i = 0; i < spool->lane_count; i++) {
 		const struct lane *lane = &spool->lanes[i];
+		struct head_entry *entry = &spool->word.entries[i];
 
-		head_name(lane->incarnation, lane->topic, entries[i].name);
-		entries[i].seq = lane->committed.stream.last_seq;
-		memcpy(entries[i].chain, lane->committed.chain, DIGEST_BYTES);
+		memcpy(entry->name, lane->name, sizeof entry->name);
+		entry->seq = lane->committed.stream.last_seq;
+		memcpy(entry->chain, lane->committed.chain, DIGEST_BYTES);
 	}
-	return head_write(spool->head, entries, spool->lane_count, fault);
+	spool->word.count = spool->lane_count;
+	spool->word.number++;
+	pthread_mutex_unlock(&spool->lock);
+}
+
+bool spool_witness(struct spool *spool, struct fault *fault)
+{
+	struct word word;
+
+	pthread_mutex_lock(&spool->lock);
+	word = spool->word;
+	pthread_mutex_unlock(&spool->lock);
+	if (word.number == spool->witnessed)
+		return true;
+	if (!head_write(spool->head, word.entries, word.count, fault))
+		return false;
+	spool->witnessed = word.number;
+	return true;
 }
 
 static bool compare_with_head(struct spool *spool, struct fault *fault)
@@ -406,7 +420,8 @@ static bool compare_with_head(struct spool *spool, struct fault *fault)
 	for (size_t i = 0; i < count; i++)
 		if (entries[i].seq > 0 && !agrees(spool, &entries[i], fault))
 			return false;
-	return write_head(spool, fault);
+	give_word(spool);
+	return spool_witness(spool, fault);
 }
 
 static bool spool_start(struct spool *spool, const char *village_code,
@@ -429,6 +444,7 @@ static bool open_once(struct spool **out, const char *path, const char *village_
 
 	if (spool == NULL)
 		return fault_memory(fault);
+	pthread_mutex_init(&spool->lock, NULL);
 	snprintf(spool->path, sizeof spool->path, "%s", path);
 	if (!spool_start(spool, village_code, topics, topic_count, fault)) {
 		spool_close(&spool);
@@ -463,8 +479,8 @@ void spool_close(struct spool **spool)
 	if (old == NULL)
 		return;
 	/* A head that is behind is no fault. */
-	if (old->unwitnessed && !spool_witness(old, &ignored))
-		old->unwitnessed = false;
+	if (old->word.number > 0 && !spool_witness(old, &ignored))
+		fault_clear(&ignored);
 	for (int i = 0; i < QUERY_COUNT; i++)
 		sqlite3_finalize(old->queries[i]);
 	sqlite3_close(old->db);
@@ -539,21 +555,9 @@ bool spool_commit(struct spool *spool, struct fault *fault)
 		spool->lanes[i].committed = spool->lanes[i].now;
 	/* Marks of delivery may be lost: what is sent again is dropped by its number.
 	 */
-	spool->unwitnessed |= grown;
+	if (grown)
+		give_word(spool);
 	return true;
-}
-
-bool spool_is_witnessed(const struct spool *spool)
-{
-	return !spool->unwitnessed;
-}
-
-bool spool_witness(struct spool *spool, struct fault *fault)
-{
-	if (!spool->unwitnessed)
-		return true;
-	spool->unwitnessed = false;
-	return write_head(spool, fault);
 }
 
 void spool_rollback(struct spool *spool)

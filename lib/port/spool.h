@@ -9,7 +9,8 @@
  *
  * Promise: once spool_commit() has returned true, what was appended since
  * spool_begin() survives a crash of the process and a loss of power. Numbers of a
- * stream have no gap: one that was rolled back is given again.
+ * stream have no gap: one that was rolled back is given again. Once spool_witness() has
+ * returned true too, damage to them does not go unnoticed.
  *
  * One thread of one process owns a spool; a second opener gets FAULT_RETRY. A full disk
  * is FAULT_RETRY with code "disk-full".
@@ -115,7 +116,10 @@ struct spool_loss {
 };
 void spool_loss(const struct spool *spool, struct spool_loss *out);
 
-/* Carry over up to limit rows. A group of its own; does nothing when all is done. */
+/*
+ * Carry over up to limit rows. A group of its own, to be witnessed as any other; does
+ * nothing when all is done.
+ */
 MUST_CHECK bool spool_carry_over(struct spool *spool, int limit, struct fault *fault);
 
 /* A group: begin, append any number, commit or roll back. */
@@ -124,11 +128,11 @@ MUST_CHECK bool spool_commit(struct spool *spool, struct fault *fault);
 void spool_rollback(struct spool *spool);
 
 /*
- * Tell the second witness of what was committed. It may come after the answer: the
- * groups are on disk already, and until then only damage to them would go unnoticed
- * (docs/decisions/0009).
+ * Tell the second witness of all that was committed before the call. An event may be
+ * answered for when this has returned true, not before: what is lost of the file then
+ * is known to be missing. It may be called by one other thread than the owner, while
+ * the owner goes on (docs/decisions/0011).
  */
-bool spool_is_witnessed(const struct spool *spool);
 MUST_CHECK bool spool_witness(struct spool *spool, struct fault *fault);
 
 /* Within a group: what was appended since the mark can be taken back alone. */

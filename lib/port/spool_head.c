@@ -18,7 +18,7 @@ struct slot {
 	uint64_t counter;
 	uint64_t count;
 	struct head_entry entries[HEAD_STREAMS];
-	uint8_t sum[DIGEST_BYTES]; /* SHA-256 of all above */
+	uint8_t sum[DIGEST_BYTES]; /* SHA-256 of all above, the entries in use only */
 };
 
 _Static_assert(sizeof(struct slot) <= SLOT_BYTES, "a slot fits its place");
@@ -31,19 +31,20 @@ struct head_file {
 
 static void sum_of(const struct slot *slot, uint8_t sum[DIGEST_BYTES])
 {
-	struct bytes whole = { (const uint8_t *)slot, offsetof(struct slot, sum) };
+	struct bytes used = { (const uint8_t *)slot,
+		offsetof(struct slot, entries) + slot->count * sizeof *slot->entries };
 
-	digest_of(&whole, 1, sum);
+	digest_of(&used, 1, sum);
 }
 
 static bool slot_is_good(const struct slot *slot)
 {
 	uint8_t sum[DIGEST_BYTES];
 
+	if (memcmp(slot->magic, magic, sizeof magic) != 0 || slot->count > HEAD_STREAMS)
+		return false;
 	sum_of(slot, sum);
-	return memcmp(slot->magic, magic, sizeof magic) == 0
-	       && memcmp(slot->sum, sum, sizeof sum) == 0
-	       && slot->count <= HEAD_STREAMS;
+	return memcmp(slot->sum, sum, sizeof sum) == 0;
 }
 
 static void read_slots(struct head_file *head)

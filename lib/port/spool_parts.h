@@ -4,6 +4,8 @@
 
 /* What spool.c and its helpers share; nobody else includes it. */
 
+#include <pthread.h>
+
 #include <sqlite3.h>
 
 #include "port/spool.h"
@@ -24,6 +26,7 @@ struct lane {
 	int64_t id;
 	char topic[SPOOL_TOPIC_BYTES];
 	char incarnation[UUID_TEXT_BYTES];
+	uint8_t name[8]; /* head_name() of both */
 	struct progress now;
 	struct progress committed;
 	struct progress marked;
@@ -43,6 +46,13 @@ enum query {
 	QUERY_COUNT,
 };
 
+/* What the second witness is to say: made by the owner, written by who calls. */
+struct word {
+	struct head_entry entries[HEAD_STREAMS];
+	size_t count;
+	uint64_t number; /* grows with each that says something new */
+};
+
 struct salvage;
 
 struct spool {
@@ -53,7 +63,10 @@ struct spool {
 	char incarnation[UUID_TEXT_BYTES];
 	char path[SPOOL_PATH_BYTES];
 	struct head_file *head;
-	bool unwitnessed; /* rows were committed that the head does not know of */
+	pthread_mutex_t lock; /* of the word */
+	struct word word;
+	uint64_t
+	        witnessed; /* number of the word that is on disk; of the writer alone */
 	struct salvage *salvage;
 	int log_pages;
 	struct buffer value;

@@ -349,7 +349,7 @@ bool spool_carry_over(struct spool *spool, int limit, struct fault *fault)
 		spool_rollback(spool);
 		return false;
 	}
-	return spool_commit(spool, fault) && spool_witness(spool, fault);
+	return spool_commit(spool, fault);
 }
 
 void spool_loss(const struct spool *spool, struct spool_loss *out)

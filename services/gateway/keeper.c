@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "witness.h"
 
 enum {
 	GROUP_POSTS = 256,
@@ -26,7 +27,6 @@ enum {
 	WAITING_POSTS = 4096,
 	WAITING_BYTES = 16 * 1024 * 1024,
 	MARK_MS = 50,
-	WITNESS_MS = 20,
 	EXPIRE_ROWS = 32,
 	CARRY_ROWS = 512,
 };
@@ -36,6 +36,7 @@ struct keeper {
 	const struct conf *conf;
 	struct spool *spool;
 	struct forward *forward;
+	struct witness *witness;
 	pthread_t thread;
 	bool has_thread;
 	atomic_bool ending;
@@ -52,8 +53,7 @@ struct keeper {
 	bool ill;
 	struct fault illness; /* one that is STOP is never taken back */
 	/* the keeper's thread only */
-	int64_t marks_since_us;       /* 0: none are waiting */
-	int64_t unwitnessed_since_us; /* 0: nothing is */
+	int64_t marks_since_us; /* 0: none are waiting */
 };
 
 static void ring(struct keeper *keeper)
@@ -175,7 +175,9 @@ static struct keeper_post *take_group(struct keeper *keeper)
 /* Nothing more can be done in this process: it must begin again. */
 static bool is_broken(const struct keeper *keeper)
 {
-	return keeper->ill && keeper->illness.kind == FAULT_STOP;
+	struct fault illness;
+
+	return keeper_is_ill(keeper, &illness) && illness.kind == FAULT_STOP;
 }
 
 static void note_illness(struct keeper *keeper, const struct fault *fault)
@@ -183,7 +185,7 @@ static void note_illness(struct keeper *keeper, const struct fault *fault)
 	bool changed = false;
 
 	pthread_mutex_lock(&keeper->lock);
-	if (!is_broken(keeper)) {
+	if (!keeper->ill || keeper->illness.kind != FAULT_STOP) {
 		changed = keeper->ill != (fault != NULL);
 		keeper->ill = fault != NULL;
 		if (fault != NULL)
@@ -254,10 +256,13 @@ static void fail_group(struct keeper_post *group, const struct fault *fault)
 	}
 }
 
+/* On the witness's thread or the keeper's. */
 static void hand_back(struct keeper *keeper, struct keeper_post *group)
 {
 	struct keeper_post *last = group;
 
+	if (group == NULL)
+		return;
 	while (last->next != NULL)
 		last = last->next;
 	pthread_mutex_lock(&keeper->lock);
@@ -265,6 +270,43 @@ static void hand_back(struct keeper *keeper, struct keeper_post *group)
 	keeper->kept_end = &last->next;
 	pthread_mutex_unlock(&keeper->lock);
 	loop_wake(keeper->loop);
+}
+
+static void witnessed(
+        void *context, struct keeper_post *group, const struct fault *fault)
+{
+	struct keeper *keeper = context;
+
+	if (fault != NULL) {
+		fail_group(group, fault);
+		note_illness(keeper, fault);
+		ring(keeper);
+	}
+	hand_back(keeper, group);
+}
+
+static bool somebody_waits(struct keeper *keeper)
+{
+	bool waits;
+
+	pthread_mutex_lock(&keeper->lock);
+	waits = keeper->posts != NULL;
+	pthread_mutex_unlock(&keeper->lock);
+	return waits;
+}
+
+/* The next group is committed meanwhile; where there is none, no thread is woken. */
+static void let_witness(struct keeper *keeper, struct keeper_post *group)
+{
+	struct fault fault = { 0 };
+	bool ok;
+
+	if (somebody_waits(keeper) || !witness_is_idle(keeper->witness)) {
+		witness_hand(keeper->witness, group);
+		return;
+	}
+	ok = spool_witness(keeper->spool, &fault);
+	witnessed(keeper, group, ok ? NULL : &fault);
 }
 
 /* Store what waits. True when there was something. */
@@ -277,11 +319,12 @@ static bool serve_posts(struct keeper *keeper)
 		return false;
 	if (store_group(keeper, group, &fault)) {
 		note_illness(keeper, NULL);
+		let_witness(keeper, group);
 	} else {
 		fail_group(group, &fault);
 		note_illness(keeper, &fault);
+		hand_back(keeper, group);
 	}
-	hand_back(keeper, group);
 	return true;
 }
 
@@ -297,23 +340,6 @@ static void write_marks(struct keeper *keeper)
 	if (now_us - keeper->marks_since_us < MARK_MS * 1000)
 		return;
 	if (!store_group(keeper, NULL, &fault))
-		note_illness(keeper, &fault);
-}
-
-/* Each sync costs the machine as much as ten posts: a witness speaks for a while. */
-static void bear_witness(struct keeper *keeper)
-{
-	struct fault fault = { 0 };
-	int64_t now_us = clock_monotonic_us();
-
-	if (spool_is_witnessed(keeper->spool))
-		return;
-	if (keeper->unwitnessed_since_us == 0)
-		keeper->unwitnessed_since_us = now_us;
-	if (now_us - keeper->unwitnessed_since_us < WITNESS_MS * 1000)
-		return;
-	keeper->unwitnessed_since_us = 0;
-	if (!spool_witness(keeper->spool, &fault))
 		note_illness(keeper, &fault);
 }
 
@@ -390,6 +416,7 @@ static bool carry_over(struct keeper *keeper)
 		note_illness(keeper, &fault);
 		return false;
 	}
+	witness_hand(keeper->witness, NULL);
 	spool_loss(keeper->spool, &loss);
 	if (loss.done)
 		log_warn(NULL,
@@ -408,8 +435,6 @@ static void wait_for_work(struct keeper *keeper)
 
 	if (keeper->marks_since_us != 0 && wait_ms > MARK_MS)
 		wait_ms = MARK_MS;
-	if (keeper->unwitnessed_since_us != 0 && wait_ms > WITNESS_MS)
-		wait_ms = WITNESS_MS;
 	poll(fds, fds[1].fd >= 0 ? 2 : 1, wait_ms);
 	if ((fds[0].revents & POLLIN) != 0
 	        && read(keeper->bell, &count, sizeof count) < 0)
@@ -430,7 +455,6 @@ static void *keep(void *context)
 			note_illness(keeper, &fault);
 		serve_questions(keeper);
 		write_marks(keeper);
-		bear_witness(keeper);
 		if (!spool_checkpoint(
 		            keeper->spool, !stored && step == STEP_IDLE, &fault))
 			note_illness(keeper, &fault);
@@ -472,6 +496,8 @@ static bool keeper_start(
 		return false;
 	tell_loss(keeper);
 	loop_on_wake(keeper->loop, hand_out, keeper);
+	if (!witness_open(&keeper->witness, keeper->spool, witnessed, keeper, fault))
+		return false;
 	keeper->has_thread = pthread_create(&keeper->thread, NULL, keep, keeper) == 0;
 	return keeper->has_thread || fault_memory(fault);
 }
@@ -530,6 +556,7 @@ void keeper_close(struct keeper **keeper)
 		ring(old);
 		pthread_join(old->thread, NULL);
 	}
+	witness_close(&old->witness);
 	give_up_waiting(old);
 	forward_close(&old->forward);
 	spool_close(&old->spool);

@@ -7,7 +7,8 @@
  * are handed to it from the loop's thread; it takes whatever is waiting as one group,
  * commits, and hands the answers back to the loop's thread.
  *
- * Promise: a post whose result is KEEPER_KEPT is on disk. A group costs one sync, so
+ * Promise: a post whose result is KEEPER_KEPT is on disk, and the second witness knows
+ * of it. A group costs two syncs, one of them while the next group is committed, so
  * that a lone post waits for nobody and many posts share.
  *
  * When the spool is damaged or its disk does not obey, the thread ends and
