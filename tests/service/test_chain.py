@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
 """One village event, the whole way."""
 import json
-import os
 import subprocess
 
 import pytest
-from conftest import PROJECT, payment_body, post, request_body
+from conftest import payment_body, post, request_body
 from hub.base import wait_until
 
 
@@ -89,71 +88,3 @@ def test_other_peoples_tools_read_the_topics(world):
 
 def as_binary(binding, message):
     return binding.KafkaMessage(headers=dict(message.headers()), key=message.key(), value=message.value())
-
-
-COMPLAINT = {
-    "type": "record", "name": "Complaint", "namespace": "id.go.jember.desa", "doc": "A complaint", "doc_id": "Pengaduan",
-    "fields": [
-        {"name": "kind", "doc": "Kind", "doc_id": "Jenis", "pii": "none", "required_of_sender": True,
-         "type": {"type": "enum", "name": "ComplaintKind", "symbols": ["ROAD", "WATER", "UNKNOWN"], "default": "UNKNOWN"},
-         "default": "UNKNOWN"},
-        {"name": "seen_on", "doc": "Day", "doc_id": "Hari", "pii": "none", "type": {"type": "int", "logicalType": "date"}},
-        {"name": "damage", "doc": "Damage", "doc_id": "Kerugian", "pii": "none",
-         "type": {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 3}},
-        {"name": "details", "doc": "Details", "doc_id": "Rincian", "pii": "none", "type": {"type": "map", "values": "string"},
-         "default": {}},
-        {"name": "witnesses", "doc": "Witnesses", "doc_id": "Saksi", "pii": "name", "default": [],
-         "type": {"type": "array", "items": {"type": "record", "name": "Witness", "fields": [
-             {"name": "name", "doc": "Name", "doc_id": "Nama", "pii": "name", "type": "string"}]}}},
-        {"name": "reporter", "doc": "Reporter", "doc_id": "Pelapor", "pii": "name", "default": None,
-         "type": ["null", {"type": "record", "name": "Reporter", "fields": [
-             {"name": "phone", "doc": "Phone", "doc_id": "Telepon", "pii": "phone", "format": "phone", "type": "string"}]}]}]}
-
-
-def test_a_fourth_record_is_a_file_and_no_code(world):
-    with open(os.path.join(PROJECT, "schemas", "avro", "Request.avsc"), encoding="utf-8") as file:
-        head = [field for field in json.load(file)["fields"]
-                if field["name"] not in ("action", "applicant", "attributes", "documents")]
-    complaint = {**COMPLAINT, "fields": head + COMPLAINT["fields"]}
-    with open(os.path.join(world.schemas, "avro", "Complaint.avsc"), "w", encoding="utf-8") as file:
-        json.dump(complaint, file)
-
-    def add(catalog):
-        catalog["topics"].append({"name": "complaints", "record": "Complaint"})
-        catalog["schemas"].append({"id": 9, "subject": world.topic("complaints") + "-value", "version": 1,
-                                   "file": "avro/Complaint.avsc"})
-
-    world.change_catalog(add)
-    world.make_topics()
-    folder = os.path.join(world.folder, "departments", f"pupr_{world.tag}")
-    os.makedirs(folder)
-    with open(os.path.join(folder, "department.conf"), "w", encoding="utf-8") as file:
-        file.write(f"name = pupr_{world.tag}\ndatabase = pupr\nschema = pupr\nfields.complaints = *\n")
-    with open(os.path.join(folder, "tables.sql"), "w", encoding="utf-8") as file:
-        file.write("CREATE TABLE IF NOT EXISTS aduan (jenis text, hari date, rugi numeric, rincian jsonb, saksi jsonb, telepon text);")
-    with open(os.path.join(folder, "complaints.sql"), "w", encoding="utf-8") as file:
-        file.write("INSERT INTO aduan SELECT kind, seen_on, damage, details, witnesses, reporter_phone FROM batch_complaints;")
-    gateway = world.gateway()
-    monitor = world.monitor()
-    world.sink("pupr")
-    status, answer = post(gateway, "/v1/complaints", {
-        "case_id": "A-1", "service": "aduan", "actor": {"role": "CITIZEN"}, "kind": "ROAD", "seen_on": "2026-11-20",
-        "damage": "1250000.125", "details": {"tempat": "Jalan Mawar"}, "witnesses": [{"name": "Joko"}],
-        "reporter": {"phone": "081234567890"}})
-    assert status == 201, answer
-    world.wait_rows("pupr", "SELECT count(*) FROM pupr.aduan", 1)
-    row = world.sql("pupr", "SELECT jenis, hari::text, rugi::text, rincian, saksi, telepon FROM pupr.aduan")[0]
-    assert row == ("ROAD", "2026-11-20", "1250000.125", {"tempat": "Jalan Mawar"}, [{"name": "Joko"}], "081234567890")
-    lines = []
-    wait_until(lambda: lines.append(first_event(monitor)) or lines[-1], 20, "the monitor shows it")
-    assert lines[-1]["kind"] == "ROAD" and lines[-1]["witnesses"] == "•••" and lines[-1]["reporter_phone"] == "•••"
-
-
-def first_event(monitor):
-    """The first event of the monitor's stream, if one comes within a second or two."""
-    done = subprocess.run(["curl", "-sN", "--max-time", "1.5", monitor.url + "/events"], capture_output=True,
-                          text=True, check=False)
-    for block in done.stdout.split("\n\n"):
-        if "event: event" in block:
-            return json.loads(block.split("data: ", 1)[1])
-    return None

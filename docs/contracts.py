@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: MIT
+"""What follows from the schemas for other programs: a JSON Schema and examples for each record,
+OpenAPI 3.1 for the gateway, AsyncAPI 3.0 for the topics. docs/make-documents writes them."""
+import json
+import os
+
+GATEWAY = "gateway"
+GIVEN_OR_MADE = ("event_id", "occurred_at")  # the gateway makes them where the sender does not
+HIDDEN = r"\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+PATTERNS = {
+    "nik": r"^[0-9]{16}$", "village-code": r"^[0-9]{2}\.[0-9]{2}\.[0-9]{2}\.[123][0-9]{3}$",
+    "slug": r"^[a-z0-9]+(-[a-z0-9]+)*$", "sha256": r"^[0-9a-f]{64}$",
+    "phone": r"^\+?[0-9](?=([ -]*[0-9]){4,14}[ -]*$)[0-9 -]*$",
+    "period": r"^[0-9]{4}(-(0[1-9]|1[0-2]))?$",
+    "case-id": rf"^(?! )(?!.*[0-9\uff10-\uff19]{{16}})[^{HIDDEN}]*[^{HIDDEN} ]$"}
+TEXT = r"^[^\u0000]*$"
+EXAMPLES = {
+    "nik": "9909010101900001", "village-code": "35.09.01.2001", "slug": "surat-keterangan", "sha256": "a" * 64,
+    "phone": "081234567890", "period": "2026-11", "case-id": "PERKARA-2026-0042", "uuid": "0192f3a4-5678-7abc-8def-0123456789ab"}
+LOGICAL_EXAMPLES = {
+    "uuid": EXAMPLES["uuid"], "date": "2026-11-21", "time-micros": 29700000000,
+    "timestamp-micros": "2026-11-21T08:15:00+07:00", "timestamp-millis": "2026-11-21T08:15:00+07:00"}
+INTEGERS = {"int": 31, "long": 63}
+
+
+class Catalog:
+    """schemas/catalog.json and the records it names."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.facts = self.read("catalog.json")
+
+    def read(self, name):
+        with open(os.path.join(self.folder, name), encoding="utf-8") as file:
+            return json.load(file)
+
+    @property
+    def prefix(self):
+        return self.facts["prefix"]["live"]
+
+    def newest(self):
+        """(topic's short name, catalog entry, record) of each topic's newest schema."""
+        for topic in self.facts["topics"]:
+            subject = f"{self.prefix}{topic['name']}-value"
+            versions = [entry for entry in self.facts["schemas"] if entry["subject"] == subject]
+            entry = max(versions, key=lambda version: version["version"])
+            yield topic["name"], entry, self.read(entry["file"])
+
+    def channels(self):
+        """(channel's short name, record) of each channel whose values are Avro."""
+        for channel in self.facts.get("channels", []):
+            for entry in self.facts["schemas"]:
+                if entry["subject"] == f"{self.prefix}{channel['name']}-value":
+                    yield channel["name"], self.read(entry["file"])
+
+
+# Types
+
+def without_null(kind):
+    if isinstance(kind, list):
+        others = [branch for branch in kind if branch != "null"]
+        return (others[0] if len(others) == 1 else others), "null" in kind
+    return kind, False
+
+
+def name_of(kind):
+    if isinstance(kind, list):
+        return "union"
+    return kind if isinstance(kind, str) else kind["type"]
+
+
+def logical_of(kind):
+    return kind.get("logicalType") if isinstance(kind, dict) else None
+
+
+def given_fields(record):
+    return [field for field in record["fields"] if field.get("set_by") != GATEWAY]
+
+
+def is_required(field):
+    return field["name"] not in GIVEN_OR_MADE and ("default" not in field or bool(field.get("required_of_sender")))
+
+
+# JSON Schema of what a sender gives
+
+def text_schema(field):
+    return {"type": "string", "minLength": field.get("minLength", 1), "maxLength": field.get("maxLength", 200),
+            "pattern": field.get("pattern") or PATTERNS.get(field.get("format"), TEXT)}
+
+
+def decimal_schema(field, kind):
+    scale, whole = kind.get("scale", 0), kind["precision"] - kind.get("scale", 0)
+    sign = "" if field.get("minimum") == "0" else "-?"
+    fraction = rf"(\.[0-9]{{1,{scale}}})?" if scale else ""
+    return {"type": "string", "pattern": rf"^{sign}[0-9]{{1,{max(whole, 1)}}}{fraction}$"}
+
+
+def integer_schema(field, name):
+    low = -2 ** INTEGERS[name]
+    return {"type": "integer", "minimum": max(low, int(field.get("minimum", low))), "maximum": -low - 1}
+
+
+def symbol_schema(field, kind):
+    refused = kind.get("default") if field.get("required_of_sender") else None
+    return {"type": "string", "enum": [symbol for symbol in kind["symbols"] if symbol != refused]}
+
+
+def logical_schema(field, kind):
+    logical = logical_of(kind)
+    if logical == "decimal":
+        return decimal_schema(field, kind)
+    if logical == "time-micros":
+        return {"type": "integer", "minimum": 0, "exclusiveMaximum": 86400000000}
+    forms = {"uuid": "uuid", "date": "date", "timestamp-micros": "date-time", "timestamp-millis": "date-time"}
+    return {"type": "string", "format": forms[logical]} if logical in forms else None
+
+
+def value_schema(field, kind):
+    kind, nullable = without_null(kind)
+    name = name_of(kind)
+    schema = logical_schema(field, kind)
+    if schema is not None:
+        pass
+    elif name == "union":
+        schema = {"anyOf": [value_schema(field, branch) for branch in kind]}
+    elif name == "string":
+        schema = text_schema(field)
+    elif name in INTEGERS:
+        schema = integer_schema(field, name)
+    elif name in ("float", "double"):
+        schema = {"type": "number"}
+    elif name in ("boolean", "null"):
+        schema = {"type": name}
+    elif name == "enum":
+        schema = symbol_schema(field, kind)
+    elif name == "map":
+        keys = {key: text_schema({**field, "format": None, "pattern": None})[key] for key in ("minLength", "maxLength", "pattern")}
+        schema = {"type": "object", "additionalProperties": value_schema(field, kind["values"]),
+                  "maxProperties": field.get("maxItems", 1000), "propertyNames": keys}
+    elif name == "array":
+        schema = {"type": "array", "items": value_schema(field, kind["items"]), "maxItems": field.get("maxItems", 1000)}
+    elif name == "record":
+        schema = record_schema(kind)
+    else:
+        schema = {"type": "string"}
+    return {"anyOf": [schema, {"type": "null"}]} if nullable else schema
+
+
+def record_schema(record):
+    fields = given_fields(record)
+    properties = {field["name"]: {**value_schema(field, field["type"]), "description": field.get("doc", "")} for field in fields}
+    return {"type": "object", "additionalProperties": False, "required": [field["name"] for field in fields if is_required(field)],
+            "properties": properties}
+
+
+def json_schema(record):
+    """A document of its own, with the examples that a test posts."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:kentongan:record:{record['name']}",
+            "title": record["name"], "description": f"{record['doc']}. {record['doc_id']}.", **record_schema(record),
+            "examples": examples(record)}
+
+
+# Examples: the least that is accepted, and everything
+
+def value_example(field, kind, whole):
+    kind, _ = without_null(kind)
+    name = name_of(kind)
+    if "example" in field and name not in ("array", "map", "record"):
+        return field["example"]
+    if logical_of(kind) == "decimal":
+        scale = kind.get("scale", 0)
+        return "1" + ("." + "0" * scale if scale else "")
+    if logical_of(kind) in LOGICAL_EXAMPLES:
+        return LOGICAL_EXAMPLES[logical_of(kind)]
+    if name == "union":
+        return value_example(field, kind[0], whole)
+    if name == "string":
+        text = EXAMPLES.get(field.get("format"), "Contoh")
+        return text[:field.get("maxLength", 200)].ljust(field.get("minLength", 1), "x")
+    if name == "enum":
+        return symbol_schema(field, kind)["enum"][0]
+    if name == "map":
+        return {"contoh": value_example(field, kind["values"], whole)}
+    if name == "array":
+        return [value_example(field, kind["items"], whole)]
+    if name == "record":
+        return record_example(kind, whole)
+    return {"boolean": True, "float": 1.5, "double": 1.5, "null": None}.get(name, max(1, int(field.get("minimum", 1))))
+
+
+def record_example(record, whole):
+    return {field["name"]: value_example(field, field["type"], whole) for field in given_fields(record) if whole or is_required(field)}
+
+
+def examples(record):
+    least, whole = record_example(record, False), record_example(record, True)
+    whole.pop("event_id", None)  # an id is used once
+    return [least, whole]
+
+
+# OpenAPI
+
+PROBLEM_WORDS = {
+    400: "not JSON, or not HTTP", 403: "a page of another origin", 404: "not here", 405: "other method", 408: "too slow",
+    411: "no Content-Length", 413: "too long", 415: "other media type",
+    422: "does not fit the schema, or the key was used with another body", 431: "header too long", 500: "internal fault",
+    503: "try again", 507: "no room on the disk"}
+EVERYWHERE = (400, 403, 404, 405, 408, 431, 500, 503)
+
+
+def answer(text, schema=None, media="application/json"):
+    content = {"content": {media: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}} if schema else {}
+    return {"description": text, **content}
+
+
+def problems(*statuses):
+    return {str(status): answer(PROBLEM_WORDS[status], "Problem", "application/problem+json")
+            for status in sorted({*EVERYWHERE, *statuses})}
+
+
+def post_operation(summary, content, created):
+    key = {"name": "Idempotency-Key", "in": "header", "description": "the sender's own name for this post; a repeat gets the first receipt",
+           "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[\x20-\x7e]*$"}}
+    return {"post": {
+        "summary": summary, "parameters": [key], "requestBody": {"required": True, "content": content},
+        "responses": {"201": answer("on disk", created), "200": answer("a repeat: the first receipt", created),
+                      **problems(411, 413, 415, 422, 507)}}}
+
+
+def get_operation(summary, schema, *statuses, parameters=()):
+    return {"get": {"summary": summary, "parameters": list(parameters),
+                    "responses": {"200": answer("here it is", schema), **problems(*statuses)}}}
+
+
+def thing(properties, *optional):
+    return {"type": "object", "required": [name for name in properties if name not in optional], "properties": properties}
+
+
+def answers():
+    text, number, yes_or_no = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
+    uuid, moment = {"type": "string", "format": "uuid"}, {"type": "string", "format": "date-time"}
+    moment_or_null = {"type": ["string", "null"], "format": "date-time"}
+    error = thing({"pointer": text, "expected": text, "detail": text, "detail_id": text, "line": number}, "line")
+    stream = thing({"topic": text, "last_seq": number, "delivered_seq": number})
+    link = thing({"state": {"enum": ["up", "down", "blocked"]}, "since": moment_or_null, "reason": text})
+    disk = thing({"free_bytes": number, "spool_bytes": number, "state": text})
+    aside = thing({"file": text, "reason": text, "carried": number, "missing": number, "done": yes_or_no})
+    receipts = {"type": "array", "items": {"$ref": "#/components/schemas/Receipt"}}
+    return {
+        "Receipt": thing({"event_id": uuid, "village_code": text, "incarnation": uuid, "topic": text, "seq": number, "recorded_at": moment,
+                          "state": {"enum": ["ACCEPTED", "DELIVERED", "VOID"]}, "reason": text}, "reason"),
+        "Receipts": thing({"receipts": receipts}), "Events": thing({"events": receipts}),
+        "Problem": thing({"type": text, "title": text, "status": number, "detail": text, "detail_id": text,
+                          "errors": {"type": "array", "maxItems": 20, "items": error}}, "errors"),
+        "Status": thing({"village_code": text, "incarnation": uuid, "accepting": yes_or_no, "pending": number,
+                         "oldest_pending_at": moment_or_null, "topics": {"type": "array", "items": stream}, "link": link, "disk": disk,
+                         "clock": text, "mode": {"enum": ["live", "latihan"]}, "set_aside": aside}, "set_aside")}
+
+
+def line_example(record):
+    return json.dumps({"record": record["name"], "idempotency_key": "catatan-1", **examples(record)[0]}, ensure_ascii=False) + "\n"
+
+
+def openapi(catalog):
+    paths, schemas, lines = {}, answers(), {}
+    for name, _, record in catalog.newest():
+        schemas[record["name"]] = record_schema(record)
+        body = {"schema": {"$ref": f"#/components/schemas/{record['name']}"},
+                "examples": {word: {"value": value} for word, value in zip(("least", "whole"), examples(record))}}
+        paths[f"/v1/{name}"] = post_operation(record["doc"], {"application/json": body}, "Receipt")
+        lines[record["name"]] = {"value": line_example(record)}
+    batch = {"application/x-ndjson": {"schema": {"type": "string"}, "examples": lines}}
+    paths["/v1/batch"] = post_operation("Many events, a JSON object a line with its `record`; all or nothing", batch, "Receipts")
+    event_id = {"name": "event_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+    query = [{"name": "state", "in": "query", "schema": {"enum": ["pending"]}},
+             {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500}}]
+    paths["/v1/events/{event_id}"] = get_operation("Where an event is now", "Receipt", parameters=[event_id])
+    paths["/v1/events"] = get_operation("The newest events", "Events", 422, parameters=query)
+    paths["/v1/status"] = get_operation("How the gateway is", "Status")
+    return {"openapi": "3.1.0", "info": {"title": "Kentongan gateway", "version": "1", "license": {"name": "MIT", "identifier": "MIT"}},
+            "servers": [{"url": "/"}], "paths": paths, "components": {"schemas": schemas}}
+
+
+# AsyncAPI
+
+HEADERS = {
+    "ce_specversion": {"const": "1.0"}, "ce_id": {"type": "string", "format": "uuid"},
+    "ce_source": {"type": "string", "pattern": r"^/desa/[0-9.]{13}$"}, "ce_type": {"type": "string"},
+    "ce_time": {"type": "string", "format": "date-time", "description": "occurred_at"},
+    "ce_subject": {"type": "string", "description": "case_id"},
+    "ce_sequence": {"type": "string", "pattern": "^[0-9]{20}$", "description": "seq"},
+    "ce_recordedtime": {"type": "string", "format": "date-time", "description": "recorded_at"},
+    "content-type": {"const": "application/avro"}, "traceparent": {"type": "string"}}
+KEY = {"type": "string", "description": "village code", "pattern": PATTERNS["village-code"]}
+
+
+def message(entry, record):
+    full = f"{record['namespace']}.{record['name']}"
+    headers = {"type": "object", "properties": {**HEADERS, "ce_type": {"const": f"{full}.v{entry['version']}"}}}
+    return {"name": full, "title": record["name"], "summary": record["doc"], "contentType": "application/avro", "headers": headers,
+            "payload": {"schemaFormat": "application/vnd.apache.avro;version=1.9.0", "schema": record},
+            "bindings": {"kafka": {"key": KEY, "schemaIdLocation": "payload", "schemaIdPayloadEncoding": "confluent", "bindingVersion": "0.5.0"}},
+            "x-schema-id": entry["id"]}
+
+
+def asyncapi(catalog):
+    channels, operations = {}, {}
+    for name, entry, record in catalog.newest():
+        place = f"#/channels/{name}"
+        channels[name] = {"address": catalog.prefix + name, "description": f"{record['doc']}; key and partition by village",
+                          "messages": {record["name"]: message(entry, record)},
+                          "bindings": {"kafka": {"partitions": catalog.facts["modulus"], "bindingVersion": "0.5.0"}}}
+        for action, verb in (("send", "publish"), ("receive", "apply")):
+            operations[verb + record["name"]] = {"action": action, "channel": {"$ref": place},
+                                                 "messages": [{"$ref": f"{place}/messages/{record['name']}"}]}
+    return {"asyncapi": "3.0.0", "info": {"title": "Kentongan topics", "version": "1", "license": {"name": "MIT"},
+                                          "description": "Values are Confluent framing: 00, schema id in 4 bytes big-endian, Avro binary."},
+            "defaultContentType": "application/avro", "channels": channels, "operations": operations}
