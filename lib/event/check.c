@@ -223,32 +223,39 @@ static bool check_decimal(struct check *check, const struct schema_field *field,
 	return true;
 }
 
-/* Plain bytes and fixed: text of U+0000 to U+00FF, as Avro's JSON encoding has it. */
-static bool check_bytes(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+/*
+ * Text of U+0000 to U+00FF as bytes, as Avro's JSON encoding has it. False with the
+ * fault filled when memory is out, false without when another character is there.
+ */
+static bool latin_bytes(struct check *check, const json_t *json, struct bytes *out)
 {
 	struct bytes text = bytes_of_json(json);
 	uint8_t *bytes = check_alloc(check, text.size, 1);
 	size_t size = 0;
 
+	for (size_t i = 0; bytes != NULL && i < text.size; i++) {
+		uint8_t byte = text.data[i];
+
+		if (byte > 0xC3)
+			return false;
+		if (byte >= 0xC2)
+			byte = (uint8_t)(byte << 6 | (text.data[++i] & 0x3F));
+		bytes[size++] = byte;
+	}
+	*out = (struct bytes){ bytes, size };
+	return bytes != NULL;
+}
+
+static bool check_bytes(struct check *check, const struct schema_field *field,
+        const struct schema_node *node, const json_t *json, struct value *out)
+{
 	if (node->logical == LOGICAL_DECIMAL)
 		return check_decimal(check, field, node, json, out);
-	if (bytes == NULL)
-		return false;
-	for (size_t i = 0; json_is_string(json) && i < text.size; i++) {
-		if (text.data[i] > 0xC3)
-			json = NULL;
-		else if (text.data[i] >= 0xC2) {
-			bytes[size++] = (uint8_t)(text.data[i] << 6
-			                          | (text.data[i + 1] & 0x3F));
-			i++;
-		} else
-			bytes[size++] = text.data[i];
-	}
-	if (!json_is_string(json) || (node->type == SCHEMA_FIXED && size != node->size))
-		return refuse(check, field, (struct wish){ "bytes", "bytes", "bita" });
-	out->bytes = (struct bytes){ bytes, size };
-	return true;
+	if (json_is_string(json) && latin_bytes(check, json, &out->bytes)
+	        && (node->type == SCHEMA_BYTES || out->bytes.size == node->size))
+		return true;
+	return check->fault->kind == FAULT_NONE
+	       && refuse(check, field, (struct wish){ "bytes", "bytes", "bita" });
 }
 
 static bool check_time(struct check *check, const struct schema_field *field,
@@ -447,7 +454,8 @@ static bool check_default(struct check *check, const struct schema_field *field,
 static bool take_default(
         struct check *check, const struct schema_field *field, struct value *out)
 {
-	json_t *json = json_loads(field->standard, JSON_DECODE_ANY, NULL);
+	json_t *json =
+	        json_loads(field->standard, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 	bool ok = json != NULL && check_default(check, field, field->type, json, out);
 
 	json_decref(json);
@@ -544,10 +552,7 @@ static bool check_default(struct check *check, const struct schema_field *field,
 		return default_text(check, bytes_of_json(json), out);
 	case SCHEMA_BYTES:
 	case SCHEMA_FIXED:
-		out->bytes = (struct bytes){ 0 };
-		return node->logical != LOGICAL_DECIMAL
-		               ? check_bytes(check, field, node, json, out)
-		               : default_text(check, bytes_of_json(json), out);
+		return latin_bytes(check, json, &out->bytes);
 	case SCHEMA_ENUM:
 		for (size_t i = 0; i < node->symbol_count; i++)
 			if (strcmp(node->symbols[i], json_string_value(json)) == 0)

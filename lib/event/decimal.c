@@ -57,10 +57,20 @@ size_t decimal_bytes(decimal number, uint8_t out[DECIMAL_BYTES])
 	return decimal_bytes_fixed(number, out, size);
 }
 
+static bool is_padding(const uint8_t *data)
+{
+	return data[0] == (data[1] & 0x80 ? 0xFF : 0x00);
+}
+
 bool decimal_read(struct bytes bytes, decimal *out)
 {
 	decimal number;
 
+	/* Signs that only fill up, as in a long fixed, say nothing. */
+	while (bytes.size > DECIMAL_BYTES && is_padding(bytes.data)) {
+		bytes.data++;
+		bytes.size--;
+	}
 	if (bytes.size == 0 || bytes.size > DECIMAL_BYTES)
 		return false;
 	number = (int8_t)bytes.data[0];

@@ -1,82 +1,216 @@
 /* SPDX-License-Identifier: MIT */
-/* A reader's default, as Avro writes it in a schema, to constants of columns. */
-#include <stdlib.h>
+/*
+ * A reader's default becomes constants of columns. It is written as the bytes that a
+ * writer would have sent, and the operation that reads such bytes reads them once,
+ * while the plan is compiled: so a default has the forms and the ranges of a value.
+ */
 #include <string.h>
 
 #include <jansson.h>
 
 #include "event/plan_compile.h"
 
+static void put_long(struct buffer *out, int64_t number)
+{
+	uint64_t raw = (uint64_t)number << 1 ^ (uint64_t)(number >> 63);
+
+	for (; raw >= 0x80; raw >>= 7)
+		buffer_append_byte(out, (uint8_t)(raw | 0x80));
+	buffer_append_byte(out, (uint8_t)raw);
+}
+
+static void put_text(struct buffer *out, const char *text, size_t size)
+{
+	put_long(out, (int64_t)size);
+	buffer_append(out, text, size);
+}
+
 /* "\u00ff" is the byte ff: Avro 1.11, default of bytes and fixed. */
-static struct bytes latin_bytes(struct compiler *compiler, const char *text)
+static void put_bytes(struct buffer *out, const json_t *json, bool sized)
 {
-	uint8_t *bytes = compile_alloc(compiler, strlen(text) + 1);
-	size_t size = 0;
+	const uint8_t *text = (const uint8_t *)json_string_value(json);
+	size_t size = json_string_length(json);
+	size_t lead = 0; /* bytes that only lead another */
 
-	for (const uint8_t *at = (const uint8_t *)text; bytes != NULL && *at != '\0';
-	        at++) {
-		uint8_t byte = *at;
+	for (size_t i = 0; i < size; i++)
+		lead += text[i] >= 0xC2;
+	if (sized)
+		put_long(out, (int64_t)(size - lead));
+	for (size_t i = 0; i < size; i++) {
+		uint8_t byte = text[i];
 
-		if (byte >= 0xC2 && byte <= 0xC3) {
-			at++;
-			byte = (uint8_t)(byte << 6 | (*at & 0x3F));
-		}
-		bytes[size++] = byte;
+		if (byte >= 0xC2)
+			byte = (uint8_t)(byte << 6 | (text[++i] & 0x3F));
+		buffer_append_byte(out, byte);
 	}
-	return (struct bytes){ bytes, size };
 }
 
-static bool json_text(struct compiler *compiler, const json_t *json, struct bytes *out)
+static void put_symbol(
+        struct buffer *out, const struct schema_node *node, const json_t *json)
 {
-	char *text = json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
-	const char *copy = text ? compile_copy(compiler, text) : NULL;
+	size_t i = 0;
 
-	free(text);
-	if (copy == NULL)
-		return compiler->fault->kind != FAULT_NONE
-		               ? false
-		               : fault_memory(compiler->fault);
-	*out = bytes_of(copy);
-	return true;
+	while (i + 1 < node->symbol_count
+	        && strcmp(node->symbols[i], json_string_value(json)) != 0)
+		i++;
+	put_long(out, (int64_t)i);
 }
 
-static bool default_cell(struct compiler *compiler, const struct schema_node *node,
-        const json_t *json, struct cell *cell)
+static void put_value(
+        struct buffer *out, const struct schema_node *node, const json_t *json);
+
+static void put_record(
+        struct buffer *out, const struct schema_node *node, const json_t *json)
+{
+	for (size_t i = 0; i < node->field_count; i++) {
+		const struct schema_field *field = &node->fields[i];
+		json_t *member = json_incref(json_object_get(json, field->name));
+
+		if (member == NULL)
+			member = json_loads(field->standard,
+			        JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+		out->failed = out->failed || member == NULL;
+		if (member != NULL)
+			put_value(out, field->type, member);
+		json_decref(member);
+	}
+}
+
+static void put_list(
+        struct buffer *out, const struct schema_node *node, const json_t *json)
+{
+	size_t count = json_array_size(json);
+
+	if (count > 0)
+		put_long(out, (int64_t)count);
+	for (size_t i = 0; i < count; i++)
+		put_value(out, node->items, json_array_get(json, i));
+	put_long(out, 0);
+}
+
+static void put_map(
+        struct buffer *out, const struct schema_node *node, const json_t *json)
+{
+	size_t count = json_object_size(json);
+	const char *key;
+	json_t *member;
+
+	if (count > 0)
+		put_long(out, (int64_t)count);
+	json_object_foreach((json_t *)json, key, member)
+	{
+		put_text(out, key, strlen(key));
+		put_value(out, node->items, member);
+	}
+	put_long(out, 0);
+}
+
+static void put_real(
+        struct buffer *out, const struct schema_node *node, const json_t *json)
+{
+	double number = json_number_value(json);
+	float small = (float)number;
+
+	if (node->type == SCHEMA_FLOAT)
+		buffer_append(out, &small, sizeof small);
+	else
+		buffer_append(out, &number, sizeof number);
+}
+
+/* The parser of schemas has seen that a default fits its type. */
+static void put_value(
+        struct buffer *out, const struct schema_node *node, const json_t *json)
 {
 	switch (node->type) {
 	case SCHEMA_NULL:
-		cell->is_null = true;
-		return true;
+		break;
 	case SCHEMA_BOOLEAN:
-		cell->integer = json_is_true(json);
-		return true;
+		buffer_append_byte(out, json_is_true(json));
+		break;
 	case SCHEMA_INT:
 	case SCHEMA_LONG:
-		cell->integer = json_integer_value(json);
-		if (node->logical == LOGICAL_TIMESTAMP_MILLIS)
-			cell->integer *= 1000;
-		return true;
+		put_long(out, json_integer_value(json));
+		break;
 	case SCHEMA_FLOAT:
 	case SCHEMA_DOUBLE:
-		cell->real = json_number_value(json);
-		return true;
+		put_real(out, node, json);
+		break;
 	case SCHEMA_BYTES:
 	case SCHEMA_FIXED:
-		cell->bytes = latin_bytes(compiler, json_string_value(json));
-		return cell->bytes.data != NULL;
+		put_bytes(out, json, node->type == SCHEMA_BYTES);
+		break;
 	case SCHEMA_STRING:
+		put_text(out, json_string_value(json), json_string_length(json));
+		break;
 	case SCHEMA_ENUM:
-		cell->bytes = bytes_of(json_string_value(json));
-		cell->bytes.data = (const uint8_t *)compile_copy(
-		        compiler, json_string_value(json));
-		return cell->bytes.data != NULL;
+		put_symbol(out, node, json);
+		break;
 	case SCHEMA_RECORD:
+		put_record(out, node, json);
+		break;
 	case SCHEMA_ARRAY:
+		put_list(out, node, json);
+		break;
 	case SCHEMA_MAP:
-	case SCHEMA_UNION:
+		put_map(out, node, json);
+		break;
+	case SCHEMA_UNION: /* a union's default is of its first branch */
+		put_long(out, 0);
+		put_value(out, node->branches[0], json);
 		break;
 	}
-	return json_text(compiler, json, &cell->bytes);
+}
+
+/* The default's bytes, which live as long as the plan. */
+static bool default_bytes(struct compiler *compiler, const struct schema_node *node,
+        const json_t *json, struct walk *out)
+{
+	struct buffer bytes = { 0 };
+	uint8_t *copy = NULL;
+	size_t size;
+
+	put_value(&bytes, node, json);
+	size = bytes.size;
+	if (buffer_ok(&bytes, compiler->fault))
+		copy = compile_alloc(compiler, size + 1);
+	if (copy != NULL && size > 0)
+		memcpy(copy, bytes.data, size);
+	buffer_clear(&bytes);
+	*out = (struct walk){ .start = copy,
+		.at = copy,
+		.end = copy + size,
+		.path = compiler->path,
+		.fault = compiler->fault };
+	return copy != NULL;
+}
+
+static bool keep_json(
+        struct compiler *compiler, struct cell *cell, struct buffer *scratch)
+{
+	if (!buffer_ok(scratch, compiler->fault))
+		return false;
+	cell->bytes.data =
+	        (const uint8_t *)compile_copy(compiler, (const char *)scratch->data);
+	cell->json_offset = 0;
+	return cell->bytes.data != NULL;
+}
+
+/* Read the default by the operation that reads its type; that becomes the constant. */
+static bool default_leaf(struct compiler *compiler, const struct schema_node *node,
+        const json_t *json, int column)
+{
+	struct op *op = emit_leaf(compiler, node, node, column);
+	struct buffer scratch = { 0 };
+	struct walk walk;
+	bool ok;
+
+	if (op == NULL || !default_bytes(compiler, node, json, &walk))
+		return false;
+	ok = op_fill(&walk, op, &op->constant, &scratch)
+	     && (op->code != OP_JSON || keep_json(compiler, &op->constant, &scratch));
+	op->code = OP_CONST;
+	buffer_clear(&scratch);
+	return ok || fault_wrap(compiler->fault, "default");
 }
 
 static bool default_node(struct compiler *compiler, const struct schema_node *node,
@@ -87,12 +221,12 @@ static bool default_record(struct compiler *compiler, const struct schema_node *
 {
 	for (size_t i = 0; i < record->field_count; i++) {
 		const struct schema_field *field = &record->fields[i];
-		json_t *member = json_object_get(json, field->name);
+		json_t *member = json_incref(json_object_get(json, field->name));
 		bool ok;
 
-		json_incref(member);
-		if (member == NULL && field->standard != NULL)
-			member = json_loads(field->standard, JSON_DECODE_ANY, NULL);
+		if (member == NULL && json != NULL)
+			member = json_loads(field->standard,
+			        JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 		ok = default_node(compiler, field->type, member, leaf);
 		json_decref(member);
 		if (!ok)
@@ -107,7 +241,7 @@ static bool default_node(struct compiler *compiler, const struct schema_node *no
 {
 	const struct schema_node *inner = schema_without_null(node);
 	bool is_null = json == NULL || (json_is_null(json) && schema_is_nullable(node));
-	struct cell cell = { .is_null = is_null };
+	struct op *op;
 	int column;
 
 	if (inner->type == SCHEMA_RECORD)
@@ -115,18 +249,43 @@ static bool default_node(struct compiler *compiler, const struct schema_node *no
 	column = compiler->leaves[(*leaf)++].column;
 	if (column < 0)
 		return true;
-	if (!is_null && !default_cell(compiler, inner, json, &cell))
+	if (!is_null)
+		return default_leaf(compiler, inner, json, column);
+	op = emit_leaf(compiler, inner, inner, column);
+	if (op == NULL)
 		return false;
-	return emit_constant(compiler, column, cell);
+	op->code = OP_CONST;
+	op->constant.is_null = true;
+	return true;
 }
 
-bool default_make(struct compiler *compiler, const struct schema_node *reader,
-        const char *standard, size_t leaf)
+bool default_make(
+        struct compiler *compiler, const struct schema_field *field, size_t leaf)
 {
-	json_t *json = json_loads(standard, JSON_DECODE_ANY, NULL);
-	bool ok = json ? default_node(compiler, reader, json, &leaf)
+	json_t *json =
+	        json_loads(field->standard, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	bool ok = json ? default_node(compiler, field->type, json, &leaf)
 	               : fault_memory(compiler->fault);
 
+	json_decref(json);
+	return ok;
+}
+
+bool default_json(
+        struct compiler *compiler, const struct schema_field *field, struct buffer *out)
+{
+	json_t *json =
+	        json_loads(field->standard, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	const struct shape *shape = shape_make(compiler, field->type, field->type, "");
+	struct walk walk;
+	bool ok;
+
+	if (json == NULL)
+		fault_memory(compiler->fault);
+	ok = json != NULL && shape != NULL
+	     && default_bytes(compiler, field->type, json, &walk)
+	     && (shape_walk(&walk, shape, out)
+	             || fault_wrap(compiler->fault, "default"));
 	json_decref(json);
 	return ok;
 }

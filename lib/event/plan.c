@@ -233,17 +233,6 @@ static struct op *emit(struct compiler *compiler, enum op_code code)
 	return &plan->ops[compiler->op_count++];
 }
 
-bool emit_constant(struct compiler *compiler, int column, struct cell cell)
-{
-	struct op *op = emit(compiler, OP_CONST);
-
-	if (op == NULL)
-		return false;
-	op->column = column;
-	op->constant = cell;
-	return true;
-}
-
 static bool emit_shape(struct compiler *compiler, enum op_code code, int column,
         const struct schema_node *writer, const struct schema_node *reader)
 {
@@ -368,24 +357,28 @@ static enum op_code leaf_code(
 	return reader->type == SCHEMA_ENUM ? OP_ENUM : OP_TEXT;
 }
 
-static bool emit_leaf(struct compiler *compiler, const struct schema_node *writer,
+struct op *emit_leaf(struct compiler *compiler, const struct schema_node *writer,
         const struct schema_node *reader, int column)
 {
-	enum op_code code = leaf_code(writer, reader);
-	struct op *op = emit(compiler, code);
+	bool is_json = column_type_of(reader) == COLUMN_JSONB;
+	enum op_code code = is_json ? OP_JSON : leaf_code(writer, reader);
+	const struct shape *shape =
+	        is_json ? shape_make(compiler, writer, reader, "") : NULL;
+	const struct bytes *symbols =
+	        code == OP_ENUM ? symbols_make(compiler, writer, reader) : NULL;
+	struct op *op;
 
+	if ((is_json && shape == NULL) || (code == OP_ENUM && symbols == NULL))
+		return NULL;
+	op = emit(compiler, code);
 	if (op == NULL)
-		return false;
+		return NULL;
 	op->column = column;
+	op->shape = shape;
+	op->symbols = symbols;
 	op->count = writer->type == SCHEMA_FIXED ? writer->size : writer->symbol_count;
 	op->precision = reader->precision;
-	if (code == OP_ENUM) {
-		const struct bytes *symbols = symbols_make(compiler, writer, reader);
-
-		compiler->plan->ops[compiler->op_count - 1].symbols = symbols;
-		return symbols != NULL;
-	}
-	return true;
+	return op;
 }
 
 static bool compile_value(struct compiler *compiler, const struct schema_node *writer,
@@ -427,52 +420,46 @@ static bool compile_branches(struct compiler *compiler,
 	return true;
 }
 
-static const struct schema_field *reader_field(
-        const struct schema_node *reader, const char *name, size_t *out_leaf)
+/* How many leaves stand before the field among its record's. */
+static size_t leaves_before(
+        const struct schema_node *record, const struct schema_field *field)
 {
-	size_t leaf = 0;
+	size_t leaves = 0;
 
-	for (size_t i = 0; i < reader->field_count; i++) {
-		const struct schema_field *field = &reader->fields[i];
-
-		if (strcmp(field->name, name) == 0 || is_in(field->aliases, name)) {
-			*out_leaf = leaf;
-			return field;
-		}
-		leaf += leaf_count(field->type);
-	}
-	return NULL;
+	for (const struct schema_field *at = record->fields; at < field; at++)
+		leaves += leaf_count(at->type);
+	return leaves;
 }
 
-static bool writer_has(
-        const struct schema_node *writer, const struct schema_field *field)
+static bool compile_default(
+        struct compiler *compiler, const struct schema_field *field, size_t leaf)
 {
-	for (size_t i = 0; i < writer->field_count; i++)
-		if (strcmp(writer->fields[i].name, field->name) == 0
-		        || is_in(field->aliases, writer->fields[i].name))
-			return true;
-	return false;
+	int first;
+
+	compiler->path = field->name;
+	if (field->standard == NULL)
+		return refuse(compiler, "the writer lacks it and it has no default");
+	return columns_of(compiler, leaf, leaf_count(field->type), &first) == 0
+	       || default_make(compiler, field, leaf);
 }
 
-static bool compile_defaults(struct compiler *compiler,
-        const struct schema_node *writer, const struct schema_node *reader, size_t leaf)
+static bool compile_fields(struct compiler *compiler, const struct schema_node *writer,
+        const struct schema_node *reader, const struct schema_field *const *match,
+        size_t leaf)
 {
-	for (size_t i = 0; i < reader->field_count; i++) {
-		const struct schema_field *field = &reader->fields[i];
-		int first;
+	const char *path = compiler->path;
 
-		compiler->path = field->name;
-		if (!writer_has(writer, field)) {
-			if (field->standard == NULL)
-				return refuse(compiler,
-				        "the writer lacks it and it has no default");
-			if (columns_of(compiler, leaf, leaf_count(field->type), &first)
-			                > 0
-			        && !default_make(
-			                compiler, field->type, field->standard, leaf))
-				return false;
-		}
-		leaf += leaf_count(field->type);
+	for (size_t i = 0; i < writer->field_count; i++) {
+		const struct schema_field *from = &writer->fields[i];
+		const struct schema_field *to = match[i];
+
+		compiler->path = join(compiler, path, '/', from->name);
+		if (compiler->path == NULL)
+			return false;
+		if (to == NULL ? !emit_skip(compiler, from->type)
+		               : !compile_value(compiler, from->type, to->type,
+		                       leaf + leaves_before(reader, to)))
+			return false;
 	}
 	return true;
 }
@@ -481,23 +468,18 @@ static bool compile_record(struct compiler *compiler, const struct schema_node *
         const struct schema_node *reader, size_t leaf)
 {
 	const char *path = compiler->path;
+	const struct schema_field **match = fields_match(compiler, writer, reader);
 
-	for (size_t i = 0; i < writer->field_count; i++) {
-		const struct schema_field *from = &writer->fields[i];
-		size_t offset = 0;
-		const struct schema_field *to =
-		        reader_field(reader, from->name, &offset);
-
-		compiler->path = join(compiler, path, '/', from->name);
-		if (compiler->path == NULL)
-			return false;
-		if (to == NULL ? !emit_skip(compiler, from->type)
-		               : !compile_value(
-		                       compiler, from->type, to->type, leaf + offset))
-			return false;
-	}
-	if (!compile_defaults(compiler, writer, reader, leaf))
+	if (match == NULL || !compile_fields(compiler, writer, reader, match, leaf))
 		return false;
+	for (size_t i = 0; i < reader->field_count; i++) {
+		const struct schema_field *field = &reader->fields[i];
+
+		if (!field_is_written(match, writer, field)
+		        && !compile_default(compiler, field, leaf))
+			return false;
+		leaf += leaf_count(field->type);
+	}
 	compiler->path = path;
 	return true;
 }
@@ -525,7 +507,7 @@ static bool compile_value(struct compiler *compiler, const struct schema_node *w
 		return refuse(compiler, "the writer's type does not resolve");
 	if (node->type == SCHEMA_RECORD)
 		return compile_record(compiler, writer, node, leaf);
-	return emit_leaf(compiler, writer, node, first);
+	return emit_leaf(compiler, writer, node, first) != NULL;
 }
 
 static bool compile(struct compiler *compiler, const struct schema_node *writer,

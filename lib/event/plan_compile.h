@@ -40,11 +40,26 @@ const struct shape *shape_make(struct compiler *compiler,
 const struct bytes *symbols_make(struct compiler *compiler,
         const struct schema_node *writer, const struct schema_node *reader);
 
-/* Operations that put a default (JSON text) into the columns from leaf on. */
-MUST_CHECK bool default_make(struct compiler *compiler,
-        const struct schema_node *reader, const char *standard, size_t leaf);
+/*
+ * For each of the writer's fields the reader's that takes it, or NULL: by name, then,
+ * where neither has found another, by an alias. NULL when memory is out.
+ */
+const struct schema_field **fields_match(struct compiler *compiler,
+        const struct schema_node *writer, const struct schema_node *reader);
+bool field_is_written(const struct schema_field *const *match,
+        const struct schema_node *writer, const struct schema_field *field);
 
-/* One operation that sets a column to a constant. */
-MUST_CHECK bool emit_constant(struct compiler *compiler, int column, struct cell cell);
+/* Operations that put a field's default into the columns from leaf on. */
+MUST_CHECK bool default_make(
+        struct compiler *compiler, const struct schema_field *field, size_t leaf);
+
+/* A field's default in the JSON form of its column, appended. */
+MUST_CHECK bool default_json(struct compiler *compiler,
+        const struct schema_field *field, struct buffer *out);
+
+/* The operation that puts the writer's type into a column; NULL with the fault filled.
+ */
+struct op *emit_leaf(struct compiler *compiler, const struct schema_node *writer,
+        const struct schema_node *reader, int column);
 
 #endif

@@ -3,7 +3,7 @@
  * Running a plan: one loop over the operations. JSON goes into scratch, which may move
  * while it grows, so such cells hold offsets until the end.
  */
-#include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -88,10 +88,13 @@ static void run_nulls(const struct op *op, struct cell *cells)
 		cells[(size_t)op->column + i] = (struct cell){ .is_null = true };
 }
 
-static bool run_leaf(struct walk *walk, const struct op *op, struct cell *cell)
+bool op_fill(struct walk *walk, const struct op *op, struct cell *cell,
+        struct buffer *scratch)
 {
 	cell->is_null = false;
 	switch (op->code) {
+	case OP_JSON:
+		return run_json(walk, op, cell, scratch);
 	case OP_BOOL:
 		return walk_bool(walk, &cell->integer);
 	case OP_INT:
@@ -158,13 +161,8 @@ static bool run(const struct plan *plan, struct walk *walk, struct cell *cells,
 		case OP_REFUSE:
 			return walk_fault(
 			        walk, "the writer's type has no place in the reader's");
-		case OP_JSON:
-			cells[op->column].is_null = false;
-			if (!run_json(walk, op, &cells[op->column], scratch))
-				return false;
-			break;
 		default:
-			if (!run_leaf(walk, op, &cells[op->column]))
+			if (!op_fill(walk, op, &cells[op->column], scratch))
 				return false;
 		}
 		op++;
@@ -249,6 +247,17 @@ static void json_decimal(
 	buffer_append_json(out, bytes_of(text));
 }
 
+/* JSON has no word for what is not finite; PostgreSQL's to_json() writes these too. */
+static void json_real(double number, struct buffer *out)
+{
+	if (isfinite(number))
+		buffer_format(out, "%.17g", number);
+	else if (isnan(number))
+		buffer_append_text(out, "\"NaN\"");
+	else
+		buffer_append_text(out, number > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+}
+
 static void json_hex(const struct cell *cell, struct buffer *out)
 {
 	buffer_append_byte(out, '"');
@@ -276,7 +285,7 @@ void cell_json(const struct column *column, const struct cell *cell, struct buff
 		break;
 	case COLUMN_FLOAT4:
 	case COLUMN_FLOAT8:
-		buffer_format(out, "%.17g", cell->real);
+		json_real(cell->real, out);
 		break;
 	case COLUMN_NUMERIC:
 		json_decimal(column, cell, out);

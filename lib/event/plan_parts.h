@@ -154,6 +154,10 @@ static inline bool walk_long(struct walk *walk, int64_t *out)
 	return walk_long_slow(walk, out);
 }
 
+/* Run one operation that fills a cell. */
+MUST_CHECK bool op_fill(struct walk *walk, const struct op *op, struct cell *cell,
+        struct buffer *scratch);
+
 /* Walk one value; written as JSON to out where it is not NULL. */
 MUST_CHECK bool shape_walk(
         struct walk *walk, const struct shape *shape, struct buffer *out);

@@ -8,6 +8,9 @@
 
 #include "event/plan_compile.h"
 
+/* What a float needs to be read back, and the double that it has become. */
+enum { FLOAT_DIGITS = 9, DOUBLE_DIGITS = 17 };
+
 static const char *last_part(const char *name)
 {
 	const char *dot = strrchr(name, '.');
@@ -182,59 +185,75 @@ static const struct schema_node *reader_branch(
 	return reader;
 }
 
-static const struct schema_field *find_field(
-        const struct schema_node *reader, const char *name)
+static size_t field_index(const struct schema_node *record, const char *name)
 {
-	if (reader == NULL)
-		return NULL;
-	for (size_t i = 0; i < reader->field_count; i++) {
-		const struct schema_field *field = &reader->fields[i];
+	size_t i = 0;
 
-		if (strcmp(field->name, name) == 0)
-			return field;
-		for (const char *const *alias = field->aliases; *alias != NULL; alias++)
-			if (strcmp(*alias, name) == 0)
-				return field;
-	}
-	return NULL;
+	while (i < record->field_count && strcmp(record->fields[i].name, name) != 0)
+		i++;
+	return i;
 }
 
-static bool writer_has(
+const struct schema_field **fields_match(struct compiler *compiler,
+        const struct schema_node *writer, const struct schema_node *reader)
+{
+	const struct schema_field **match =
+	        compile_alloc(compiler, (writer->field_count + 1) * sizeof *match);
+
+	for (size_t j = 0; match != NULL && j < reader->field_count; j++)
+		match[field_index(writer, reader->fields[j].name)] = &reader->fields[j];
+	for (size_t j = 0; match != NULL && j < reader->field_count; j++) {
+		const struct schema_field *field = &reader->fields[j];
+
+		if (field_index(writer, field->name) < writer->field_count)
+			continue;
+		for (const char *const *alias = field->aliases; *alias != NULL;
+		        alias++) {
+			size_t i = field_index(writer, *alias);
+
+			if (i < writer->field_count && match[i] == NULL) {
+				match[i] = field;
+				break;
+			}
+		}
+	}
+	return match;
+}
+
+bool field_is_written(const struct schema_field *const *match,
         const struct schema_node *writer, const struct schema_field *field)
 {
-	for (size_t i = 0; i < writer->field_count; i++) {
-		if (strcmp(writer->fields[i].name, field->name) == 0)
+	for (size_t i = 0; i < writer->field_count; i++)
+		if (match[i] == field)
 			return true;
-		for (const char *const *alias = field->aliases; *alias != NULL; alias++)
-			if (strcmp(*alias, writer->fields[i].name) == 0)
-				return true;
-	}
 	return false;
 }
 
 /* Members that the writer lacks, as text that is put behind those it has. */
 static bool default_members(struct compiler *compiler, struct shape *shape,
-        const struct schema_node *writer, const struct schema_node *reader)
+        const struct schema_node *writer, const struct schema_node *reader,
+        const struct schema_field *const *match)
 {
 	struct buffer text = { 0 };
 	bool ok = true;
 
-	for (size_t i = 0; reader != NULL && i < reader->field_count; i++) {
+	for (size_t i = 0; ok && i < reader->field_count; i++) {
 		const struct schema_field *field = &reader->fields[i];
 
-		if (writer_has(writer, field))
+		if (field_is_written(match, writer, field))
 			continue;
-		if (field->standard == NULL)
-			ok = fault_code(compiler->fault, FAULT_REJECT, "schema",
-			        "%.100s: the writer lacks it and it has no default",
-			        field->name);
-		buffer_format(&text, ",\"%s\":%s", field->name,
-		        field->standard ? field->standard : "");
+		buffer_format(&text, ",\"%s\":", field->name);
+		ok = field->standard != NULL
+		             ? default_json(compiler, field, &text)
+		             : fault_code(compiler->fault, FAULT_REJECT, "schema",
+		                     "%.100s: the writer lacks it and it has no "
+		                     "default",
+		                     field->name);
 	}
 	if (ok && text.size > 0) {
 		buffer_append_byte(&text, 0);
 		shape->defaults = compile_copy(compiler, (const char *)text.data);
-		ok = shape->defaults != NULL;
+		ok = buffer_ok(&text, compiler->fault) && shape->defaults != NULL;
 	}
 	buffer_clear(&text);
 	return ok;
@@ -245,11 +264,15 @@ static bool shape_record(struct compiler *compiler, struct shape *shape,
 {
 	const struct shape **children =
 	        compile_alloc(compiler, writer->field_count * sizeof *children);
+	const struct schema_field **match =
+	        reader ? fields_match(compiler, writer, reader) : NULL;
 
+	if (children == NULL || (reader != NULL && match == NULL))
+		return false;
 	shape->widthless = true;
-	for (size_t i = 0; children != NULL && i < writer->field_count; i++) {
+	for (size_t i = 0; i < writer->field_count; i++) {
 		const struct schema_field *from = &writer->fields[i];
-		const struct schema_field *to = find_field(reader, from->name);
+		const struct schema_field *to = match ? match[i] : NULL;
 
 		children[i] = shape_make(compiler, from->type, to ? to->type : NULL,
 		        to ? to->name : from->name);
@@ -259,7 +282,7 @@ static bool shape_record(struct compiler *compiler, struct shape *shape,
 	}
 	shape->children = children;
 	shape->count = writer->field_count;
-	return children != NULL && default_members(compiler, shape, writer, reader);
+	return match == NULL || default_members(compiler, shape, writer, reader, match);
 }
 
 static bool shape_children(struct compiler *compiler, struct shape *shape,
@@ -292,6 +315,11 @@ static bool shape_fill(struct compiler *compiler, struct shape *shape,
 	case SHAPE_FIXED:
 		shape->size = writer->size;
 		shape->widthless = writer->size == 0;
+		return true;
+	case SHAPE_FLOAT:
+		shape->precision = reader != NULL && reader->type == SCHEMA_DOUBLE
+		                           ? DOUBLE_DIGITS
+		                           : FLOAT_DIGITS;
 		return true;
 	case SHAPE_DECIMAL:
 		shape->size = writer->type == SCHEMA_FIXED ? writer->size : 0;

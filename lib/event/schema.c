@@ -128,9 +128,17 @@ static bool add_named(struct schema_reader *reader, const struct schema_node *no
 	return true;
 }
 
+/* Only a default may hold a NUL (bytes do); NULL for such text and for what is none. */
+static const char *plain(const json_t *json)
+{
+	const char *text = json_string_value(json);
+
+	return text != NULL && strlen(text) == json_string_length(json) ? text : NULL;
+}
+
 static const char *text_of(const json_t *object, const char *key)
 {
-	const char *text = json_string_value(json_object_get(object, key));
+	const char *text = plain(json_object_get(object, key));
 
 	return text ? text : "";
 }
@@ -157,7 +165,7 @@ static bool read_names(struct schema_reader *reader, const json_t *list,
 		return true;
 	names = reader_alloc(reader, (count + 1) * sizeof *names);
 	for (size_t i = 0; names != NULL && i < count; i++) {
-		const char *name = json_string_value(json_array_get(list, i));
+		const char *name = plain(json_array_get(list, i));
 
 		if (name == NULL || !is_name(name, full))
 			return reader_fault(reader, "aliases", "hold what is no name");
@@ -177,6 +185,29 @@ static bool read_copy(struct schema_reader *reader, const json_t *object,
 {
 	*out = reader_copy(reader, text_of(object, key));
 	return *out != NULL;
+}
+
+/* A byte is the character of its number: Avro 1.11, default of bytes and fixed. */
+static bool default_bytes_fit(const struct schema_node *node, const json_t *value)
+{
+	const uint8_t *at = (const uint8_t *)json_string_value(value);
+	size_t characters = 0;
+
+	for (size_t i = 0; i < json_string_length(value); i++) {
+		if (at[i] > 0xC3)
+			return false;
+		characters += (at[i] & 0xC0) != 0x80;
+	}
+	return json_is_string(value)
+	       && (node->type == SCHEMA_BYTES || characters == node->size);
+}
+
+static int symbol_index(const struct schema_node *node, const char *symbol)
+{
+	for (size_t i = 0; symbol != NULL && i < node->symbol_count; i++)
+		if (strcmp(node->symbols[i], symbol) == 0)
+			return (int)i;
+	return -1;
 }
 
 /* Whether a default's JSON fits the node: Avro 1.11, "Complex Types", field default. */
@@ -200,19 +231,13 @@ static bool default_fits(const struct schema_node *node, const json_t *value)
 	case SCHEMA_FLOAT:
 	case SCHEMA_DOUBLE:
 		return json_is_number(value);
-	case SCHEMA_BYTES:
 	case SCHEMA_STRING:
-		return json_is_string(value);
+		return plain(value) != NULL;
+	case SCHEMA_BYTES:
 	case SCHEMA_FIXED:
-		return json_is_string(value);
+		return default_bytes_fit(node, value);
 	case SCHEMA_ENUM:
-		for (index = 0; index < node->symbol_count; index++)
-			if (json_is_string(value)
-			        && strcmp(node->symbols[index],
-			                   json_string_value(value))
-			                   == 0)
-				return true;
-		return false;
+		return symbol_index(node, plain(value)) >= 0;
 	case SCHEMA_ARRAY:
 		json_array_foreach(value, index,
 		        member) if (!default_fits(node->items, member)) return false;
@@ -357,7 +382,7 @@ static bool read_symbols(
         struct schema_reader *reader, const json_t *object, struct schema_node *node)
 {
 	const json_t *list = json_object_get(object, "symbols");
-	const char *standard = json_string_value(json_object_get(object, "default"));
+	const char *standard = plain(json_object_get(object, "default"));
 	const char **symbols;
 
 	node->symbol_count = json_array_size(list);
@@ -367,7 +392,7 @@ static bool read_symbols(
 	if (symbols == NULL)
 		return false;
 	for (size_t i = 0; i < node->symbol_count; i++) {
-		const char *symbol = json_string_value(json_array_get(list, i));
+		const char *symbol = plain(json_array_get(list, i));
 
 		if (symbol == NULL || !is_name(symbol, false))
 			return reader_fault(
@@ -556,7 +581,7 @@ static bool read_union(struct schema_reader *reader, const json_t *list,
 static bool read_named(struct schema_reader *reader, const json_t *object,
         const char *space, struct schema_node *node)
 {
-	const char *own = json_string_value(json_object_get(object, "namespace"));
+	const char *own = plain(json_object_get(object, "namespace"));
 	const char *dot;
 	char inner[NAME_BYTES];
 
@@ -580,7 +605,7 @@ static bool read_object(struct schema_reader *reader, const json_t *object,
         const char *space, const struct schema_node **out)
 {
 	const json_t *type = json_object_get(object, "type");
-	const char *name = json_string_value(type);
+	const char *name = plain(type);
 	enum schema_type kind;
 	struct schema_node *node;
 
@@ -615,7 +640,7 @@ static bool read_node(struct schema_reader *reader, const json_t *json,
 		return reader_fault(reader, "schema", "is nested deeper than 32");
 	reader->depth++;
 	if (json_is_string(json))
-		ok = read_reference(reader, json_string_value(json), space, out);
+		ok = read_reference(reader, plain(json), space, out);
 	else if (json_is_array(json))
 		ok = read_union(reader, json, space, out);
 	else if (json_is_object(json))
@@ -648,7 +673,7 @@ static bool schema_read(struct schema *schema, struct fault *fault)
 	reader->schema = schema;
 	reader->fault = fault;
 	json = json_loadb((const char *)schema->text.data, schema->text.size,
-	        JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	        JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 	if (json == NULL)
 		ok = fault_code(
 		        fault, FAULT_REJECT, "schema", "line %d: not JSON", error.line);

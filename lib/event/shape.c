@@ -67,7 +67,8 @@ static bool walk_leaf_real(
 		return true;
 	if (!isfinite(number))
 		return walk_fault(walk, "a number is not finite");
-	buffer_format(out, shape->kind == SHAPE_FLOAT ? "%.9g" : "%.17g", number);
+	buffer_format(out, "%.*g", shape->kind == SHAPE_FLOAT ? shape->precision : 17,
+	        number);
 	return true;
 }
 

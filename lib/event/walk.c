@@ -5,8 +5,12 @@
 #include "event/decimal.h"
 #include "event/plan_parts.h"
 
-/* PostgreSQL's first date and time, 4714-11-24 BC: datatype/timestamp.h. */
+/*
+ * PostgreSQL's first date and time, 4714-11-24 BC, and its last date, 5874897-12-31:
+ * datatype/timestamp.h. Its last time lies beyond 64 bits of ours.
+ */
 #define FIRST_DAY    (-2440588)
+#define LAST_DAY     2145042905
 #define FIRST_MICROS (INT64_C(-210866803200000000))
 #define DAY_MICROS   (INT64_C(86400000000))
 
@@ -119,7 +123,8 @@ bool walk_date(struct walk *walk, int64_t *out)
 {
 	if (!walk_int(walk, out))
 		return false;
-	return *out >= FIRST_DAY || walk_fault(walk, "a date is out of range");
+	return (*out >= FIRST_DAY && *out <= LAST_DAY)
+	       || walk_fault(walk, "a date is out of range");
 }
 
 bool walk_time(struct walk *walk, int64_t *out)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <avro.h>
+#include <jansson.h>
 
 enum { FIRST_BYTES = 4096, MOST_BYTES = 16 << 20 };
 
@@ -42,15 +43,42 @@ static bool encoder_grow(struct avro_encoder *encoder, size_t room, struct fault
 	return encoder->writer != NULL || fault_memory(fault);
 }
 
+static void drop_defaults(json_t *json)
+{
+	const char *key;
+	json_t *member;
+	size_t index;
+
+	json_object_del(json, "default");
+	json_object_foreach(json, key, member) drop_defaults(member);
+	json_array_foreach(json, index, member) drop_defaults(member);
+}
+
+/* Avro-C cannot read the default "\u0000", which is a decimal's 0, and needs none. */
+static bool encoder_schema(
+        struct avro_encoder *encoder, struct bytes text, struct fault *fault)
+{
+	json_t *json = json_loadb((const char *)text.data, text.size,
+	        JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	char *bare;
+	bool ok;
+
+	drop_defaults(json);
+	bare = json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
+	json_decref(json);
+	if (bare == NULL)
+		return fault_memory(fault);
+	ok = avro_schema_from_json_length(bare, strlen(bare), &encoder->schema) == 0
+	     || avro_fault(fault);
+	free(bare);
+	return ok;
+}
+
 static bool encoder_prepare(
         struct avro_encoder *encoder, const struct schema *schema, struct fault *fault)
 {
-	struct bytes text = schema_text(schema);
-
-	if (avro_schema_from_json_length(
-	            (const char *)text.data, text.size, &encoder->schema)
-	        != 0)
-		return avro_fault(fault);
+	if (!encoder_schema(encoder, schema_text(schema), fault))
+		return false;
 	encoder->class = avro_generic_class_from_schema(encoder->schema);
 	if (encoder->class == NULL
 	        || avro_generic_value_new(encoder->class, &encoder->value) != 0)

@@ -2,10 +2,12 @@
 #include "unit.h"
 
 #include "base/clock.h"
+#include "event/catalog.h"
 #include "event/check.h"
 #include "event/decimal.h"
 #include "event/plan.h"
 #include "port/avro.h"
+#include "unit/message.h"
 
 enum { MAX_CELLS = 64 };
 
@@ -195,7 +197,7 @@ static void a_decimal_beyond_its_precision_is_refused(void **state)
 	refused(decimal2, "\x02\x64", 2);
 	refused(decimal2, "\x00", 1);
 	refused(decimal2,
-	        "\x24\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	        "\x24\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 	        "\x00\x00\x01",
 	        19);
 }
@@ -361,6 +363,198 @@ static void what_is_not_granted_is_no_column(void **state)
 	close_reading(&reading);
 }
 
+/* Every type's default, within records and lists too, has the form of a value. */
+static void defaults_of_every_type_read_as_values_do(void **state)
+{
+	static const struct {
+		const char *type;
+		const char *standard;
+		const char *json;
+	} cases[] = {
+		{ "\"null\"", "null", "null" },
+		{ "\"boolean\"", "true", "true" },
+		{ "\"int\"", "-7", "-7" },
+		{ "\"long\"", "9223372036854775807", "9223372036854775807" },
+		{ "\"float\"", "1.5", "1.5" },
+		{ "\"double\"", "0.1", "0.10000000000000001" },
+		{ "\"string\"", "\"a\\\"b\"", "\"a\\\"b\"" },
+		{ "\"bytes\"", "\"\\u0000\\u00ff\"", "\"00ff\"" },
+		{ "{\"type\":\"fixed\",\"name\":\"F\",\"size\":2}", "\"a\\u00e9\"",
+		        "\"61e9\"" },
+		{ "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\"]}",
+		        "\"B\"", "\"B\"" },
+		{ "{\"type\":\"int\",\"logicalType\":\"date\"}", "1",
+		        "\"1970-01-02\"" },
+		{ "{\"type\":\"long\",\"logicalType\":\"time-micros\"}", "5", "5" },
+		{ "{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}", "1",
+		        "\"1970-01-01T00:00:00.001000Z\"" },
+		{ "{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}", "1",
+		        "\"1970-01-01T00:00:00.000001Z\"" },
+		{ "{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":9,"
+		  "\"scale\":2}",
+		        "\"\\u0000\"", "\"0.00\"" },
+		{ "{\"type\":\"fixed\",\"name\":\"D\",\"size\":20,\"logicalType\":"
+		  "\"decimal\",\"precision\":38,\"scale\":1}",
+		        "\"\\u00ff\\u00ff\\u00ff\\u00ff\\u00ff\\u00ff\\u00ff\\u00ff"
+		        "\\u00ff\\u00ff\\u00ff\\u00ff\\u00ff\\u00ff\\u00ff\\u00ff"
+		        "\\u00ff\\u00ff\\u00ff\\u009c\"",
+		        "\"-10.0\"" },
+		{ "{\"type\":\"string\",\"logicalType\":\"uuid\"}",
+		        "\"0192f3a4-5678-7abc-8def-0123456789ab\"",
+		        "\"0192f3a4-5678-7abc-8def-0123456789ab\"" },
+		{ "[\"null\",\"long\"]", "null", "null" },
+		{ "[\"long\",\"null\"]", "3", "3" },
+		{ "[\"string\",\"null\",\"long\"]", "\"x\"", "\"x\"" },
+		{ "{\"type\":\"array\",\"items\":{\"type\":\"int\",\"logicalType\":"
+		  "\"date\"}}",
+		        "[0,1]", "[\"1970-01-01\",\"1970-01-02\"]" },
+		{ "{\"type\":\"map\",\"values\":[\"null\",\"long\"]}", "{\"k\":null}",
+		        "{\"k\":null}" },
+		{ "{\"type\":\"array\",\"items\":" RECORD(
+		          FIELD("x", "\"int\"") "," FIELD_OR("y",
+		                  "{\"type\":\"bytes\",\"logicalType\":\"decimal\","
+		                  "\"precision\":4,\"scale\":2}",
+		                  "\"d\"")) "}",
+		        "[{\"x\":1}]", "[{\"x\":1,\"y\":\"1.00\"}]" },
+	};
+	static const char writer[] = "{\"type\":\"record\",\"name\":\"Top\","
+	                             "\"fields\":[]}";
+	static const char reader[] = "{\"type\":\"record\",\"name\":\"Top\","
+	                             "\"fields\":[{\"name\":\"f\",\"type\":%s,"
+	                             "\"default\":%s}]}";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct buffer json = { 0 };
+		struct reading reading;
+		char text[1024];
+		size_t count;
+
+		snprintf(text, sizeof text, reader, cases[i].type, cases[i].standard);
+		open_reading(&reading, writer, text);
+		assert_true(decode(&reading, "", 0));
+		cell_json(plan_columns(reading.plan, &count), reading.cells, &json);
+		buffer_append_byte(&json, 0);
+		assert_string_equal((char *)json.data, cases[i].json);
+		buffer_clear(&json);
+		close_reading(&reading);
+	}
+}
+
+static void refused_default(const char *type, const char *standard)
+{
+	static const struct plan_grant grant = { .everything = true };
+	struct schema *writer = parse(RECORD(""));
+	struct schema *reader = NULL;
+	struct plan *plan = NULL;
+	struct fault fault;
+	char text[512];
+	bool ok;
+
+	snprintf(text, sizeof text,
+	        RECORD("{\"name\":\"f\",\"type\":%s,\"default\":%s}"), type, standard);
+	ok = schema_parse(&reader, bytes_of(text), &fault)
+	     && plan_compile(&plan, writer, reader, &grant, &fault);
+	assert_false(ok);
+	assert_int_equal(fault.kind, FAULT_REJECT);
+	schema_close(&writer);
+	schema_close(&reader);
+}
+
+static void a_default_that_no_value_could_be_is_refused(void **state)
+{
+	(void)state;
+	refused_default("\"string\"", "\"a\\u0000\"");
+	refused_default("\"bytes\"", "\"\\u0100\"");
+	refused_default("{\"type\":\"fixed\",\"name\":\"F\",\"size\":2}", "\"a\"");
+	refused_default("{\"type\":\"int\",\"logicalType\":\"date\"}", "2147483647");
+	refused_default("{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}",
+	        "9223372036854775807");
+	refused_default("{\"type\":\"string\",\"logicalType\":\"uuid\"}", "\"x\"");
+	refused_default("{\"type\":\"bytes\",\"logicalType\":\"decimal\","
+	                "\"precision\":1}",
+	        "\"\\u0064\"");
+	refused_default("[\"null\",\"long\"]", "3");
+}
+
+static void an_alias_finds_the_old_name_unless_that_is_a_field_again(void **state)
+{
+	struct reading reading;
+
+	(void)state;
+	open_reading(&reading, RECORD(FIELD("old", "\"int\"")),
+	        RECORD("{\"name\":\"new\",\"type\":\"long\",\"aliases\":[\"older\","
+	               "\"old\"]}"));
+	assert_true(decode(&reading, "\x06", 1));
+	assert_int_equal(reading.cells[0].integer, 3);
+	close_reading(&reading);
+	open_reading(&reading, RECORD(FIELD("old", "\"int\"")),
+	        RECORD("{\"name\":\"new\",\"type\":\"int\",\"aliases\":[\"old\"],"
+	               "\"default\":9}," FIELD("old", "\"int\"")));
+	assert_true(decode(&reading, "\x06", 1));
+	assert_int_equal(reading.cells[0].integer, 9);
+	assert_int_equal(reading.cells[1].integer, 3);
+	close_reading(&reading);
+	open_reading(&reading,
+	        RECORD(FIELD("old", "\"int\"") "," FIELD("new", "\"int\"")),
+	        RECORD("{\"name\":\"new\",\"type\":\"int\",\"aliases\":[\"old\"]}"));
+	assert_true(decode(&reading, "\x06\x08", 2));
+	assert_int_equal(reading.cells[0].integer, 4);
+	close_reading(&reading);
+}
+
+static void numbers_widen_as_avro_promotes_them(void **state)
+{
+	struct reading reading;
+
+	(void)state;
+	open_reading(&reading, RECORD(FIELD("a", "\"int\"")),
+	        RECORD(FIELD("a", "\"double\"")));
+	assert_true(decode(&reading, "\x07", 1));
+	assert_true(reading.cells[0].real == -4.0);
+	close_reading(&reading);
+	open_reading(&reading, RECORD(FIELD("a", "\"float\"")),
+	        RECORD(FIELD("a", "[\"null\",\"double\"]")));
+	assert_true(decode(&reading, "\x00\x00\xc0\x3f", 4));
+	assert_true(reading.cells[0].real == 1.5);
+	close_reading(&reading);
+	open_reading(&reading, RECORD(FIELD("a", "\"bytes\"")),
+	        RECORD(FIELD("a", "\"string\"")));
+	assert_false(decode(&reading, "\x02\xff", 2));
+	assert_true(decode(&reading, "\x02x", 2));
+	close_reading(&reading);
+}
+
+static void a_schema_that_is_a_trap_is_refused(void **state)
+{
+	static const char *const traps[] = {
+		"{\"type\":\"fixed\",\"name\":\"F\",\"size\":-1}",
+		"{\"type\":\"fixed\",\"name\":\"F\",\"size\":1e3}",
+		"{\"type\":\"fixed\",\"name\":\"F\",\"size\":99999999999}",
+		"{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"r\","
+		"\"type\":\"R\"}]}",
+		"{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"r\","
+		"\"type\":[\"null\",\"R\"]}]}",
+		"{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"A\"]}",
+		"{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"a\\u0000b\"]}",
+		"{\"type\":\"record\",\"name\":\"R\\u0000\",\"fields\":[]}",
+		"[\"null\",[\"null\"]]",
+		"[\"int\",\"int\"]",
+		"{\"type\":{\"type\":{\"type\":\"nothing\"}}}",
+		"\"R\"",
+		"",
+		"{",
+	};
+	struct schema *schema;
+	struct fault fault;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof traps / sizeof traps[0]; i++) {
+		assert_false(schema_parse(&schema, bytes_of(traps[i]), &fault));
+		assert_int_equal(fault.kind, FAULT_REJECT);
+	}
+}
+
 static void a_grant_of_an_unknown_field_stops(void **state)
 {
 	static const char *const names[] = { "nick", NULL };
@@ -461,30 +655,53 @@ static void what_avro_c_writes_the_plan_reads(void **state)
 	close_reading(&reading);
 }
 
-static void no_prefix_and_no_changed_byte_harms(void **state)
+/* What is read after a byte was changed is either refused or of the same shape. */
+static void change_every_byte(struct reading *reading, uint8_t *bytes, size_t size)
 {
-	struct reading reading = { 0 };
-	struct buffer bytes = { 0 };
-	struct schema *schema;
+	struct bytes value = { bytes, size };
 
-	(void)state;
-	request_bytes(&schema, &bytes);
-	must(plan_compile(&reading.plan, schema, schema, &all, &reading.fault),
-	        &reading.fault);
-	for (size_t size = 0; size < bytes.size; size++)
-		assert_false(decode(&reading, bytes.data, size));
-	for (size_t at = 0; at < bytes.size; at++) {
-		uint8_t old = bytes.data[at];
+	for (size_t at = 0; at < size; at++) {
+		uint8_t old = bytes[at];
 
 		for (int byte = 0; byte < 256; byte++) {
-			bytes.data[at] = (uint8_t)byte;
-			(void)decode(&reading, bytes.data, bytes.size);
+			bytes[at] = (uint8_t)byte;
+			if (!plan_decode(reading->plan, value, reading->cells,
+			            &reading->scratch, &reading->fault))
+				assert_int_equal(reading->fault.kind, FAULT_REJECT);
 		}
-		bytes.data[at] = old;
+		bytes[at] = old;
 	}
-	schema_close(&schema);
-	buffer_clear(&bytes);
-	close_reading(&reading);
+}
+
+static void no_prefix_and_no_changed_byte_of_50_messages_harms(void **state)
+{
+	static const char *const names[] = { "requests", "approvals", "payments" };
+	struct catalog *catalog;
+	struct fault fault;
+	uint64_t seed = 4;
+
+	(void)state;
+	must(catalog_open(&catalog, SOURCE_DIR "/schemas", "live", &fault), &fault);
+	for (int message = 0; message < 50; message++) {
+		const struct schema *schema =
+		        catalog_short(catalog, names[message % 3])->newest->schema;
+		struct reading reading = { 0 };
+		struct buffer bytes = { 0 };
+		uint8_t *exact;
+
+		must(plan_compile(&reading.plan, schema, schema, &all, &fault), &fault);
+		message_bytes(&seed, schema_root(schema), &bytes);
+		assert_true(decode(&reading, bytes.data, bytes.size));
+		for (size_t size = 0; size < bytes.size; size++)
+			assert_false(decode(&reading, bytes.data, size));
+		exact = malloc(bytes.size);
+		memcpy(exact, bytes.data, bytes.size);
+		change_every_byte(&reading, exact, bytes.size);
+		free(exact);
+		buffer_clear(&bytes);
+		close_reading(&reading);
+	}
+	catalog_close(&catalog);
 }
 
 static void decimals_go_to_postgresql_digits(void **state)
@@ -546,9 +763,15 @@ int main(void)
 		cmocka_unit_test(nullable_records_flatten_and_unions_go_both_ways),
 		cmocka_unit_test(lists_and_maps_become_json),
 		cmocka_unit_test(what_is_not_granted_is_no_column),
+		cmocka_unit_test(defaults_of_every_type_read_as_values_do),
+		cmocka_unit_test(a_default_that_no_value_could_be_is_refused),
+		cmocka_unit_test(
+		        an_alias_finds_the_old_name_unless_that_is_a_field_again),
+		cmocka_unit_test(numbers_widen_as_avro_promotes_them),
+		cmocka_unit_test(a_schema_that_is_a_trap_is_refused),
 		cmocka_unit_test(a_grant_of_an_unknown_field_stops),
 		cmocka_unit_test(what_avro_c_writes_the_plan_reads),
-		cmocka_unit_test(no_prefix_and_no_changed_byte_harms),
+		cmocka_unit_test(no_prefix_and_no_changed_byte_of_50_messages_harms),
 		cmocka_unit_test(decimals_go_to_postgresql_digits),
 	};
 
