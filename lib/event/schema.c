@@ -731,6 +731,25 @@ struct bytes schema_text(const struct schema *schema)
 	return schema->text;
 }
 
+static json_t *load(struct bytes text)
+{
+	if (!bytes_json_is_shallow(text, 4 * SCHEMA_MAX_DEPTH))
+		return NULL;
+	return json_loadb((const char *)text.data, text.size,
+	        JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+}
+
+bool schema_same_text(struct bytes a, struct bytes b)
+{
+	json_t *left = load(a);
+	json_t *right = load(b);
+	bool same = left != NULL && json_equal(left, right);
+
+	json_decref(left);
+	json_decref(right);
+	return same;
+}
+
 const struct schema_field *schema_field(
         const struct schema_node *record, const char *name)
 {

@@ -106,6 +106,9 @@ const struct schema_node *schema_root(const struct schema *schema);
 /* The text as it was parsed, for registries: Avro-C's own printing loses attributes. */
 struct bytes schema_text(const struct schema *schema);
 
+/* Whether two texts are one schema: compared as JSON, spaces and order do not count. */
+bool schema_same_text(struct bytes a, struct bytes b);
+
 /* The field of a record node by name, or NULL. */
 const struct schema_field *schema_field(
         const struct schema_node *record, const char *name);

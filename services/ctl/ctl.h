@@ -7,6 +7,7 @@
  * --name value, or --name for a flag; what is left are the arguments.
  */
 
+#include "base/bytes.h"
 #include "base/conf.h"
 #include "base/fault.h"
 
@@ -23,6 +24,10 @@ struct ctl {
 /* Print to standard output; what is wrong goes into the fault. */
 bool ctl_topics_create(struct ctl *ctl, struct fault *fault);
 bool ctl_schemas_show(struct ctl *ctl, struct fault *fault);
+bool ctl_schemas_check(struct ctl *ctl, struct fault *fault);
+bool ctl_schemas_diff(struct ctl *ctl, struct fault *fault);
+bool ctl_schemas_push(struct ctl *ctl, struct fault *fault);
+bool ctl_schemas_pull(struct ctl *ctl, struct fault *fault);
 bool ctl_department_check(struct ctl *ctl, struct fault *fault);
 bool ctl_department_init(struct ctl *ctl, struct fault *fault);
 bool ctl_villages_find(struct ctl *ctl, struct fault *fault);
@@ -30,6 +35,9 @@ bool ctl_version(struct ctl *ctl, struct fault *fault);
 
 /* FAULT_STOP with code "usage". Always false. */
 bool ctl_usage(struct fault *fault, const char *what);
+
+/* Append a file that a person named; at most 16 MiB. */
+bool ctl_read_file(const char *path, struct buffer *out, struct fault *fault);
 
 /* The one argument, or a usage fault that says what it should be. */
 bool ctl_one_argument(

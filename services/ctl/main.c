@@ -17,6 +17,8 @@ static const struct conf_key ctl_options[] = {
 	CONF_KEY(TEXT, brokers, "", "Kafka's addresses, host:port with commas between"),
 	CONF_KEY(PATH, schemas, "schemas", "folder of catalog.json and the schemas"),
 	CONF_ONE_OF(mode, "live", "live|latihan", "whose topics are meant"),
+	CONF_KEY(TEXT, against, "",
+	        "registry, folder or file that schemas are checked against"),
 	CONF_KEY(TEXT, database, "",
 	        "libpq connection string; its password only by passfile="),
 	CONF_KEY(PATH, villages, "data/villages.csv", "register of villages"),
@@ -38,6 +40,18 @@ static const struct command commands[] = {
 	        ctl_topics_create },
 	{ "schemas", "show", "[NAME]", "the catalog, or one record's fields",
 	        ctl_schemas_show },
+	{ "schemas", "check", "[FILE] [--against DIR|URL|FILE]",
+	        "whether every version reads every other; one sentence for each reason "
+	        "against",
+	        ctl_schemas_check },
+	{ "schemas", "push", "URL",
+	        "register the catalog's versions under its ids, and read them back",
+	        ctl_schemas_push },
+	{ "schemas", "pull", "URL DIR",
+	        "write what a registry has into a new folder with its catalog.json",
+	        ctl_schemas_pull },
+	{ "schemas", "diff", "URL|DIR",
+	        "versions that only one side has, or that differ", ctl_schemas_diff },
 	{ "department", "check", "DIR --database CONNINFO",
 	        "run all mappings against an empty batch; say which personal data it "
 	        "gets",
@@ -49,6 +63,8 @@ static const struct command commands[] = {
 	        ctl_villages_find },
 	{ "version", "", "", "print the version", ctl_version },
 };
+
+enum { FILE_BYTES = 16 << 20 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -87,6 +103,20 @@ bool ctl_one_argument(
 	}
 	*out = ctl->arguments[0];
 	return true;
+}
+
+bool ctl_read_file(const char *path, struct buffer *out, struct fault *fault)
+{
+	FILE *file = fopen(path, "rb");
+	uint8_t part[4096];
+	size_t size;
+
+	if (file == NULL)
+		return fault_set(fault, FAULT_STOP, "%s cannot be read", path);
+	while (out->size < FILE_BYTES && (size = fread(part, 1, sizeof part, file)) > 0)
+		buffer_append(out, part, size);
+	fclose(file);
+	return buffer_ok(out, fault);
 }
 
 bool ctl_version(struct ctl *ctl, struct fault *fault)

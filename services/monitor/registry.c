@@ -204,18 +204,6 @@ static void serve_subject(void *context, struct http_request *request)
 		refuse_schema(request);
 }
 
-/* Is this text one of the subject's schemas? Compared as JSON: spaces do not count. */
-static bool is_same(const struct catalog_schema *schema, const json_t *wanted)
-{
-	struct bytes text = schema_text(schema->schema);
-	json_t *own =
-	        json_loadb((const char *)text.data, text.size, JSON_DECODE_ANY, NULL);
-	bool same = json_equal(own, wanted);
-
-	json_decref(own);
-	return same;
-}
-
 static void serve_look_up(void *context, struct http_request *request)
 {
 	const struct catalog *catalog = context;
@@ -223,12 +211,12 @@ static void serve_look_up(void *context, struct http_request *request)
 	json_t *json = json_loadb(
 	        (const char *)body.data, body.size, JSON_REJECT_DUPLICATES, NULL);
 	const char *text = json_string_value(json_object_get(json, "schema"));
-	json_t *wanted = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
 	const struct catalog_schema *found = NULL;
 
-	for (size_t i = 0; wanted != NULL && i < catalog->schema_count; i++)
+	for (size_t i = 0; text != NULL && i < catalog->schema_count; i++)
 		if (strcmp(catalog->schemas[i].subject, http_tail(request)) == 0
-		        && is_same(&catalog->schemas[i], wanted))
+		        && schema_same_text(schema_text(catalog->schemas[i].schema),
+		                bytes_of(text)))
 			found = &catalog->schemas[i];
 	if (found != NULL)
 		answer_registry(request, describe(found));
@@ -236,7 +224,6 @@ static void serve_look_up(void *context, struct http_request *request)
 		refuse_subject(request);
 	else
 		refuse_schema(request);
-	json_decref(wanted);
 	json_decref(json);
 }
 

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: MIT
+"""`kentongan schemas push | pull | diff | check` against registries: an honest one, and such as lie.
+
+The real registry of the last tests is AxonOps Schema Registry, which tests/tools/axonops builds with Go.
+"""
+import http.server
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+import urllib.request
+
+import pytest
+from conftest import BINARIES, FULL, PROJECT
+from hub.base import wait_until
+
+SCHEMAS = os.path.join(PROJECT, "schemas")
+AXONOPS = os.path.join(PROJECT, "build", "axonops", "schema-registry")
+
+
+def schemas(*arguments, folder=SCHEMAS):
+    return subprocess.run([os.path.join(BINARIES, "kentongan"), "schemas", *arguments, "--schemas", folder],
+                          capture_output=True, text=True, timeout=60, check=False)
+
+
+class Registry:
+    """Confluent's REST API in memory; subclasses lie."""
+
+    def __init__(self):
+        self.versions = {}  # (subject, version) -> (id, schema)
+        self.modes = {}
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def handler(registry):  # noqa: N805
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def answer(self):
+                size = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(size)) if size else None
+                status, found = registry.serve(self.command, self.path.partition("?")[0], body)
+                data = found if isinstance(found, bytes) else json.dumps(found).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_PUT = do_POST = answer
+
+            def log_message(self, *_):
+                pass
+
+        return Handler
+
+    def serve(self, method, path, body):
+        for pattern, wanted, serve in (
+                (r"/subjects", "GET", self.subjects), (r"/subjects/([^/]+)/versions", "GET", self.numbers),
+                (r"/subjects/([^/]+)/versions/(\d+)", "GET", self.version), (r"/schemas/ids/(\d+)", "GET", self.by_id),
+                (r"/mode/([^/]+)", "PUT", self.mode), (r"/subjects/([^/]+)/versions", "POST", self.register)):
+            match = re.fullmatch(pattern, path)
+            if match and method == wanted:
+                return serve(*match.groups(), *([body] if body is not None else []))
+        return 404, {"error_code": 404}
+
+    def subjects(self):
+        return 200, sorted({subject for subject, _ in self.versions}) or None
+
+    def numbers(self, subject):
+        return 200, [version for name, version in self.versions if name == subject]
+
+    def version(self, subject, version):
+        found = self.versions.get((subject, int(version)))
+        return (200, {"id": found[0], "schema": found[1]}) if found else (404, {"error_code": 40402})
+
+    def by_id(self, number):
+        found = [schema for own, schema in self.versions.values() if own == int(number)]
+        return (200, {"schema": found[0]}) if found else (404, {"error_code": 40403})
+
+    def mode(self, subject, body):
+        self.modes[subject] = body["mode"]
+        return 200, body
+
+    def register(self, subject, body):
+        assert self.modes[subject] == "IMPORT"
+        self.versions[subject, body["version"]] = (body["id"], body["schema"])
+        return 200, {"id": body["id"]}
+
+
+class IgnoresIds(Registry):
+    """As Apicurio: 200 to IMPORT, and numbers of its own."""
+
+    def register(self, subject, body):
+        self.versions[subject, 1] = (len(self.versions) + 41, body["schema"])
+        return 200, {"id": body["id"]}
+
+
+class Forgets(Registry):
+    def register(self, subject, body):
+        return 200, {"id": body["id"]}
+
+
+class Rewrites(Registry):
+    """Keeps the id and another schema."""
+
+    def register(self, subject, body):
+        return super().register(subject, {**body, "schema": '"string"'})
+
+
+class NoImport(Registry):
+    def mode(self, subject, body):
+        return 422, {"error_code": 42205}
+
+
+class Broken(Registry):
+    def serve(self, method, path, body):
+        return 500, b"<html>"
+
+
+class Endless(Registry):
+    def serve(self, method, path, body):
+        return 200, b"[" + b'"a",' * 2_000_000 + b'"a"]'
+
+
+class Deep(Registry):
+    def serve(self, method, path, body):
+        return 200, b"[" * 100_000
+
+
+@pytest.fixture
+def registry(request):
+    found = getattr(request, "param", Registry)()
+    yield found
+    found.close()
+
+
+def test_what_is_pushed_has_the_catalogs_ids_and_is_there_again(registry):
+    done = schemas("push", registry.url)
+    assert done.returncode == 0 and done.stdout.count("registered") == 4, done.stderr
+    assert {number for number, _ in registry.versions.values()} == {1, 2, 3, 4}
+    assert set(registry.modes.values()) == {"READWRITE"}
+    assert schemas("push", registry.url).stdout.count("was there") == 4
+    assert schemas("diff", registry.url).returncode == 0
+    assert schemas("check", "--against", registry.url).returncode == 0
+
+
+def test_pull_makes_a_folder_that_is_the_same(registry, tmp_path):
+    schemas("push", registry.url)
+    folder = str(tmp_path / "pulled")
+    facts = json.loads(schemas("pull", registry.url, folder, "--json").stdout)
+    assert sorted(fact["id"] for fact in facts) == [1, 2, 3, 4]
+    assert schemas("diff", folder).returncode == 0
+    assert schemas("check", "--against", folder).returncode == 0
+    assert "applicant_nik" in schemas("show", "Request", folder=folder).stdout
+
+
+@pytest.mark.parametrize("registry, words", [
+    (IgnoresIds, "has id 41 there and 1 in the catalog"), (Forgets, "does not have it"), (Rewrites, "is another schema there"),
+    (NoImport, "refuses mode IMPORT"), (Endless, "longer than"), (Deep, "unexpected answer|another schema|has id 0")], indirect=["registry"])
+def test_push_refuses_a_registry_that_does_something_else(registry, words):
+    done = schemas("push", registry.url)
+    assert done.returncode == 65 and re.search(words, done.stderr), done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "IMPORT" not in registry.modes.values()
+
+
+@pytest.mark.parametrize("registry", [Broken], indirect=True)
+def test_a_broken_registry_is_tried_again(registry):
+    assert schemas("push", registry.url).returncode == 75
+    assert schemas("diff", registry.url).returncode == 75
+
+
+def test_an_id_that_is_taken_is_refused_before_anything_is_written(registry):
+    registry.versions["others", 1] = (1, '"string"')
+    done = schemas("push", registry.url)
+    assert done.returncode == 65 and "id 1 names another schema there" in done.stderr
+    assert list(registry.versions) == [("others", 1)] and not registry.modes
+
+
+def test_passwords_stand_in_no_address():
+    done = schemas("push", "http://admin:rahasia@127.0.0.1:1")
+    assert done.returncode == 64 and "netrc" in done.stderr and "rahasia" not in done.stderr
+
+
+def test_check_finds_what_another_place_has_and_the_catalog_broke(registry, tmp_path):
+    schemas("push", registry.url)
+    folder = str(tmp_path / "changed")
+    shutil.copytree(SCHEMAS, folder)
+    path = os.path.join(folder, "avro", "Payment.avsc")
+    with open(path, encoding="utf-8") as file:
+        payment = json.load(file)
+    amount = next(field for field in payment["fields"] if field["name"] == "amount")
+    amount["type"]["scale"] = 4
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(payment, file)
+    done = schemas("check", "--against", registry.url, folder=folder)
+    assert done.returncode == 65
+    assert re.search(r"amount: our version 1 takes it for bytes decimal\(18,4\) and their version 1 wrote bytes decimal\(18,2\)", done.stdout)
+    assert "an id never changes its meaning" in done.stdout
+    assert schemas("check", "--against", SCHEMAS, folder=folder).returncode == 65
+    differences = json.loads(schemas("diff", registry.url, "--json", folder=folder).stdout)
+    assert [(found["is"], found["id"]) for found in differences] == [("differs", 3)]
+
+
+def test_check_sees_every_pair_of_versions(tmp_path):
+    folder = str(tmp_path / "three")
+    shutil.copytree(SCHEMAS, folder)
+    with open(os.path.join(folder, "avro", "Approval.avsc"), encoding="utf-8") as file:
+        approval = json.load(file)
+    extra = {"name": "room", "doc": "Room", "doc_id": "Ruang", "pii": "none", "type": ["null", "string"], "default": None}
+    other = {**extra, "type": ["null", "long"]}
+    with open(os.path.join(folder, "catalog.json"), encoding="utf-8") as file:
+        catalog = json.load(file)
+    for number, fields in ((2, [extra]), (3, []), (4, [other])):
+        name = f"avro/Approval-{number}.avsc"
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            json.dump({**approval, "fields": approval["fields"] + fields}, file)
+        catalog["schemas"].append({"id": 10 + number, "subject": "desa.approvals-value", "version": number, "file": name})
+    with open(os.path.join(folder, "catalog.json"), "w", encoding="utf-8") as file:
+        json.dump(catalog, file)
+    done = schemas("check", folder=folder)
+    assert done.returncode == 65 and done.stdout.count("\n") == 1
+    assert "room: " in done.stdout and "version 4" in done.stdout and "version 2" in done.stdout
+
+
+def test_the_monitor_is_a_registry_to_read_and_not_to_write(world):
+    monitor = world.monitor()
+    assert schemas("diff", monitor.url, folder=world.schemas).returncode == 0
+    assert schemas("check", "--against", monitor.url, folder=world.schemas).returncode == 0
+    assert schemas("push", monitor.url, folder=world.schemas).stdout.count("was there") == 4
+    world.change_catalog(lambda catalog: catalog["schemas"][3].update(id=9, version=2))
+    done = schemas("push", monitor.url, folder=world.schemas)
+    assert done.returncode == 65 and "refuses mode" in done.stderr
+
+
+@pytest.fixture
+def axonops(tmp_path):
+    if not os.path.exists(AXONOPS) and FULL:
+        subprocess.run([os.path.join(PROJECT, "tests", "tools", "axonops")], check=False)
+    if not os.path.exists(AXONOPS):
+        pytest.skip("AxonOps Schema Registry is not built: tests/tools/axonops builds it where Go 1.24 and its proxy are")
+    conf = tmp_path / "registry.yaml"
+    import socket
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    conf.write_text(f"server: {{host: 127.0.0.1, port: {port}}}\nstorage: {{type: memory}}\nlogging: {{level: error}}\n")
+    with open(tmp_path / "registry.log", "wb") as log:
+        process = subprocess.Popen([AXONOPS, "-config", str(conf)], stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+
+    def answers():
+        try:
+            return urllib.request.urlopen(url + "/subjects", timeout=5).status == 200
+        except OSError:
+            return False
+
+    try:
+        wait_until(answers, 20, "AxonOps answers", lambda: process.poll() is None)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_a_real_registry_keeps_the_ids(axonops, tmp_path):
+    done = schemas("push", axonops)
+    assert done.returncode == 0 and done.stdout.count("registered") == 4, done.stderr
+    assert schemas("push", axonops).stdout.count("was there") == 4
+    assert schemas("diff", axonops).returncode == 0
+    assert schemas("pull", axonops, str(tmp_path / "pulled")).returncode == 0
+    assert schemas("diff", str(tmp_path / "pulled")).returncode == 0
+
+
+def verdict_of(url, subject, schema):
+    """What the registry says of a new version under FULL_TRANSITIVE."""
+    body = json.dumps({"schema": json.dumps(schema)}).encode()
+    kind = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
+    asked = urllib.request.Request(f"{url}/compatibility/subjects/{subject}/versions", body, kind)
+    return json.load(urllib.request.urlopen(asked, timeout=10))["is_compatible"]
+
+
+def test_a_real_registry_lets_through_what_our_check_refuses(axonops, tmp_path):
+    """The reason for a check of our own; and that the two agree where Avro's rules speak."""
+    def record(kind, *more):
+        return {"type": "record", "name": "R", "fields": [{"name": "f", "type": kind}, *more]}
+
+    scale = [{"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": number} for number in (4, 2)]
+    units = [{"type": "long", "logicalType": name} for name in ("timestamp-micros", "timestamp-millis")]
+    new = {"name": "g", "type": "long"}
+    cases = {"scale": (record(scale[0]), record(scale[1]), True, False), "unit": (record(units[0]), record(units[1]), True, False),
+             "type": (record("long"), record("string"), False, False), "added": (record("long"), record("long", new), False, False),
+             "default": (record("long"), record("long", {**new, "default": 0}), True, True), "same": (record("long"), record("long"), True, True)}
+    for name, (older, newer, theirs, ours) in cases.items():
+        kind = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
+        level = json.dumps({"compatibility": "FULL_TRANSITIVE"}).encode()
+        urllib.request.urlopen(urllib.request.Request(f"{axonops}/config/{name}", level, kind, method="PUT"), timeout=10)
+        body = json.dumps({"schema": json.dumps(older)}).encode()
+        urllib.request.urlopen(urllib.request.Request(f"{axonops}/subjects/{name}/versions", body, kind), timeout=10)
+        for file, schema in (("older", older), ("newer", newer)):
+            (tmp_path / file).write_text(json.dumps(schema))
+        done = schemas("check", str(tmp_path / "newer"), "--against", str(tmp_path / "older"))
+        assert (verdict_of(axonops, name, newer), done.returncode == 0) == (theirs, ours), name
