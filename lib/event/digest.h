@@ -13,4 +13,7 @@ enum { DIGEST_BYTES = 32 };
 
 void digest_of(const struct bytes *pieces, size_t count, uint8_t out[DIGEST_BYTES]);
 
+/* In hexadecimal, with a NUL. */
+void digest_hex(const uint8_t digest[DIGEST_BYTES], char out[2 * DIGEST_BYTES + 1]);
+
 #endif

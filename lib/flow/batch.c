@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/sha.h>
-
 #include "event/identity.h"
 #include "port/table.h"
 
@@ -19,13 +17,22 @@ static const char void_record[] = "id.go.jember.desa.Void";
 
 const char *dead_class_name(enum dead_class class)
 {
-	static const char *const names[DELIVER_CLASSES] = { "framing", "unknown-schema",
+	static const char *const names[DEAD_CLASSES] = { "framing", "unknown-schema",
 		"decode", "origin", "sequence", "data" };
 
 	return names[class];
 }
 
 /* Opening */
+
+static void take_fingerprint(struct lane *lane)
+{
+	struct bytes sql = bytes_of(lane->topic->sql);
+	uint8_t digest[DIGEST_BYTES];
+
+	digest_of(&sql, 1, digest);
+	digest_hex(digest, lane->fingerprint);
+}
 
 static bool compile_lane(struct batch *batch, struct lane *lane, struct fault *fault)
 {
@@ -48,6 +55,7 @@ static bool compile_lane(struct batch *batch, struct lane *lane, struct fault *f
 	}
 	lane->columns = plan_columns(lane->newest, &lane->column_count);
 	department_batch_name(lane->topic->topic, lane->batch_name);
+	take_fingerprint(lane);
 	return true;
 }
 
@@ -76,6 +84,7 @@ bool batch_open(struct batch *batch, const struct department *department,
 
 	batch->catalog = catalog;
 	batch->keep_values = conf_flag(department->conf, "keep_values");
+	batch->order_wait_ms = conf_number(department->conf, "order_wait_ms");
 	batch->lane_count = department->topic_count;
 	batch->lanes = calloc(batch->lane_count, sizeof *batch->lanes);
 	if (batch->lanes == NULL)
@@ -98,7 +107,7 @@ static void stream_free(struct stream *stream)
 	free(stream);
 }
 
-void batch_forget_streams(struct batch *batch)
+static void forget_streams(struct batch *batch)
 {
 	for (size_t i = 0; i < STREAM_BUCKETS; i++) {
 		while (batch->streams[i] != NULL) {
@@ -111,9 +120,17 @@ void batch_forget_streams(struct batch *batch)
 	batch->touched = NULL;
 }
 
+void batch_forget(struct batch *batch)
+{
+	forget_streams(batch);
+	cases_clear(&batch->awaiting);
+	for (size_t i = 0; i < batch->lane_count && batch->lanes != NULL; i++)
+		cases_clear(&batch->lanes[i].held);
+}
+
 void batch_close(struct batch *batch)
 {
-	batch_forget_streams(batch);
+	batch_forget(batch);
 	for (size_t i = 0; i < batch->lane_count && batch->lanes != NULL; i++) {
 		struct lane *lane = &batch->lanes[i];
 
@@ -122,6 +139,7 @@ void batch_close(struct batch *batch)
 		free(lane->plans);
 		free(lane->items);
 		buffer_clear(&lane->rows);
+		buffer_clear(&lane->texts);
 	}
 	free(batch->lanes);
 	free(batch->cells);
@@ -135,7 +153,9 @@ void batch_reset(struct batch *batch)
 {
 	for (size_t i = 0; i < batch->lane_count; i++) {
 		batch->lanes[i].item_count = 0;
+		batch->lanes[i].mapped = 0;
 		buffer_reset(&batch->lanes[i].rows);
+		buffer_reset(&batch->lanes[i].texts);
 	}
 }
 
@@ -148,15 +168,6 @@ struct lane *batch_lane(struct batch *batch, const char *topic)
 }
 
 /* Streams */
-
-static size_t bucket_of(struct bytes key)
-{
-	uint64_t hash = 14695981039346656037u; /* FNV-1a */
-
-	for (size_t i = 0; i < key.size; i++)
-		hash = (hash ^ key.data[i]) * 1099511628211u;
-	return (size_t)(hash % STREAM_BUCKETS);
-}
 
 static struct stream *stream_new(struct bytes key, const struct head *head,
         const char *incarnation, const char *topic)
@@ -195,7 +206,7 @@ static struct stream *find_stream(struct batch *batch, const struct head *head,
 	buffer_append_text(key, incarnation);
 	buffer_append_byte(key, ' ');
 	buffer_append_text(key, topic);
-	bucket = &batch->streams[bucket_of(buffer_bytes(key))];
+	bucket = &batch->streams[cases_hash(buffer_bytes(key)) % STREAM_BUCKETS];
 	for (stream = *bucket; stream != NULL; stream = stream->next)
 		if (bytes_equal_text(buffer_bytes(key), stream->key))
 			break;
@@ -316,6 +327,40 @@ static bool decode_item(struct batch *batch, const struct lane *lane, struct ite
 	return true;
 }
 
+static void note_case(struct lane *lane, struct item *item, struct bytes village_code,
+        struct bytes case_id)
+{
+	if (village_code.size != VILLAGE_BYTES)
+		return;
+	item->case_start = lane->texts.size;
+	buffer_append(&lane->texts, village_code.data, village_code.size);
+	buffer_append_byte(&lane->texts, ' ');
+	buffer_append(&lane->texts, case_id.data, case_id.size);
+	item->case_size = lane->texts.size - item->case_start;
+}
+
+struct bytes batch_case(const struct lane *lane, const struct item *item)
+{
+	return (struct bytes){ lane->texts.data + item->case_start, item->case_size };
+}
+
+/* A value that cannot be read has a case all the same, by its key and its headers. */
+static bool place_by_headers(
+        struct batch *batch, struct lane *lane, struct item *item, struct fault *fault)
+{
+	struct bytes key = item->record->key;
+	struct bytes case_id = consumer_header(item->record, "ce_subject");
+
+	if (key.size != VILLAGE_BYTES || !bytes_is_text(key) || case_id.size == 0
+	        || case_id.size > 100 || !bytes_is_text(case_id)
+	        || envelope_partition(key, batch->catalog->modulus)
+	                   != item->record->partition)
+		return true;
+	note_case(lane, item, key, case_id);
+	item->holds = lane->topic->policy != POLICY_CONTINUE;
+	return buffer_ok(&lane->texts, fault);
+}
+
 bool batch_add(struct batch *batch, struct topic_record *record, struct fault *fault)
 {
 	struct lane *lane = batch_lane(batch, record->topic);
@@ -326,7 +371,9 @@ bool batch_add(struct batch *batch, struct topic_record *record, struct fault *f
 	if (item == NULL)
 		return fault_memory(fault);
 	if (!decode_item(batch, lane, item, &head, &is_void, fault))
-		return item->fate == FATE_DEAD;
+		return item->fate == FATE_DEAD
+		       && place_by_headers(batch, lane, item, fault);
+	note_case(lane, item, head.village_code, head.case_id);
 	if (!origin_agrees(batch, record, &head)) {
 		batch_set_aside(item, DEAD_ORIGIN, "", "",
 		        "key, partition and village_code do not agree");
@@ -341,7 +388,7 @@ bool batch_add(struct batch *batch, struct topic_record *record, struct fault *f
 	if (!is_void)
 		put_row(lane, batch, record);
 	item->row_size = lane->rows.size - item->row_start;
-	return buffer_ok(&lane->rows, fault);
+	return buffer_ok(&lane->rows, fault) && buffer_ok(&lane->texts, fault);
 }
 
 bool batch_unknown(struct batch *batch, struct buffer *out)
@@ -385,6 +432,8 @@ static bool place_item(struct item *item, struct lane *lane, struct fault *fault
 {
 	struct stream *stream = item->stream;
 
+	if (item->was != WAS_NOWHERE)
+		return true;
 	switch (place_of(&stream->place, item->seq)) {
 	case PLACE_REPEAT:
 		item->fate = FATE_REPEAT;
@@ -404,11 +453,20 @@ static bool place_item(struct item *item, struct lane *lane, struct fault *fault
 	case PLACE_GAP:
 		break;
 	}
-	if (item->fate == FATE_VOID)
-		stream->voided++;
-	else
-		stream->applied++;
+	item->counts = true;
 	return place_take(&stream->place, item->seq, fault);
+}
+
+/* In order: what comes behind a held case waits, what cannot be read holds its own. */
+static bool hold_item(struct lane *lane, struct item *item, struct fault *fault)
+{
+	if (item->case_size == 0)
+		return true;
+	if (item->fate == FATE_DEAD && item->holds)
+		return cases_add(&lane->held, batch_case(lane, item), fault);
+	if (item->fate == FATE_ROW && cases_has(&lane->held, batch_case(lane, item)))
+		item->fate = FATE_PARKED;
+	return true;
 }
 
 bool batch_place(struct batch *batch, struct fault *fault)
@@ -416,31 +474,112 @@ bool batch_place(struct batch *batch, struct fault *fault)
 	for (size_t i = 0; i < batch->lane_count; i++) {
 		struct lane *lane = &batch->lanes[i];
 
-		for (size_t j = 0; j < lane->item_count; j++)
-			if (lane->items[j].stream != NULL
-			        && !place_item(&lane->items[j], lane, fault))
+		for (size_t j = 0; j < lane->item_count; j++) {
+			struct item *item = &lane->items[j];
+
+			if ((item->stream != NULL && !place_item(item, lane, fault))
+			        || !hold_item(lane, item, fault))
 				return false;
+		}
 	}
 	return true;
+}
+
+/* The rows of a case that stand behind an item of it, and are not mapped yet, wait. */
+static bool hold_behind(struct lane *lane, struct item *item, struct fault *fault)
+{
+	struct bytes key = batch_case(lane, item);
+
+	if (lane->topic->policy == POLICY_CONTINUE)
+		return true;
+	item->holds = true;
+	for (struct item *at = item + 1; at < lane->items + lane->item_count; at++)
+		if (at->fate == FATE_ROW && bytes_equal(batch_case(lane, at), key))
+			at->fate = FATE_PARKED;
+	return cases_add(&lane->held, key, fault);
+}
+
+bool batch_refuse(struct batch *batch, struct lane *lane, struct item *item,
+        const char *sqlstate, const char *constraint, struct fault *fault)
+{
+	bool refers = strcmp(sqlstate, "23503") == 0;
+
+	batch_set_aside(item, DEAD_DATA, sqlstate, constraint,
+	        refers ? "what it refers to has not come"
+	               : "the department's tables refuse it");
+	if (refers && batch->order_wait_ms > 0 && !item->overdue
+	        && item->was != WAS_DEAD) {
+		item->fate = FATE_PARKED;
+		item->awaits = true;
+		if (!cases_add(&batch->awaiting, batch_case(lane, item), fault))
+			return false;
+	}
+	return hold_behind(lane, item, fault);
+}
+
+static bool put_case_text(
+        const char *village_code, const char *case_id, struct buffer *out)
+{
+	buffer_reset(out);
+	buffer_append_text(out, village_code);
+	buffer_append_byte(out, ' ');
+	buffer_append_text(out, case_id);
+	return !out->failed;
+}
+
+bool batch_hold(struct batch *batch, const char *topic, const char *village_code,
+        const char *case_id, bool awaits, struct fault *fault)
+{
+	struct lane *lane = batch_lane(batch, topic);
+
+	if (lane == NULL || !put_case_text(village_code, case_id, &batch->key))
+		return lane == NULL || fault_memory(fault);
+	if (lane->topic->policy != POLICY_CONTINUE
+	        && !cases_add(&lane->held, buffer_bytes(&batch->key), fault))
+		return false;
+	return (!awaits
+	        || cases_add(&batch->awaiting, buffer_bytes(&batch->key), fault));
+}
+
+/* What each stream gains, from what became of the items. */
+static void count_items(struct batch *batch)
+{
+	for (struct stream *at = batch->touched; at != NULL; at = at->next_touched)
+		at->applied = at->dead = at->parked = at->voided = 0;
+	for (size_t i = 0; i < batch->lane_count; i++) {
+		struct lane *lane = &batch->lanes[i];
+
+		for (size_t j = 0; j < lane->item_count; j++) {
+			struct item *item = &lane->items[j];
+
+			if (!item->counts)
+				continue;
+			item->stream->applied += item->fate == FATE_ROW;
+			item->stream->dead += item->fate == FATE_DEAD;
+			item->stream->parked += item->fate == FATE_PARKED;
+			item->stream->voided += item->fate == FATE_VOID;
+		}
+	}
 }
 
 bool batch_moves(struct batch *batch, struct buffer *out)
 {
 	size_t start = out->size;
 
+	count_items(batch);
 	for (struct stream *at = batch->touched; at != NULL; at = at->next_touched) {
-		if (at->applied + at->dead + at->voided == 0)
+		if (at->applied + at->dead + at->parked + at->voided == 0)
 			continue;
 		buffer_format(out,
 		        "%c{\"village_code\":\"%s\",\"incarnation\":\"%s\",\"topic\":"
 		        "\"%s\","
 		        "\"first\":%lld,\"high\":%lld,\"applied\":%lld,\"dead\":%lld,"
-		        "\"void\":%lld,\"missing\":%lld,\"gaps\":\"",
+		        "\"parked\":%lld,\"void\":%lld,\"missing\":%lld,\"gaps\":\"",
 		        out->size == start ? '[' : ',', at->village_code,
 		        at->incarnation, at->topic, (long long)at->place.first_seq,
 		        (long long)at->place.high_seq, (long long)at->applied,
-		        (long long)at->dead, (long long)at->voided,
-		        (long long)place_missing(&at->place));
+		        (long long)at->dead, (long long)at->parked,
+		        (long long)at->voided, (long long)place_missing(&at->place));
 		place_gaps_text(&at->place, out);
 		if (at->known)
 			buffer_format(out, "\",\"old\":%lld}", (long long)at->old_high);
@@ -462,7 +601,6 @@ void batch_settle(struct batch *batch)
 		stream->touched = false;
 		stream->known = stream->place.first_seq != 0;
 		stream->old_high = stream->place.high_seq;
-		stream->applied = stream->dead = stream->voided = 0;
 	}
 }
 
@@ -498,7 +636,6 @@ static void put_fields(struct batch *batch, const struct lane *lane,
 
 	if (!decode_item(batch, lane, &again, &head, &is_void, &fault) || is_void)
 		return;
-	put_text(out, "case_id", head.case_id);
 	buffer_append_text(out, ",\"fields\":{");
 	for (size_t i = 0; i < lane->column_count; i++) {
 		buffer_format(
@@ -508,14 +645,30 @@ static void put_fields(struct batch *batch, const struct lane *lane,
 	buffer_append_byte(out, '}');
 }
 
+static struct bytes case_id_of(const struct lane *lane, const struct item *item)
+{
+	struct bytes key = batch_case(lane, item);
+
+	return (struct bytes){ key.data + VILLAGE_BYTES + 1,
+		key.size - VILLAGE_BYTES - 1 };
+}
+
+static void put_digest(struct bytes value, struct buffer *out)
+{
+	uint8_t digest[DIGEST_BYTES];
+	char hex[2 * DIGEST_BYTES + 1];
+
+	digest_of(&value, 1, digest);
+	digest_hex(digest, hex);
+	buffer_format(out, ",\"sha256\":\"%s\"", hex);
+}
+
 static void put_letter(struct batch *batch, const struct lane *lane,
         const struct item *item, struct buffer *out)
 {
 	const struct topic_record *record = item->record;
-	uint8_t digest[SHA256_DIGEST_LENGTH];
 	bool is_village = record->key.size == VILLAGE_BYTES;
 
-	SHA256(record->value.data, record->value.size, digest);
 	buffer_format(out,
 	        "{\"topic\":\"%s\",\"partition\":%d,\"kafka_offset\":%lld,\"class\":\"%"
 	        "s\"",
@@ -529,14 +682,17 @@ static void put_letter(struct batch *batch, const struct lane *lane,
 		put_text(out, "incarnation", bytes_of(item->stream->incarnation));
 		buffer_format(out, ",\"seq\":%lld", (long long)item->seq);
 	}
+	if (item->case_size > 0)
+		put_text(out, "case_id", case_id_of(lane, item));
 	put_fields(batch, lane, item, out);
-	buffer_append_text(out, ",\"sha256\":\"");
-	put_hex(out, (struct bytes){ digest, sizeof digest });
+	buffer_format(out, ",\"holds\":%s", item->holds ? "true" : "false");
+	put_digest(record->value, out);
 	if (batch->keep_values) {
-		buffer_append_text(out, "\",\"value\":\"");
+		buffer_append_text(out, ",\"value\":\"");
 		put_hex(out, record->value);
+		buffer_append_byte(out, '"');
 	}
-	buffer_append_text(out, "\"}");
+	buffer_append_byte(out, '}');
 }
 
 bool batch_letters(
@@ -547,7 +703,8 @@ bool batch_letters(
 		struct lane *lane = &batch->lanes[i];
 
 		for (size_t j = 0; j < lane->item_count; j++) {
-			if (lane->items[j].fate != FATE_DEAD)
+			if (lane->items[j].fate != FATE_DEAD
+			        || lane->items[j].letter_id != 0)
 				continue;
 			buffer_append_byte(out, *any ? ',' : '[');
 			put_letter(batch, lane, &lane->items[j], out);
@@ -557,4 +714,93 @@ bool batch_letters(
 	if (*any)
 		buffer_append_byte(out, ']');
 	return buffer_ok(out, fault);
+}
+
+bool batch_harmless(struct batch *batch, const struct lane *lane,
+        const struct item *item, struct cases *out, struct fault *fault)
+{
+	struct item again = { .record = item->record };
+	struct head head;
+	bool is_void;
+
+	if (!decode_item(batch, lane, &again, &head, &is_void, fault) || is_void)
+		return true;
+	for (size_t i = 0; i < lane->column_count; i++) {
+		const struct column *column = &lane->columns[i];
+		bool text = column->type == COLUMN_TEXT || column->type == COLUMN_UUID;
+
+		if (text && strcmp(column->pii, "none") == 0 && !batch->cells[i].is_null
+		        && !cases_add(out, batch->cells[i].bytes, fault))
+			return false;
+	}
+	return true;
+}
+
+/* Records that wait, and what became of records that were mended */
+
+static void put_place(const struct lane *lane, const struct item *item, char between,
+        struct buffer *out)
+{
+	buffer_format(out, "%c{\"topic\":\"%s\",\"partition\":%d,\"kafka_offset\":%lld",
+	        between, item->record->topic, (int)item->record->partition,
+	        (long long)item->record->offset);
+	put_text(out, "village_code", item->record->key);
+	put_text(out, "case_id",
+	        item->case_size ? case_id_of(lane, item) : (struct bytes){ 0 });
+	if (item->stream != NULL)
+		buffer_format(out, ",\"incarnation\":\"%s\",\"seq\":%lld",
+		        item->stream->incarnation, (long long)item->seq);
+}
+
+bool batch_waiting(struct batch *batch, struct buffer *out)
+{
+	size_t start = out->size;
+
+	for (size_t i = 0; i < batch->lane_count; i++) {
+		struct lane *lane = &batch->lanes[i];
+
+		for (size_t j = 0; j < lane->item_count; j++) {
+			struct item *item = &lane->items[j];
+
+			if (item->fate != FATE_PARKED)
+				continue;
+			put_place(lane, item, out->size == start ? '[' : ',', out);
+			put_text(out, "constraint_name", bytes_of(item->constraint));
+			put_digest(item->record->value, out);
+			if (item->awaits)
+				buffer_format(out, ",\"deadline_ms\":%llu",
+				        (unsigned long long)batch->order_wait_ms);
+			buffer_append_byte(out, '}');
+		}
+	}
+	if (out->size == start)
+		return false;
+	buffer_append_byte(out, ']');
+	return true;
+}
+
+void batch_outcomes(struct batch *batch, struct buffer *out)
+{
+	static const char *const was[] = { "none", "dead", "parked" };
+	static const char *const now[] = { "applied", "applied", "void", "dead",
+		"parked" };
+	char between = '[';
+
+	for (size_t i = 0; i < batch->lane_count; i++) {
+		struct lane *lane = &batch->lanes[i];
+
+		for (size_t j = 0; j < lane->item_count; j++) {
+			const struct item *item = &lane->items[j];
+
+			put_place(lane, item, between, out);
+			buffer_format(out, ",\"was\":\"%s\",\"now\":\"%s\"",
+			        was[item->was], now[item->fate]);
+			if (item->letter_id != 0)
+				buffer_format(out, ",\"id\":%lld",
+				        (long long)item->letter_id);
+			buffer_append_byte(out, '}');
+			between = ',';
+		}
+	}
+	buffer_append_byte(out, ']');
 }

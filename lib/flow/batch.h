@@ -4,13 +4,15 @@
 
 /*
  * The records of one transaction, each with its fate: a row for the mapping, a repeat,
- * a void, or a dead letter. Building a batch asks no database; it works on the streams
- * as they were last read, and what it changes in them is thrown away when the
- * transaction fails.
+ * a void, a dead letter, or one that waits behind a dead letter of its case. Building a
+ * batch asks no database; it works on the streams as they were last read, and what it
+ * changes in them is thrown away when the transaction fails.
  */
 
+#include "event/digest.h"
 #include "event/place.h"
-#include "flow/deliver.h"
+#include "flow/cases.h"
+#include "flow/department.h"
 #include "port/topic_consumer.h"
 
 /* A stream as this department has it, with what the batch adds. */
@@ -27,16 +29,44 @@ struct stream {
 	struct stream *next_touched;
 	int64_t applied;
 	int64_t dead;
+	int64_t parked;
 	int64_t voided;
 };
 
-enum fate { FATE_ROW, FATE_REPEAT, FATE_VOID, FATE_DEAD };
+enum dead_class {
+	DEAD_FRAMING,
+	DEAD_UNKNOWN_SCHEMA,
+	DEAD_DECODE,
+	DEAD_ORIGIN,
+	DEAD_SEQUENCE,
+	DEAD_DATA,
+	DEAD_CLASSES,
+};
+
+const char *dead_class_name(enum dead_class class);
+
+enum fate { FATE_ROW, FATE_REPEAT, FATE_VOID, FATE_DEAD, FATE_PARKED };
+
+/* Where a record's number was counted before this batch. */
+enum was {
+	WAS_NOWHERE, /* its number comes now */
+	WAS_DEAD,
+	WAS_PARKED,
+};
 
 struct item {
 	struct topic_record *record;
 	enum fate fate;
 	struct stream *stream; /* NULL: the record does not say */
 	int64_t seq;
+	bool counts;       /* its number came with this batch */
+	enum was was;      /* more than NOWHERE when mending only */
+	int64_t letter_id; /* the dead letter it is, when mending; else 0 */
+	bool overdue;      /* it has waited for others long enough */
+	bool awaits;       /* parked for a row of others, not behind a letter */
+	bool holds;        /* its case waits behind it */
+	size_t case_start; /* its case's key in the topic's texts; no size: unknown */
+	size_t case_size;
 	size_t row_start; /* in the topic's rows */
 	size_t row_size;
 	enum dead_class class;
@@ -56,7 +86,12 @@ struct lane {
 	struct item *items;
 	size_t item_count;
 	size_t item_room;
-	struct buffer rows; /* as COPY wants them, without header and trailer */
+	struct buffer rows;  /* as COPY wants them, without header and trailer */
+	struct buffer texts; /* keys of the items' cases */
+	struct cases held;   /* their later records wait */
+	char fingerprint[2 * DIGEST_BYTES + 1]; /* of the mapping, in hex */
+	int64_t taken;                          /* records that it has taken */
+	size_t mapped;                          /* of this batch */
 };
 
 enum { STREAM_BUCKETS = 4096 };
@@ -65,7 +100,9 @@ struct batch {
 	const struct catalog *catalog;
 	struct lane *lanes;
 	size_t lane_count;
-	bool keep_values; /* the raw bytes of dead letters too */
+	bool keep_values;       /* the raw bytes of dead letters too */
+	uint64_t order_wait_ms; /* how long one waits for a row of others */
+	struct cases awaiting;  /* cases of any topic of which one does */
 	struct plan *void_plan;
 	int32_t void_id;
 	struct stream *streams[STREAM_BUCKETS];
@@ -82,8 +119,13 @@ void batch_close(struct batch *batch);
 /* Forget the items; the streams stay. */
 void batch_reset(struct batch *batch);
 
-/* Forget the streams too: the database knows better. */
-void batch_forget_streams(struct batch *batch);
+/* Forget streams and held cases too: the database knows better. */
+void batch_forget(struct batch *batch);
+
+/* What the database said of a case: its records wait. */
+MUST_CHECK bool batch_hold(struct batch *batch, const char *topic,
+        const char *village_code, const char *case_id, bool awaits,
+        struct fault *fault);
 
 /*
  * First pass: note the record and find its stream. Streams that are new to the batch
@@ -103,9 +145,23 @@ MUST_CHECK bool batch_learn(struct batch *batch, const char *village_code,
 /* Second pass: place the numbers, make the rows. */
 MUST_CHECK bool batch_place(struct batch *batch, struct fault *fault);
 
-/* Make a row's item a dead letter: its number has come, but was not applied. */
+/* Make an item a dead letter. */
 void batch_set_aside(struct item *item, enum dead_class class, const char *sqlstate,
         const char *constraint, const char *reason);
+
+/*
+ * The tables refuse a row's item: it is a dead letter, or waits where what it refers to
+ * has not come yet. Its case's later rows wait behind it, where the policy says so.
+ */
+MUST_CHECK bool batch_refuse(struct batch *batch, struct lane *lane, struct item *item,
+        const char *sqlstate, const char *constraint, struct fault *fault);
+
+/* The key of an item's case; empty when unknown. */
+struct bytes batch_case(const struct lane *lane, const struct item *item);
+
+/* Add the texts of an item's fields that hold no personal data, by the schema. */
+MUST_CHECK bool batch_harmless(struct batch *batch, const struct lane *lane,
+        const struct item *item, struct cases *out, struct fault *fault);
 
 /* What the streams gained, for kentongan.advance(); false: nothing. */
 bool batch_moves(struct batch *batch, struct buffer *out);
@@ -113,6 +169,12 @@ bool batch_moves(struct batch *batch, struct buffer *out);
 /* The dead letters, for kentongan.set_aside(); false: none. */
 MUST_CHECK bool batch_letters(
         struct batch *batch, bool *any, struct buffer *out, struct fault *fault);
+
+/* The records that wait, for kentongan.park(); false: none. */
+bool batch_waiting(struct batch *batch, struct buffer *out);
+
+/* What became of the records that were mended, for kentongan.settle(). */
+void batch_outcomes(struct batch *batch, struct buffer *out);
 
 /* The transaction is through: what the streams gained is theirs now. */
 void batch_settle(struct batch *batch);

@@ -18,8 +18,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "flow/batch.h"
-#include "port/table.h"
+#include "flow/apply.h"
+#include "flow/mend.h"
 #include "port/topic_consumer.h"
 
 enum {
@@ -47,9 +47,9 @@ struct deliver {
 	const struct department *department;
 	const struct catalog *catalog;
 	struct consumer *consumer;
-	struct table *table;
-	struct batch batch;
+	struct apply apply;
 	struct topic_record *records;
+	size_t record_count; /* in hand */
 	size_t record_room;
 	struct partition *partitions;
 	size_t partition_count;
@@ -57,10 +57,10 @@ struct deliver {
 	int64_t resume_us; /* monotonic: when to try again */
 	int64_t reported_us;
 	bool report_due;
+	bool mend_due;      /* a case moved on which a record waits */
+	bool knows_unknown; /* letters of unknown schemas were tried again */
+	int64_t mend_us;    /* monotonic: when to try again at the latest */
 	int64_t open_dead;
-	struct buffer sql;
-	struct buffer text;
-	struct buffer rows;
 	struct deliver_counters counters;
 	char owner[OWNER_BYTES];
 };
@@ -108,7 +108,7 @@ static bool deliver_start(struct deliver *deliver, struct fault *fault)
 	deliver->counters.state = "waiting";
 	snprintf(deliver->counters.reason, sizeof deliver->counters.reason,
 	        "waiting for partitions");
-	return batch_open(&deliver->batch, deliver->department, deliver->catalog, fault)
+	return apply_open(&deliver->apply, deliver->department, deliver->catalog, fault)
 	       && open_consumer(deliver, fault);
 }
 
@@ -138,13 +138,9 @@ void deliver_close(struct deliver **deliver)
 	if (old == NULL)
 		return;
 	consumer_close(&old->consumer);
-	table_close(&old->table);
-	batch_close(&old->batch);
+	apply_close(&old->apply);
 	free(old->records);
 	free(old->partitions);
-	buffer_clear(&old->sql);
-	buffer_clear(&old->text);
-	buffer_clear(&old->rows);
 	free(old);
 	*deliver = NULL;
 }
@@ -235,8 +231,8 @@ static void forget(struct deliver *deliver, int64_t pause_ms)
 {
 	struct fault fault;
 
-	batch_reset(&deliver->batch);
-	batch_forget_streams(&deliver->batch);
+	batch_reset(&deliver->apply.batch);
+	batch_forget(&deliver->apply.batch);
 	deliver->running = false;
 	deliver->resume_us = clock_monotonic_us() + pause_ms * 1000;
 	if (!consumer_start(deliver->consumer, NULL, 0, &fault))
@@ -255,9 +251,9 @@ static void give_way(struct deliver *deliver, const struct fault *fault)
 
 	if (fenced)
 		pause_ms = FENCED_MS + random() % (2 * FENCED_MS);
-	if (fault->kind == FAULT_UNSURE || !table_is_open(deliver->table)
-	        || !table_run(deliver->table, "ROLLBACK", &ignored))
-		table_close(&deliver->table);
+	if (fault->kind == FAULT_UNSURE || !table_is_open(deliver->apply.table)
+	        || !table_run(deliver->apply.table, "ROLLBACK", &ignored))
+		table_close(&deliver->apply.table);
 	forget(deliver, pause_ms);
 	set_state(deliver, passing ? "waiting" : "halted", fault->text);
 }
@@ -268,28 +264,9 @@ static bool open_session(struct deliver *deliver, struct fault *fault)
 {
 	char name[160];
 
-	if (table_is_open(deliver->table))
-		return true;
-	table_close(&deliver->table);
 	snprintf(name, sizeof name, "kentongan-sink %s", deliver->department->name);
-	if (!table_open(&deliver->table, conf_text(deliver->conf, "database"), name,
-	            deliver->department->schema, fault))
-		return false;
-	for (size_t i = 0; i < deliver->batch.lane_count; i++) {
-		struct lane *lane = &deliver->batch.lanes[i];
-
-		buffer_reset(&deliver->sql);
-		department_session_sql(
-		        lane->topic, lane->columns, lane->column_count, &deliver->sql);
-		buffer_append_byte(&deliver->sql, 0);
-		if (!buffer_ok(&deliver->sql, fault)
-		        || !table_run(
-		                deliver->table, (char *)deliver->sql.data, fault)) {
-			table_close(&deliver->table);
-			return fault_wrap(fault, "%s", lane->topic->file);
-		}
-	}
-	return true;
+	return apply_connect(
+	        &deliver->apply, conf_text(deliver->conf, "database"), name, fault);
 }
 
 static struct partition *find_partition(
@@ -356,33 +333,65 @@ static bool note_dead(
 	return true;
 }
 
-/* The partitions as JSON in a literal; those without a start leave it out. */
-static bool put_partitions(struct deliver *deliver, struct fault *fault)
+static bool note_held(
+        void *context, const char *const *texts, size_t count, struct fault *fault)
 {
-	buffer_reset(&deliver->text);
+	struct deliver *deliver = context;
+
+	(void)count;
+	return batch_hold(&deliver->apply.batch, texts[0], texts[1], texts[2],
+	        texts[3][0] == 't', fault);
+}
+
+/* The cases whose later records wait. */
+static bool learn_held(struct deliver *deliver, struct fault *fault)
+{
+	buffer_reset(&deliver->apply.text);
+	for (size_t i = 0; i < deliver->department->topic_count; i++)
+		buffer_format(&deliver->apply.text, "%c\"%s\"", i == 0 ? '[' : ',',
+		        deliver->department->topics[i].topic->topic);
+	buffer_append_byte(&deliver->apply.text, ']');
+	buffer_reset(&deliver->apply.sql);
+	buffer_append_text(&deliver->apply.sql, "SELECT * FROM kentongan.held(");
+	if (!table_quote(deliver->apply.table, buffer_bytes(&deliver->apply.text),
+	            &deliver->apply.sql, fault))
+		return false;
+	buffer_append_byte(&deliver->apply.sql, ')');
+	return apply_ask(&deliver->apply, note_held, deliver, fault);
+}
+
+/* The partitions as JSON; start is where one begins that was never read. */
+static void list_partitions(struct deliver *deliver, struct buffer *out)
+{
+	buffer_reset(out);
 	for (size_t i = 0; i < deliver->partition_count; i++)
-		buffer_format(&deliver->text,
+		buffer_format(out,
 		        "%c{\"topic\":\"%s\",\"partition\":%d,\"start\":%" PRId64 "}",
 		        i == 0 ? '[' : ',', deliver->partitions[i].topic,
 		        (int)deliver->partitions[i].number,
 		        deliver->partitions[i].next);
-	buffer_append_byte(&deliver->text, ']');
-	return table_quote(
-	        deliver->table, buffer_bytes(&deliver->text), &deliver->sql, fault);
+	buffer_append_byte(out, ']');
+}
+
+static bool put_partitions(struct deliver *deliver, struct fault *fault)
+{
+	list_partitions(deliver, &deliver->apply.text);
+	return table_quote(deliver->apply.table, buffer_bytes(&deliver->apply.text),
+	        &deliver->apply.sql, fault);
 }
 
 static bool ask(struct deliver *deliver, const char *before, const char *after,
         table_visitor *visitor, struct fault *fault)
 {
-	buffer_reset(&deliver->sql);
-	buffer_append_text(&deliver->sql, before);
+	buffer_reset(&deliver->apply.sql);
+	buffer_append_text(&deliver->apply.sql, before);
 	if (!put_partitions(deliver, fault))
 		return false;
-	buffer_append_text(&deliver->sql, after);
-	buffer_append_byte(&deliver->sql, 0);
-	return buffer_ok(&deliver->sql, fault)
-	       && table_query(deliver->table, (char *)deliver->sql.data, visitor,
-	               deliver, fault);
+	buffer_append_text(&deliver->apply.sql, after);
+	buffer_append_byte(&deliver->apply.sql, 0);
+	return buffer_ok(&deliver->apply.sql, fault)
+	       && table_query(deliver->apply.table, (char *)deliver->apply.sql.data,
+	               visitor, deliver, fault);
 }
 
 /* Where each partition begins that the database has never read. */
@@ -465,11 +474,12 @@ static bool claim(struct deliver *deliver, struct fault *fault)
 	return open_session(deliver, fault) && find_starts(deliver, fault)
 	       && ask(deliver, "SELECT * FROM kentongan.claim(", after, note_claim,
 	               fault)
-	       && table_query(deliver->table,
+	       && table_query(deliver->apply.table,
 	               "SELECT count(*) FROM kentongan.dead_letter WHERE status = "
 	               "'open'",
 	               note_dead, deliver, fault)
-	       && verify_bounds(deliver, fault) && start_reading(deliver, fault);
+	       && learn_held(deliver, fault) && verify_bounds(deliver, fault)
+	       && start_reading(deliver, fault);
 }
 
 static void try_to_claim(struct deliver *deliver)
@@ -550,7 +560,7 @@ static bool passes_anchor(struct partition *partition,
 
 static bool fill_batch(struct deliver *deliver, size_t count, struct fault *fault)
 {
-	batch_reset(&deliver->batch);
+	batch_reset(&deliver->apply.batch);
 	for (size_t i = 0; i < deliver->partition_count; i++)
 		deliver->partitions[i].touched = false;
 	for (size_t i = 0; i < count; i++) {
@@ -565,7 +575,7 @@ static bool fill_batch(struct deliver *deliver, size_t count, struct fault *faul
 			return false;
 		if (!is_new)
 			continue;
-		if (!batch_add(&deliver->batch, record, fault))
+		if (!batch_add(&deliver->apply.batch, record, fault))
 			return false;
 		partition->touched = true;
 		partition->read = record->offset + 1;
@@ -573,52 +583,10 @@ static bool fill_batch(struct deliver *deliver, size_t count, struct fault *faul
 	return true;
 }
 
-static bool note_stream(
-        void *context, const char *const *texts, size_t count, struct fault *fault)
-{
-	struct deliver *deliver = context;
-	struct lane *lane = batch_lane(&deliver->batch, texts[2]);
-
-	(void)count;
-	if (lane == NULL)
-		return true;
-	return batch_learn(&deliver->batch, texts[0], texts[1],
-	        lane->topic->topic->topic, strtoll(texts[3], NULL, 10),
-	        strtoll(texts[4], NULL, 10), texts[5], fault);
-}
-
-/* Read from the database what it has of streams that are new to us. */
-static bool learn_streams(struct deliver *deliver, struct fault *fault)
-{
-	buffer_reset(&deliver->text);
-	if (!batch_unknown(&deliver->batch, &deliver->text))
-		return true;
-	buffer_reset(&deliver->sql);
-	buffer_append_text(&deliver->sql, "SELECT * FROM kentongan.streams(");
-	if (!table_quote(
-	            deliver->table, buffer_bytes(&deliver->text), &deliver->sql, fault))
-		return false;
-	buffer_append(&deliver->sql, ")", 2);
-	return buffer_ok(&deliver->sql, fault)
-	       && table_query(deliver->table, (char *)deliver->sql.data, note_stream,
-	               deliver, fault);
-}
-
-/* SELECT kentongan.FUNCTION('text'); appended to sql. */
-static bool put_call(struct deliver *deliver, const char *function, struct bytes text,
-        struct fault *fault)
-{
-	buffer_format(&deliver->sql, "SELECT kentongan.%s(", function);
-	if (!table_quote(deliver->table, text, &deliver->sql, fault))
-		return false;
-	buffer_append_text(&deliver->sql, ");");
-	return true;
-}
-
 static const struct topic_record *last_record(
-        const struct deliver *deliver, const struct partition *partition, size_t count)
+        const struct deliver *deliver, const struct partition *partition)
 {
-	for (size_t i = count; i > 0; i--)
+	for (size_t i = deliver->record_count; i > 0; i--)
 		if (deliver->records[i - 1].partition == partition->number
 		        && strcmp(deliver->records[i - 1].topic, partition->topic) == 0)
 			return &deliver->records[i - 1];
@@ -626,195 +594,50 @@ static const struct topic_record *last_record(
 }
 
 /* The positions first: fence, lock and offset in one statement. */
-static bool put_moves(struct deliver *deliver, size_t count, struct fault *fault)
+static bool put_moves(struct apply *apply, void *context, struct fault *fault)
 {
+	struct deliver *deliver = context;
 	char between = '[';
 
-	buffer_reset(&deliver->text);
+	buffer_reset(&apply->text);
 	for (size_t i = 0; i < deliver->partition_count; i++) {
 		struct partition *partition = &deliver->partitions[i];
 
 		if (!partition->touched)
 			continue;
 		partition->anchor_offset = partition->read - 1;
-		hash_record(
-		        last_record(deliver, partition, count), partition->anchor_hash);
-		buffer_format(&deliver->text,
+		hash_record(last_record(deliver, partition), partition->anchor_hash);
+		buffer_format(&apply->text,
 		        "%c{\"topic\":\"%s\",\"partition\":%d,\"old\":%" PRId64
 		        ",\"next\":%" PRId64 ",\"anchor\":%" PRId64 ",\"hash\":\"",
 		        between, partition->topic, (int)partition->number,
 		        partition->next, partition->read, partition->anchor_offset);
 		for (size_t j = 0; j < SHA256_DIGEST_LENGTH; j++)
-			buffer_format(
-			        &deliver->text, "%02x", partition->anchor_hash[j]);
-		buffer_append_text(&deliver->text, "\"}");
+			buffer_format(&apply->text, "%02x", partition->anchor_hash[j]);
+		buffer_append_text(&apply->text, "\"}");
 		between = ',';
 	}
-	buffer_append_byte(&deliver->text, ']');
-	return put_call(deliver, "move", buffer_bytes(&deliver->text), fault);
+	buffer_append_byte(&apply->text, ']');
+	return apply_call(apply, "move", buffer_bytes(&apply->text), fault);
 }
 
-static bool begin_batch(struct deliver *deliver, size_t count, struct fault *fault)
+static void count_item(
+        struct deliver *deliver, const struct lane *lane, const struct item *item)
 {
-	buffer_reset(&deliver->sql);
-	buffer_append_text(&deliver->sql, "BEGIN;");
-	return put_moves(deliver, count, fault);
-}
+	const struct batch *batch = &deliver->apply.batch;
 
-/* The rows of items [from, to) that are for the mapping; false: there are none. */
-static bool collect_rows(
-        struct deliver *deliver, const struct lane *lane, size_t from, size_t to)
-{
-	bool any = false;
-
-	buffer_reset(&deliver->rows);
-	table_rows_begin(&deliver->rows);
-	for (size_t i = from; i < to; i++) {
-		const struct item *item = &lane->items[i];
-
-		if (item->fate != FATE_ROW)
-			continue;
-		buffer_append(&deliver->rows, lane->rows.data + item->row_start,
-		        item->row_size);
-		any = true;
-	}
-	table_rows_end(&deliver->rows);
-	return any;
-}
-
-/* Run sql as it stands with a COPY of the collected rows behind it. */
-static bool copy_rows(
-        struct deliver *deliver, const struct lane *lane, struct fault *fault)
-{
-	bool ok;
-
-	buffer_format(&deliver->sql, "COPY %s FROM STDIN BINARY", lane->batch_name);
-	buffer_append_byte(&deliver->sql, 0);
-	ok = buffer_ok(&deliver->sql, fault) && buffer_ok(&deliver->rows, fault)
-	     && table_copy(deliver->table, (char *)deliver->sql.data,
-	             buffer_bytes(&deliver->rows), fault);
-	buffer_reset(&deliver->sql);
-	return ok;
-}
-
-static bool run_sql(struct deliver *deliver, struct fault *fault)
-{
-	bool ok;
-
-	buffer_append_byte(&deliver->sql, 0);
-	ok = buffer_ok(&deliver->sql, fault)
-	     && table_run(deliver->table, (char *)deliver->sql.data, fault);
-	buffer_reset(&deliver->sql);
-	return ok;
-}
-
-/* Numbers and dead letters, then COMMIT: appended to sql and run. */
-static bool end_batch(struct deliver *deliver, struct fault *fault)
-{
-	bool any;
-
-	buffer_reset(&deliver->text);
-	if (batch_moves(&deliver->batch, &deliver->text)
-	        && !put_call(deliver, "advance", buffer_bytes(&deliver->text), fault))
-		return false;
-	buffer_reset(&deliver->text);
-	if (!batch_letters(&deliver->batch, &any, &deliver->text, fault))
-		return false;
-	if (any && !put_call(deliver, "set_aside", buffer_bytes(&deliver->text), fault))
-		return false;
-	buffer_append_text(&deliver->sql, "COMMIT;");
-	return run_sql(deliver, fault);
-}
-
-/* The common way: everything at once. */
-static bool apply_whole(struct deliver *deliver, size_t count, struct fault *fault)
-{
-	bool mapped[DELIVER_TOPICS] = { false };
-
-	if (!begin_batch(deliver, count, fault))
-		return false;
-	for (size_t i = 0; i < deliver->batch.lane_count; i++) {
-		struct lane *lane = &deliver->batch.lanes[i];
-
-		mapped[i] = collect_rows(deliver, lane, 0, lane->item_count);
-		if (mapped[i] && !copy_rows(deliver, lane, fault))
-			return false;
-	}
-	for (size_t i = 0; i < deliver->batch.lane_count; i++)
-		if (mapped[i])
-			buffer_format(&deliver->sql, "EXECUTE map_%s;",
-			        deliver->batch.lanes[i].batch_name);
-	return end_batch(deliver, fault);
-}
-
-/* Map items [from, to) alone, within a savepoint. */
-static bool apply_range(struct deliver *deliver, struct lane *lane, size_t from,
-        size_t to, bool *any, struct fault *fault)
-{
-	*any = collect_rows(deliver, lane, from, to);
-	if (!*any)
-		return true;
-	buffer_format(
-	        &deliver->sql, "SAVEPOINT part; DELETE FROM %s;", lane->batch_name);
-	if (!copy_rows(deliver, lane, fault))
-		return false;
-	buffer_format(&deliver->sql, "EXECUTE map_%s; RELEASE SAVEPOINT part;",
-	        lane->batch_name);
-	return run_sql(deliver, fault);
-}
-
-/* Halve until the record that the tables refuse is alone; all others go on, in order.
- */
-static bool isolate(struct deliver *deliver, struct lane *lane, size_t from, size_t to,
-        struct fault *fault)
-{
-	struct item *item = &lane->items[from];
-	bool any;
-
-	if (from == to || apply_range(deliver, lane, from, to, &any, fault))
-		return true;
-	if (fault->kind != FAULT_REJECT)
-		return false;
-	buffer_append_text(&deliver->sql, "ROLLBACK TO SAVEPOINT part;");
-	if (to - from > 1) {
-		size_t middle = from + (to - from) / 2;
-
-		return run_sql(deliver, fault)
-		       && isolate(deliver, lane, from, middle, fault)
-		       && isolate(deliver, lane, middle, to, fault);
-	}
-	batch_set_aside(item, DEAD_DATA, fault->code, table_constraint(deliver->table),
-	        "the department's tables refuse it");
-	item->stream->applied--;
-	item->stream->dead++;
-	return run_sql(deliver, fault);
-}
-
-static bool apply_apart(struct deliver *deliver, size_t count, struct fault *fault)
-{
-	if (!begin_batch(deliver, count, fault))
-		return false;
-	buffer_append_text(&deliver->sql, "SET CONSTRAINTS ALL IMMEDIATE;");
-	if (!run_sql(deliver, fault))
-		return false;
-	for (size_t i = 0; i < deliver->batch.lane_count; i++) {
-		struct lane *lane = &deliver->batch.lanes[i];
-
-		if (!isolate(deliver, lane, 0, lane->item_count, fault))
-			return false;
-	}
-	return end_batch(deliver, fault);
-}
-
-static void count_item(struct deliver *deliver, size_t lane, const struct item *item)
-{
 	switch (item->fate) {
 	case FATE_ROW:
 	case FATE_VOID:
-		deliver->counters.applied[lane]++;
+		deliver->counters.applied[lane - batch->lanes]++;
+		if (cases_has(&batch->awaiting, batch_case(lane, item)))
+			deliver->mend_due = true;
 		break;
 	case FATE_REPEAT:
 		deliver->counters.repeats++;
+		break;
+	case FATE_PARKED:
+		deliver->counters.parked++;
 		break;
 	case FATE_DEAD:
 		deliver->counters.dead[item->class]++;
@@ -832,13 +655,14 @@ static void count_item(struct deliver *deliver, size_t lane, const struct item *
 
 static void settle(struct deliver *deliver, int64_t began_us)
 {
-	for (size_t i = 0; i < deliver->batch.lane_count; i++)
-		for (size_t j = 0; j < deliver->batch.lanes[i].item_count; j++)
-			count_item(deliver, i, &deliver->batch.lanes[i].items[j]);
+	for (size_t i = 0; i < deliver->apply.batch.lane_count; i++)
+		for (size_t j = 0; j < deliver->apply.batch.lanes[i].item_count; j++)
+			count_item(deliver, &deliver->apply.batch.lanes[i],
+			        &deliver->apply.batch.lanes[i].items[j]);
 	for (size_t i = 0; i < deliver->partition_count; i++)
 		if (deliver->partitions[i].touched)
 			deliver->partitions[i].next = deliver->partitions[i].read;
-	batch_settle(&deliver->batch);
+	batch_settle(&deliver->apply.batch);
 	deliver->counters.commits++;
 	deliver->counters.last_commit_us = clock_monotonic_us() - began_us;
 	deliver->report_due = true;
@@ -854,25 +678,16 @@ static bool is_touched(const struct deliver *deliver)
 
 static bool commit(struct deliver *deliver, size_t count, struct fault *fault)
 {
+	const struct apply_frame frame = { .begin = put_moves, .context = deliver };
 	int64_t began_us = clock_monotonic_us();
-	struct fault ignored;
 
+	deliver->record_count = count;
 	if (!fill_batch(deliver, count, fault))
 		return false;
 	if (!is_touched(deliver))
 		return true;
-	if (!learn_streams(deliver, fault) || !batch_place(&deliver->batch, fault))
+	if (!apply_batch(&deliver->apply, &frame, fault))
 		return false;
-	if (!apply_whole(deliver, count, fault)) {
-		if (fault->kind != FAULT_REJECT
-		        || !table_run(deliver->table, "ROLLBACK", &ignored))
-			return false;
-		if (!apply_apart(deliver, count, fault)) {
-			if (fault->kind == FAULT_REJECT)
-				fault->kind = FAULT_STOP; /* refused by COMMIT itself */
-			return false;
-		}
-	}
 	settle(deliver, began_us);
 	return true;
 }
@@ -912,6 +727,40 @@ static enum step take_news(struct deliver *deliver, enum consumer_news news,
 	return STEP_IDLE;
 }
 
+/*
+ * Try again what waits for rows of others: when its case moved, else each minute. What
+ * was held may be free then, so everything is claimed and learned again.
+ */
+static void mend_now_and_then(struct deliver *deliver)
+{
+	int64_t now_us = clock_monotonic_us();
+	struct buffer partitions = { 0 };
+	struct fault fault = { 0 };
+	bool due = deliver->apply.batch.awaiting.count > 0
+	           && (deliver->mend_due || now_us >= deliver->mend_us);
+	size_t tried;
+	bool ok;
+
+	if (!deliver->running || (!due && deliver->knows_unknown))
+		return;
+	list_partitions(deliver, &partitions);
+	ok = buffer_ok(&partitions, &fault)
+	     && mend_partitions(&deliver->apply, deliver->conf,
+	             buffer_bytes(&partitions), !deliver->knows_unknown, &tried,
+	             &fault);
+	buffer_clear(&partitions);
+	deliver->mend_due = false;
+	deliver->mend_us =
+	        now_us + (int64_t)conf_number(deliver->conf, "order_retry_ms") * 1000;
+	if (!ok) {
+		give_way(deliver, &fault);
+		return;
+	}
+	deliver->knows_unknown = true;
+	if (tried > 0)
+		forget(deliver, 0);
+}
+
 enum step deliver_step(struct deliver *deliver, struct fault *fault)
 {
 	size_t count;
@@ -921,6 +770,7 @@ enum step deliver_step(struct deliver *deliver, struct fault *fault)
 	enum step step = take_news(deliver, news, count, fault);
 
 	if (step != STEP_FAULT) {
+		mend_now_and_then(deliver);
 		try_to_claim(deliver);
 		report_now_and_then(deliver);
 	}

@@ -22,25 +22,17 @@
 
 #include "base/conf.h"
 #include "base/step.h"
-#include "flow/department.h"
+#include "flow/batch.h"
 
 struct deliver;
 
-enum { DELIVER_TOPICS = 16, DELIVER_CLASSES = 6 };
-
-enum dead_class {
-	DEAD_FRAMING,
-	DEAD_UNKNOWN_SCHEMA,
-	DEAD_DECODE,
-	DEAD_ORIGIN,
-	DEAD_SEQUENCE,
-	DEAD_DATA,
-};
+enum { DELIVER_TOPICS = 16 };
 
 struct deliver_counters {
 	int64_t applied[DELIVER_TOPICS]; /* by the department's topics */
 	int64_t repeats;
-	int64_t dead[DELIVER_CLASSES];
+	int64_t parked;
+	int64_t dead[DEAD_CLASSES];
 	int64_t commits;
 	int64_t last_commit_us; /* how long the last commit took */
 	const char *state;      /* "running", "waiting" or "halted" */
@@ -70,8 +62,6 @@ const struct deliver_counters *deliver_counters(const struct deliver *deliver);
 /* The lag of the index-th partition that is ours; false after the last. */
 bool deliver_lag(const struct deliver *deliver, size_t index, struct deliver_lag *out);
 
-const char *dead_class_name(enum dead_class class);
-
 #define DELIVER_KEYS                                                                   \
 	CONF_MUST(TEXT, database,                                                      \
 	        "libpq connection string; its password only by passfile="),            \
@@ -83,6 +73,8 @@ const char *dead_class_name(enum dead_class class);
 	        CONF_KEY(MS, retry_ms, "500",                                          \
 	                "pause before asking an ill database again"),                  \
 	        CONF_KEY(MS, halt_retry_ms, "60000",                                   \
-	                "pause before trying again what was refused as wrong")
+	                "pause before trying again what was refused as wrong"),        \
+	        CONF_KEY(MS, order_retry_ms, "60000",                                  \
+	                "pause before trying again what waits for rows of others")
 
 #endif

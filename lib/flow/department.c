@@ -19,8 +19,13 @@ static const struct conf_key department_keys[] = {
 	CONF_MUST(TEXT, schema, "schema of its tables"),
 	CONF_ONE_OF(start, "earliest", "earliest|latest",
 	        "where a topic begins that was never read"),
-	CONF_ONE_OF(on_bad_record, "continue", "continue",
+	CONF_ONE_OF(on_bad_record, "park_case", "park_case|continue|halt",
 	        "what follows a record that its tables refuse"),
+	CONF_ANY(policy, "on_bad_record of one topic, such as policy.payments = halt"),
+	CONF_KEY(MS, order_wait_ms, "86400000",
+	        "how long a record waits for a row that it refers to"),
+	CONF_KEY(FLAG, breaker, "yes",
+	        "halt when the tables refuse several villages for one reason"),
 	CONF_KEY(FLAG, keep_values, "no",
 	        "keep the raw bytes of dead letters; for satu_data only"),
 	CONF_ANY(fields,
@@ -96,6 +101,24 @@ static bool read_grant(const struct department *department,
 	return true;
 }
 
+/* The topic's own policy, or that of the department. */
+static bool read_policy(const struct department *department,
+        struct department_topic *topic, struct fault *fault)
+{
+	static const char *const words[] = { "park_case", "continue", "halt" };
+	const char *own =
+	        conf_member_of(department->conf, "policy", topic->topic->name);
+	const char *word = own ? own : conf_text(department->conf, "on_bad_record");
+
+	for (size_t i = 0; i < 3; i++)
+		if (strcmp(word, words[i]) == 0) {
+			topic->policy = (enum policy)i;
+			return true;
+		}
+	return fault_set(fault, FAULT_STOP,
+	        "policy.%s must be park_case, continue or halt", topic->topic->name);
+}
+
 static bool read_topic(struct department *department, const char *folder,
         const struct catalog_topic *from, struct fault *fault)
 {
@@ -113,24 +136,25 @@ static bool read_topic(struct department *department, const char *folder,
 	if (topic->file == NULL)
 		return fault_memory(fault);
 	if (!department_file(folder, name, &topic->sql, fault)
-	        || !read_grant(department, topic, fault))
+	        || !read_grant(department, topic, fault)
+	        || !read_policy(department, topic, fault))
 		return false;
 	trim_statement(topic->sql);
 	return true;
 }
 
-static bool check_fields(const struct department *department,
+/* Families are by topic. */
+static bool check_members(const struct department *department, const char *family,
         const struct catalog *catalog, struct fault *fault)
 {
 	const char *name;
 	const char *value;
 
-	for (size_t i = 0; conf_member(department->conf, "fields", i, &name, &value);
-	        i++)
+	for (size_t i = 0; conf_member(department->conf, family, i, &name, &value); i++)
 		if (catalog_short(catalog, name) == NULL)
 			return fault_set(fault, FAULT_STOP,
-			        "fields.%.64s: there is no such topic in the catalog",
-			        name);
+			        "%s.%.64s: there is no such topic in the catalog",
+			        family, name);
 	return true;
 }
 
@@ -148,7 +172,8 @@ static bool department_read(struct department *department, const char *folder,
 	department->name = conf_text(department->conf, "name");
 	department->schema = conf_text(department->conf, "schema");
 	department->from_latest = conf_is(department->conf, "start", "latest");
-	if (!check_fields(department, catalog, fault))
+	if (!check_members(department, "fields", catalog, fault)
+	        || !check_members(department, "policy", catalog, fault))
 		return fault_wrap(fault, "%s", path);
 	for (size_t i = 0; i < catalog->topic_count; i++)
 		if (!read_topic(department, folder, &catalog->topics[i], fault))
@@ -218,4 +243,22 @@ void department_session_sql(const struct department_topic *topic,
 	put_columns(department_extra, EXTRA_COLUMNS, out);
 	buffer_format(out, ") ON COMMIT DELETE ROWS; PREPARE map_%s AS %s;", batch,
 	        topic->sql);
+}
+
+/* position counts characters from 1; the mapping begins behind "PREPARE ... AS ". */
+bool department_blame(const struct department_topic *topic, struct bytes sent,
+        int position, struct fault *fault)
+{
+	const char *text = (const char *)sent.data;
+	const char *begin = strstr(text, topic->sql);
+	const char *end = text;
+	int line = 1;
+
+	for (int left = position - 1; left > 0 && *end != '\0'; end++)
+		left -= (end[1] & 0xC0) != 0x80;
+	if (position == 0 || begin == NULL || end < begin)
+		return fault_wrap(fault, "%s", topic->file);
+	for (const char *at = begin; at < end; at++)
+		line += *at == '\n';
+	return fault_wrap(fault, "%s, line %d", topic->file, line);
 }

@@ -13,12 +13,20 @@
 #include "event/catalog.h"
 #include "event/plan.h"
 
+/* What follows a record that the department's tables refuse. */
+enum policy {
+	POLICY_PARK_CASE, /* later records of its case wait behind it */
+	POLICY_CONTINUE,  /* they go on */
+	POLICY_HALT,      /* the sink stops there */
+};
+
 struct department_topic {
 	const struct catalog_topic *topic;
 	char *sql; /* one statement, without its semicolon */
 	char *file;
 	struct plan_grant grant;
 	char *grant_text; /* what grant.columns look into */
+	enum policy policy;
 };
 
 struct department {
@@ -51,6 +59,13 @@ extern const struct column department_extra[EXTRA_COLUMNS];
 
 /* "batch_requests". */
 void department_batch_name(const struct catalog_topic *topic, char out[128]);
+
+/*
+ * Put the mapping's file, and its line where it is known, in front of the fault that
+ * department_session_sql()'s statements, sent as they are, ended in. Always false.
+ */
+bool department_blame(const struct department_topic *topic, struct bytes sent,
+        int position, struct fault *fault);
 
 /* CREATE TEMPORARY TABLE batch_... and PREPARE map_... for one topic, appended. */
 void department_session_sql(const struct department_topic *topic,

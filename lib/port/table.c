@@ -18,6 +18,7 @@ struct table {
 	PGconn *connection;
 	char constraint[128];
 	char object[128];
+	int position;
 };
 
 static bool begins(const char *state, const char *class)
@@ -36,7 +37,7 @@ static bool is_one_of(const char *state, const char *const *classes)
 enum fault_kind table_fault_kind(const char *state)
 {
 	static const char *const wait[] = { "40001", "40003", "40P01", "08", "53",
-		"57P0", "25006", "25P03", "55P03", "57014", NULL };
+		"57P0", "25006", "25P03", "55P03", "57014", "KT002", NULL };
 	static const char *const data[] = { "22", "23502", "23503", "23505", "23514",
 		"23P01", "21000", "54", "P0001", NULL };
 
@@ -56,6 +57,8 @@ static const char *advice(const char *state)
 {
 	if (strcmp(state, "KT001") == 0)
 		return "another sink has moved the position";
+	if (strcmp(state, "KT002") == 0)
+		return "a case has changed meanwhile";
 	if (begins(state, "28"))
 		return "the database refuses the role or its password";
 	if (begins(state, "3D") || begins(state, "3F"))
@@ -80,11 +83,14 @@ static bool result_fault(
 	const char *name = NULL;
 
 	table->constraint[0] = table->object[0] = '\0';
+	table->position = 0;
 	if (state == NULL || PQstatus(table->connection) == CONNECTION_BAD)
 		return fault_code(fault, FAULT_UNSURE, "",
 		        "the connection to the database was lost");
 	keep_name(
 	        table->constraint, PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME));
+	name = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
+	table->position = name ? (int)strtol(name, NULL, 10) : 0;
 	name = PQresultErrorField(result, PG_DIAG_COLUMN_NAME);
 	if (name == NULL)
 		name = PQresultErrorField(result, PG_DIAG_TABLE_NAME);
@@ -316,6 +322,11 @@ const char *table_constraint(const struct table *table)
 const char *table_object(const struct table *table)
 {
 	return table->object;
+}
+
+int table_position(const struct table *table)
+{
+	return table->position;
 }
 
 /* Binary COPY: PostgreSQL 15, COPY, "Binary Format". */

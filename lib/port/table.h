@@ -53,6 +53,10 @@ const char *table_constraint(const struct table *table);
 /* The column or table that the last STOP named; "" when none. */
 const char *table_object(const struct table *table);
 
+/* Where in the text sent last the last STOP points, from 1 in characters; 0: nowhere.
+ */
+int table_position(const struct table *table);
+
 /* The kind of fault that an SQLSTATE is; NULL or "" is a lost connection. */
 enum fault_kind table_fault_kind(const char *sqlstate);
 

@@ -60,7 +60,57 @@ CREATE TABLE IF NOT EXISTS kentongan.dead_letter (
     value_sha256    bytea  NOT NULL,
     value           bytea, -- in satu_data only: keep_values of department.conf
     set_aside_at    timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (topic, partition, kafka_offset)
+    UNIQUE (topic, partition, kafka_offset, value_sha256)
+);
+
+-- Whether later records of its case wait behind an open letter (on_bad_record).
+ALTER TABLE kentongan.dead_letter ADD COLUMN IF NOT EXISTS holds boolean NOT NULL DEFAULT false;
+CREATE INDEX IF NOT EXISTS dead_letter_open
+    ON kentongan.dead_letter (topic, village_code, case_id) WHERE status = 'open';
+
+-- Records that wait: behind an open dead letter of their case, or, with a deadline, for a
+-- row of others that their own refers to (SQLSTATE 23503). Their content stays in Kafka.
+CREATE TABLE IF NOT EXISTS kentongan.waiting (
+    topic           text   NOT NULL,
+    partition       int    NOT NULL,
+    kafka_offset    bigint NOT NULL,
+    village_code    text   NOT NULL,
+    incarnation     uuid   NOT NULL,
+    seq             bigint NOT NULL,
+    case_id         text   NOT NULL,
+    deadline        timestamptz,
+    constraint_name text,
+    value_sha256    bytea NOT NULL,
+    parked_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (topic, partition, kafka_offset)
+);
+CREATE INDEX IF NOT EXISTS waiting_case ON kentongan.waiting (topic, village_code, case_id);
+
+-- Who looked at the personal data of a dead letter.
+CREATE TABLE IF NOT EXISTS kentongan.looked_at (
+    letter bigint NOT NULL,
+    who    text NOT NULL,
+    role   text NOT NULL DEFAULT session_user,
+    at     timestamptz NOT NULL DEFAULT now()
+);
+
+-- Positions that a person moved past a log that was lost or made anew.
+CREATE TABLE IF NOT EXISTS kentongan.adoption (
+    topic       text   NOT NULL,
+    partition   int    NOT NULL,
+    old_offset  bigint NOT NULL,
+    new_offset  bigint NOT NULL,
+    who         text   NOT NULL,
+    why         text   NOT NULL,
+    at          timestamptz NOT NULL DEFAULT now()
+);
+
+-- Which mapping runs, and how many records it has taken: a new one is watched closely.
+CREATE TABLE IF NOT EXISTS kentongan.mapping (
+    topic       text   PRIMARY KEY,
+    fingerprint bytea  NOT NULL, -- SHA-256 of its SQL
+    taken       bigint NOT NULL DEFAULT 0,
+    since       timestamptz NOT NULL DEFAULT now()
 );
 
 -- Make the caller the owner of partitions and say where each stands. Writing locks the
@@ -129,24 +179,24 @@ DECLARE
 BEGIN
     UPDATE kentongan.stream_position s
        SET first_seq = m.first, high_seq = m.high, applied = s.applied + m.applied,
-           dead = s.dead + m.dead, void = s.void + m.void, missing = m.missing,
-           gaps = m.gaps
+           dead = s.dead + m.dead, parked = s.parked + m.parked, void = s.void + m.void,
+           missing = m.missing, gaps = m.gaps
       FROM jsonb_to_recordset(moves)
            AS m (village_code text, incarnation uuid, topic text, first bigint, old bigint,
-                 high bigint, applied bigint, dead bigint, missing bigint, void bigint,
-                 gaps int8multirange)
+                 high bigint, applied bigint, dead bigint, parked bigint, missing bigint,
+                 void bigint, gaps int8multirange)
      WHERE s.village_code = m.village_code AND s.incarnation = m.incarnation
        AND s.topic = m.topic AND s.high_seq = m.old;
     GET DIAGNOSTICS moved = ROW_COUNT;
     INSERT INTO kentongan.stream_position
            (village_code, incarnation, topic, first_seq, high_seq,
-            applied, dead, missing, void, gaps)
+            applied, dead, parked, missing, void, gaps)
     SELECT m.village_code, m.incarnation, m.topic, m.first, m.high,
-           m.applied, m.dead, m.missing, m.void, m.gaps
+           m.applied, m.dead, m.parked, m.missing, m.void, m.gaps
       FROM jsonb_to_recordset(moves)
            AS m (village_code text, incarnation uuid, topic text, first bigint, old bigint,
-                 high bigint, applied bigint, dead bigint, missing bigint, void bigint,
-                 gaps int8multirange)
+                 high bigint, applied bigint, dead bigint, parked bigint, missing bigint,
+                 void bigint, gaps int8multirange)
      WHERE m.old IS NULL
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS begun = ROW_COUNT;
@@ -161,15 +211,244 @@ CREATE OR REPLACE FUNCTION kentongan.set_aside(letters jsonb) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO kentongan.dead_letter
            (topic, partition, kafka_offset, village_code, incarnation, seq, case_id, class,
-            sqlstate, constraint_name, reason, fields, value_sha256, value)
+            sqlstate, constraint_name, reason, holds, fields, value_sha256, value)
     SELECT l.topic, l.partition, l.kafka_offset, l.village_code, l.incarnation, l.seq,
-           l.case_id, l.class, l.sqlstate, l.constraint_name, l.reason, l.fields,
+           l.case_id, l.class, l.sqlstate, l.constraint_name, l.reason, l.holds, l.fields,
            decode(l.sha256, 'hex'), decode(l.value, 'hex')
       FROM jsonb_to_recordset(letters)
            AS l (topic text, partition int, kafka_offset bigint, village_code text,
                  incarnation uuid, seq bigint, case_id text, class text, sqlstate text,
-                 constraint_name text, reason text, fields jsonb, sha256 text, value text)
-    ON CONFLICT (topic, partition, kafka_offset) DO NOTHING
+                 constraint_name text, reason text, holds boolean, fields jsonb, sha256 text,
+                 value text)
+    ON CONFLICT (topic, partition, kafka_offset, value_sha256) DO NOTHING
+$$;
+
+-- The cases that are held in these topics, and whether one waits for a row of others.
+CREATE OR REPLACE FUNCTION kentongan.held(topics jsonb)
+RETURNS TABLE (topic text, village_code text, case_id text, awaits boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT h.topic, h.village_code, h.case_id, bool_or(h.awaits)
+      FROM (SELECT l.topic, l.village_code, l.case_id, false AS awaits
+              FROM kentongan.dead_letter l
+             WHERE l.status = 'open' AND l.holds AND l.case_id IS NOT NULL
+            UNION ALL
+            SELECT w.topic, w.village_code, w.case_id, w.deadline IS NOT NULL
+              FROM kentongan.waiting w) h
+     WHERE topics ? h.topic
+     GROUP BY 1, 2, 3
+$$;
+
+-- Waiting records that nothing holds any more would wait for ever. KT002: the case has
+-- changed under the caller's hands; look again.
+CREATE OR REPLACE FUNCTION kentongan.nothing_waits_alone(cases jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM kentongan.waiting w
+          JOIN (SELECT DISTINCT c.topic, c.village_code, c.case_id
+                  FROM jsonb_to_recordset(cases)
+                       AS c (topic text, village_code text, case_id text)) c
+         USING (topic, village_code, case_id)
+         WHERE w.deadline IS NULL
+           AND NOT EXISTS (SELECT FROM kentongan.dead_letter l
+                            WHERE l.topic = w.topic AND l.village_code = w.village_code
+                              AND l.case_id = w.case_id AND l.status = 'open' AND l.holds
+                              AND l.kafka_offset < w.kafka_offset)
+           AND NOT EXISTS (SELECT FROM kentongan.waiting b
+                            WHERE b.topic = w.topic AND b.village_code = w.village_code
+                              AND b.case_id = w.case_id AND b.deadline IS NOT NULL
+                              AND b.kafka_offset < w.kafka_offset)) THEN
+        RAISE EXCEPTION 'a case has changed meanwhile' USING ERRCODE = 'KT002';
+    END IF;
+END
+$$;
+
+-- Let records wait. deadline_ms is set for one that waits for a row of others.
+CREATE OR REPLACE FUNCTION kentongan.park(records jsonb) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO kentongan.waiting
+           (topic, partition, kafka_offset, village_code, incarnation, seq, case_id,
+            deadline, constraint_name, value_sha256)
+    SELECT r.topic, r.partition, r.kafka_offset, r.village_code, r.incarnation, r.seq,
+           r.case_id, now() + r.deadline_ms * interval '1 ms', r.constraint_name,
+           decode(r.sha256, 'hex')
+      FROM jsonb_to_recordset(records)
+           AS r (topic text, partition int, kafka_offset bigint, village_code text,
+                 incarnation uuid, seq bigint, case_id text, deadline_ms bigint,
+                 constraint_name text, sha256 text)
+    ON CONFLICT (topic, partition, kafka_offset) DO UPDATE
+       SET deadline = CASE WHEN excluded.deadline IS NULL THEN NULL
+                           ELSE coalesce(waiting.deadline, excluded.deadline) END,
+           constraint_name = excluded.constraint_name;
+$$;
+
+-- How many records a mapping has taken; another text begins at 0 again.
+CREATE OR REPLACE FUNCTION kentongan.mapping_taken(wanted_topic text, wanted text)
+RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce((SELECT m.taken FROM kentongan.mapping m
+                      WHERE m.topic = wanted_topic AND m.fingerprint = decode(wanted, 'hex')), 0)
+$$;
+
+CREATE OR REPLACE FUNCTION kentongan.mapping_took(wanted_topic text, wanted text, more bigint)
+RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO kentongan.mapping AS m (topic, fingerprint, taken)
+    VALUES (wanted_topic, decode(wanted, 'hex'), more)
+    ON CONFLICT (topic) DO UPDATE
+       SET taken = CASE WHEN m.fingerprint = excluded.fingerprint THEN m.taken ELSE 0 END
+                   + excluded.taken,
+           since = CASE WHEN m.fingerprint = excluded.fingerprint THEN m.since ELSE now() END,
+           fingerprint = excluded.fingerprint
+$$;
+
+-- Mending. A queue is a case's records that have not been applied, in order: the letter
+-- that holds them and those that wait, up to the next letter that holds. `was` says where a
+-- record is counted now; none: it could not be read, so its number has not come yet.
+CREATE OR REPLACE FUNCTION kentongan.queue(wanted_topic text, wanted_village text,
+                                           wanted_case text, first_offset bigint)
+RETURNS TABLE (id bigint, "partition" int, kafka_offset bigint, was text, overdue boolean,
+               sha256 text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH letters AS (
+        SELECT l.id, l.partition, l.kafka_offset,
+               CASE WHEN l.class = 'data' THEN 'dead' ELSE 'none' END AS was,
+               encode(l.value_sha256, 'hex') AS sha256
+          FROM kentongan.dead_letter l
+         WHERE l.status = 'open' AND l.holds AND l.topic = wanted_topic
+           AND l.village_code = wanted_village AND l.case_id = wanted_case)
+    SELECT l.id, l.partition, l.kafka_offset, l.was, false, l.sha256
+      FROM letters l WHERE l.kafka_offset = first_offset
+    UNION ALL
+    SELECT NULL, w.partition, w.kafka_offset, 'parked', coalesce(w.deadline < now(), false),
+           encode(w.value_sha256, 'hex')
+      FROM kentongan.waiting w
+     WHERE w.topic = wanted_topic AND w.village_code = wanted_village
+       AND w.case_id = wanted_case AND w.kafka_offset >= first_offset
+       AND w.kafka_offset < ALL (SELECT l.kafka_offset FROM letters l
+                                  WHERE l.kafka_offset > first_offset)
+     ORDER BY 3
+$$;
+
+-- The heads of queues that wait for rows of others.
+CREATE OR REPLACE FUNCTION kentongan.awaiting(partitions jsonb)
+RETURNS TABLE (topic text, "partition" int, village_code text, case_id text,
+               first_offset bigint, letter bigint, sha256 text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT w.topic, w.partition, w.village_code, w.case_id, min(w.kafka_offset), NULL::bigint,
+           NULL::text
+      FROM kentongan.waiting w
+      JOIN jsonb_to_recordset(partitions) AS p (topic text, partition int)
+     USING (topic, partition)
+     WHERE w.deadline IS NOT NULL
+     GROUP BY 1, 2, 3, 4
+     ORDER BY 1, 2, 5
+$$;
+
+-- Letters whose schema was unknown and may be known now.
+CREATE OR REPLACE FUNCTION kentongan.unknown(partitions jsonb)
+RETURNS TABLE (topic text, "partition" int, village_code text, case_id text,
+               first_offset bigint, letter bigint, sha256 text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT l.topic, l.partition, l.village_code, CASE WHEN l.holds THEN l.case_id END,
+           l.kafka_offset, l.id, encode(l.value_sha256, 'hex')
+      FROM kentongan.dead_letter l
+      JOIN jsonb_to_recordset(partitions) AS p (topic text, partition int)
+     USING (topic, partition)
+     WHERE l.status = 'open' AND l.class = 'unknown-schema'
+     ORDER BY 1, 2, 5
+$$;
+
+-- Keep the sink of a partition out until the transaction ends.
+CREATE OR REPLACE FUNCTION kentongan.hold(wanted_topic text, wanted_partition int)
+RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT FROM kentongan.log_position p
+     WHERE p.topic = wanted_topic AND p.partition = wanted_partition FOR UPDATE
+$$;
+
+-- What became of a queue's records: letters and waiting ones are closed, and the numbers
+-- move from where they were counted to where they are now.
+CREATE OR REPLACE FUNCTION kentongan.settle(outcomes jsonb, who text, why text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE kentongan.dead_letter l
+       SET status = CASE o.now WHEN 'void' THEN 'waived' ELSE 'applied' END,
+           decided_by = who, decided_at = now(), note = why
+      FROM jsonb_to_recordset(outcomes) AS o (id bigint, now text)
+     WHERE l.id = o.id AND l.status = 'open' AND o.now IN ('applied', 'void');
+    DELETE FROM kentongan.waiting w
+     USING jsonb_to_recordset(outcomes)
+           AS o (topic text, partition int, kafka_offset bigint, was text, now text)
+     WHERE w.topic = o.topic AND w.partition = o.partition
+       AND w.kafka_offset = o.kafka_offset AND o.was = 'parked' AND o.now <> 'parked';
+    UPDATE kentongan.stream_position s
+       SET applied = s.applied + m.applied, dead = s.dead + m.dead,
+           parked = s.parked + m.parked, void = s.void + m.void
+      FROM (SELECT o.village_code, o.incarnation, o.topic,
+                   count(*) FILTER (WHERE o.now = 'applied') AS applied,
+                   count(*) FILTER (WHERE o.now = 'dead')
+                       - count(*) FILTER (WHERE o.was = 'dead') AS dead,
+                   count(*) FILTER (WHERE o.now = 'parked')
+                       - count(*) FILTER (WHERE o.was = 'parked') AS parked,
+                   count(*) FILTER (WHERE o.now = 'void') AS void
+              FROM jsonb_to_recordset(outcomes)
+                   AS o (topic text, village_code text, incarnation uuid, was text, now text)
+             WHERE o.was <> 'none'
+             GROUP BY 1, 2, 3) m
+     WHERE s.village_code = m.village_code AND s.incarnation = m.incarnation
+       AND s.topic = m.topic;
+    PERFORM kentongan.nothing_waits_alone(outcomes);
+END
+$$;
+
+-- A person drops a dead letter: its number is void, its case goes on.
+CREATE OR REPLACE FUNCTION kentongan.waive(letter bigint, who text, why text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    closed kentongan.dead_letter;
+BEGIN
+    UPDATE kentongan.dead_letter l
+       SET status = 'waived', decided_by = who, decided_at = now(), note = why
+     WHERE l.id = letter AND l.status = 'open'
+    RETURNING * INTO closed;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the letter is decided already' USING ERRCODE = 'KT002';
+    END IF;
+    IF closed.class = 'data' THEN
+        UPDATE kentongan.stream_position s
+           SET dead = s.dead - 1, void = s.void + 1
+         WHERE s.village_code = closed.village_code
+           AND s.incarnation = closed.incarnation AND s.topic = closed.topic;
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION kentongan.looked(letter bigint, who text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO kentongan.looked_at (letter, who) VALUES (letter, who)
+$$;
+
+-- A person has looked: go on with the log as it is now. Streams keep their numbers, so
+-- that events sent again are recognised.
+CREATE OR REPLACE FUNCTION kentongan.adopt(places jsonb, who text, why text)
+RETURNS TABLE ("partition" int, old_offset bigint, new_offset bigint)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH old AS (
+        SELECT p.topic, p.partition, p.next_offset, w.start
+          FROM kentongan.log_position p
+          JOIN jsonb_to_recordset(places) AS w (topic text, partition int, start bigint)
+         USING (topic, partition)
+           FOR UPDATE OF p
+    ), moved AS (
+        UPDATE kentongan.log_position p
+           SET next_offset = old.start, anchor_offset = NULL, anchor_hash = NULL,
+               moved_at = now()
+          FROM old WHERE p.topic = old.topic AND p.partition = old.partition
+    )
+    INSERT INTO kentongan.adoption AS a (topic, partition, old_offset, new_offset, who, why)
+    SELECT old.topic, old.partition, old.next_offset, old.start, who, why FROM old
+    RETURNING a.partition, a.old_offset, a.new_offset
 $$;
 
 -- The sink's role may call these and nothing else here.
@@ -180,6 +459,8 @@ BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'sink_' || current_database()) THEN
         EXECUTE format('GRANT USAGE ON SCHEMA kentongan TO %I', 'sink_' || current_database());
         EXECUTE format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA kentongan TO %I',
+                       'sink_' || current_database());
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION kentongan.waive, kentongan.adopt FROM %I',
                        'sink_' || current_database());
         EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA kentongan TO %I',
                        'sink_' || current_database());

@@ -21,8 +21,9 @@ struct sink {
 	struct deliver *deliver;
 	struct health *health;
 	struct metric *applied[DELIVER_TOPICS];
-	struct metric *dead[DELIVER_CLASSES];
+	struct metric *dead[DEAD_CLASSES];
 	struct metric *repeats;
+	struct metric *parked;
 	struct metric *commit_seconds;
 	int64_t commits;
 };
@@ -49,7 +50,7 @@ static void open_metrics(struct sink *sink)
 		        "kentongan_sink_applied_events_total", label,
 		        "Events applied since the start");
 	}
-	for (int i = 0; i < DELIVER_CLASSES; i++) {
+	for (int i = 0; i < DEAD_CLASSES; i++) {
 		snprintf(label, sizeof label, "class=\"%s\"",
 		        dead_class_name((enum dead_class)i));
 		sink->dead[i] = health_metric(sink->health, METRIC_COUNTER,
@@ -59,6 +60,9 @@ static void open_metrics(struct sink *sink)
 	sink->repeats = health_metric(sink->health, METRIC_COUNTER,
 	        "kentongan_sink_repeated_events_total", "",
 	        "Repeats dropped since the start");
+	sink->parked = health_metric(sink->health, METRIC_COUNTER,
+	        "kentongan_sink_parked_events_total", "",
+	        "Records that had to wait since the start");
 	sink->commit_seconds = health_metric(sink->health, METRIC_HISTOGRAM,
 	        "kentongan_sink_commit_seconds", "",
 	        "From a batch in hand to its commit");
@@ -113,9 +117,10 @@ static void show(struct sink *sink)
 
 	for (size_t i = 0; i < sink->department->topic_count; i++)
 		metric_set(sink->applied[i], counters->applied[i]);
-	for (int i = 0; i < DELIVER_CLASSES; i++)
+	for (int i = 0; i < DEAD_CLASSES; i++)
 		metric_set(sink->dead[i], counters->dead[i]);
 	metric_set(sink->repeats, counters->repeats);
+	metric_set(sink->parked, counters->parked);
 	if (counters->commits > sink->commits)
 		metric_seconds(sink->commit_seconds, counters->last_commit_us);
 	sink->commits = counters->commits;

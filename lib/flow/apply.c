@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * First everything is tried at once. Where the tables refuse something, the transaction
+ * begins again and halves within savepoints until each record that they refuse is
+ * alone: order is kept, and a case's later records never pass one that failed.
+ */
+#include "flow/apply.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Opening */
+
+bool apply_open(struct apply *apply, const struct department *department,
+        const struct catalog *catalog, struct fault *fault)
+{
+	apply->department = department;
+	return batch_open(&apply->batch, department, catalog, fault);
+}
+
+void apply_close(struct apply *apply)
+{
+	table_close(&apply->table);
+	batch_close(&apply->batch);
+	buffer_clear(&apply->sql);
+	buffer_clear(&apply->text);
+	buffer_clear(&apply->rows);
+	*apply = (struct apply){ 0 };
+}
+
+bool apply_send(struct apply *apply, struct fault *fault)
+{
+	return apply_ask(apply, NULL, NULL, fault);
+}
+
+bool apply_ask(
+        struct apply *apply, table_visitor *visitor, void *context, struct fault *fault)
+{
+	bool ok;
+
+	buffer_append_byte(&apply->sql, 0);
+	ok = buffer_ok(&apply->sql, fault)
+	     && table_query(
+	             apply->table, (char *)apply->sql.data, visitor, context, fault);
+	buffer_reset(&apply->sql);
+	return ok;
+}
+
+bool apply_call(struct apply *apply, const char *function, struct bytes text,
+        struct fault *fault)
+{
+	buffer_format(&apply->sql, "SELECT kentongan.%s(", function);
+	if (!table_quote(apply->table, text, &apply->sql, fault))
+		return false;
+	buffer_append_text(&apply->sql, ");");
+	return true;
+}
+
+static bool note_taken(
+        void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	(void)count;
+	(void)fault;
+	*(int64_t *)context = strtoll(texts[0], NULL, 10);
+	return true;
+}
+
+static bool prepare_lane(struct apply *apply, struct lane *lane, struct fault *fault)
+{
+	buffer_reset(&apply->sql);
+	department_session_sql(
+	        lane->topic, lane->columns, lane->column_count, &apply->sql);
+	buffer_append_byte(&apply->sql, 0);
+	if (!buffer_ok(&apply->sql, fault))
+		return false;
+	if (!table_run(apply->table, (char *)apply->sql.data, fault))
+		return department_blame(lane->topic, buffer_bytes(&apply->sql),
+		        table_position(apply->table), fault);
+	buffer_reset(&apply->sql);
+	buffer_format(&apply->sql, "SELECT kentongan.mapping_taken('%s', '%s')",
+	        lane->topic->topic->topic, lane->fingerprint);
+	return apply_ask(apply, note_taken, &lane->taken, fault);
+}
+
+bool apply_connect(struct apply *apply, const char *database, const char *name,
+        struct fault *fault)
+{
+	if (table_is_open(apply->table))
+		return true;
+	table_close(&apply->table);
+	if (!table_open(
+	            &apply->table, database, name, apply->department->schema, fault))
+		return false;
+	for (size_t i = 0; i < apply->batch.lane_count; i++)
+		if (!prepare_lane(apply, &apply->batch.lanes[i], fault)) {
+			table_close(&apply->table);
+			return false;
+		}
+	return true;
+}
+
+static bool note_stream(
+        void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	struct apply *apply = context;
+	struct lane *lane = batch_lane(&apply->batch, texts[2]);
+
+	(void)count;
+	if (lane == NULL)
+		return true;
+	return batch_learn(&apply->batch, texts[0], texts[1], lane->topic->topic->topic,
+	        strtoll(texts[3], NULL, 10), strtoll(texts[4], NULL, 10), texts[5],
+	        fault);
+}
+
+/* Read from the database what it has of streams that are new to us. */
+static bool learn_streams(struct apply *apply, struct fault *fault)
+{
+	buffer_reset(&apply->text);
+	if (!batch_unknown(&apply->batch, &apply->text))
+		return true;
+	buffer_reset(&apply->sql);
+	buffer_append_text(&apply->sql, "SELECT * FROM kentongan.streams(");
+	if (!table_quote(apply->table, buffer_bytes(&apply->text), &apply->sql, fault))
+		return false;
+	buffer_append_byte(&apply->sql, ')');
+	return apply_ask(apply, note_stream, apply, fault);
+}
+
+/* Rows and mapping */
+
+/* Collect the rows of items [from, to) that are for the mapping; how many. */
+static size_t collect_rows(
+        struct apply *apply, const struct lane *lane, size_t from, size_t to)
+{
+	size_t count = 0;
+
+	buffer_reset(&apply->rows);
+	table_rows_begin(&apply->rows);
+	for (size_t i = from; i < to; i++) {
+		const struct item *item = &lane->items[i];
+
+		if (item->fate != FATE_ROW)
+			continue;
+		buffer_append(&apply->rows, lane->rows.data + item->row_start,
+		        item->row_size);
+		count++;
+	}
+	table_rows_end(&apply->rows);
+	return count;
+}
+
+/* Send sql as it stands with a COPY of the collected rows behind it. */
+static bool copy_rows(struct apply *apply, const struct lane *lane, struct fault *fault)
+{
+	bool ok;
+
+	buffer_format(&apply->sql, "COPY %s FROM STDIN BINARY", lane->batch_name);
+	buffer_append_byte(&apply->sql, 0);
+	ok = buffer_ok(&apply->sql, fault) && buffer_ok(&apply->rows, fault)
+	     && table_copy(apply->table, (char *)apply->sql.data,
+	             buffer_bytes(&apply->rows), fault);
+	buffer_reset(&apply->sql);
+	return ok;
+}
+
+/* The common way: everything at once. */
+static bool map_whole(struct apply *apply, struct fault *fault)
+{
+	size_t rows = 0;
+
+	for (size_t i = 0; i < apply->batch.lane_count; i++) {
+		struct lane *lane = &apply->batch.lanes[i];
+
+		lane->mapped = collect_rows(apply, lane, 0, lane->item_count);
+		rows += lane->mapped;
+		if (lane->mapped > 0 && !copy_rows(apply, lane, fault))
+			return false;
+	}
+	for (size_t i = 0; i < apply->batch.lane_count; i++)
+		if (apply->batch.lanes[i].mapped > 0)
+			buffer_format(&apply->sql, "EXECUTE map_%s;",
+			        apply->batch.lanes[i].batch_name);
+	breaker_passed(&apply->breaker, (int64_t)rows);
+	return true;
+}
+
+/* Map the rows of items [from, to) alone, within a savepoint. */
+static bool map_range(struct apply *apply, struct lane *lane, size_t from, size_t to,
+        size_t *rows, struct fault *fault)
+{
+	*rows = collect_rows(apply, lane, from, to);
+	if (*rows == 0)
+		return true;
+	buffer_format(&apply->sql, "SAVEPOINT part; DELETE FROM %s;", lane->batch_name);
+	if (!copy_rows(apply, lane, fault))
+		return false;
+	buffer_format(&apply->sql, "EXECUTE map_%s; RELEASE SAVEPOINT part;",
+	        lane->batch_name);
+	if (!apply_send(apply, fault))
+		return false;
+	lane->mapped += *rows;
+	return true;
+}
+
+/* The tables refuse one item: what follows from it. */
+static bool refuse(
+        struct apply *apply, struct lane *lane, struct item *item, struct fault *fault)
+{
+	const char *constraint = table_constraint(apply->table);
+	char village_code[VILLAGE_BYTES + 1];
+	char sqlstate[8];
+
+	snprintf(village_code, sizeof village_code, "%.*s", (int)item->record->key.size,
+	        (const char *)item->record->key.data);
+	snprintf(sqlstate, sizeof sqlstate, "%.7s", fault->code);
+	if (!batch_refuse(&apply->batch, lane, item, sqlstate, constraint, fault))
+		return false;
+	if (item->fate != FATE_DEAD || item->was != WAS_NOWHERE)
+		return true;
+	if (lane->topic->policy == POLICY_HALT)
+		return fault_code(fault, FAULT_STOP, "bad-record",
+		        "a bad record: %s/%d, offset %lld, SQLSTATE %s, constraint %s",
+		        item->record->topic, (int)item->record->partition,
+		        (long long)item->record->offset, sqlstate,
+		        constraint[0] ? constraint : "-");
+	if (breaker_failed(&apply->breaker, village_code, sqlstate, constraint,
+	            lane->taken + (item - lane->items))
+	        && conf_flag(apply->department->conf, "breaker"))
+		return fault_code(fault, FAULT_STOP, "breaker",
+		        "too many records fail alike, so the mapping or a table is "
+		        "wrong: %s, SQLSTATE %s, constraint %s",
+		        lane->topic->file, sqlstate, constraint[0] ? constraint : "-");
+	return true;
+}
+
+/* Halve until a record that the tables refuse is alone; all others go on, in order. */
+static bool isolate(struct apply *apply, struct lane *lane, size_t from, size_t to,
+        struct fault *fault)
+{
+	size_t middle = from + (to - from) / 2;
+	size_t rows;
+	struct fault ignored;
+
+	if (from == to)
+		return true;
+	if (map_range(apply, lane, from, to, &rows, fault)) {
+		breaker_passed(&apply->breaker, (int64_t)rows);
+		return true;
+	}
+	if (fault->kind != FAULT_REJECT)
+		return false;
+	buffer_reset(&apply->sql);
+	if (!table_run(apply->table, "ROLLBACK TO SAVEPOINT part", &ignored))
+		return fault_code(
+		        fault, ignored.kind, ignored.code, "%s", ignored.text);
+	if (to - from > 1)
+		return isolate(apply, lane, from, middle, fault)
+		       && isolate(apply, lane, middle, to, fault);
+	return refuse(apply, lane, &lane->items[from], fault);
+}
+
+static bool map_apart(struct apply *apply, struct fault *fault)
+{
+	buffer_append_text(&apply->sql, "SET CONSTRAINTS ALL IMMEDIATE;");
+	if (!apply_send(apply, fault))
+		return false;
+	for (size_t i = 0; i < apply->batch.lane_count; i++) {
+		struct lane *lane = &apply->batch.lanes[i];
+
+		lane->mapped = 0;
+		if (!isolate(apply, lane, 0, lane->item_count, fault))
+			return false;
+	}
+	return true;
+}
+
+/* The transaction */
+
+/* What became of the records: numbers, dead letters, those that wait. */
+static bool put_account(
+        struct apply *apply, const struct apply_frame *frame, struct fault *fault)
+{
+	struct buffer *text = &apply->text;
+	bool any;
+
+	buffer_reset(text);
+	if (batch_moves(&apply->batch, text)
+	        && !apply_call(apply, "advance", buffer_bytes(text), fault))
+		return false;
+	buffer_reset(text);
+	if (!batch_letters(&apply->batch, &any, text, fault)
+	        || (any && !apply_call(apply, "set_aside", buffer_bytes(text), fault)))
+		return false;
+	buffer_reset(text);
+	if (batch_waiting(&apply->batch, text)
+	        && (!apply_call(apply, "park", buffer_bytes(text), fault)
+	                || (frame->end == NULL /* else kentongan.settle() looks */
+	                        && !apply_call(apply, "nothing_waits_alone",
+	                                buffer_bytes(text), fault))))
+		return false;
+	for (size_t i = 0; i < apply->batch.lane_count; i++) {
+		const struct lane *lane = &apply->batch.lanes[i];
+
+		if (lane->taken < BREAKER_NEW_UNTIL && lane->mapped > 0)
+			buffer_format(&apply->sql,
+			        "SELECT kentongan.mapping_took('%s', '%s', %zu);",
+			        lane->topic->topic->topic, lane->fingerprint,
+			        lane->mapped);
+	}
+	return buffer_ok(text, fault);
+}
+
+static bool run_once(struct apply *apply, const struct apply_frame *frame, bool apart,
+        struct fault *fault)
+{
+	buffer_reset(&apply->sql);
+	buffer_append_text(&apply->sql, "BEGIN;");
+	if (!frame->begin(apply, frame->context, fault)
+	        || !(apart ? map_apart(apply, fault) : map_whole(apply, fault))
+	        || !put_account(apply, frame, fault)
+	        || (frame->end != NULL && !frame->end(apply, frame->context, fault)))
+		return false;
+	buffer_append_text(&apply->sql, frame->roll_back ? "ROLLBACK;" : "COMMIT;");
+	return apply_send(apply, fault);
+}
+
+static bool run_batch(
+        struct apply *apply, const struct apply_frame *frame, struct fault *fault)
+{
+	struct breaker before = apply->breaker;
+	struct fault ignored;
+
+	if (!frame->apart) {
+		if (run_once(apply, frame, false, fault))
+			return true;
+		apply->breaker = before;
+		if (fault->kind != FAULT_REJECT
+		        || !table_run(apply->table, "ROLLBACK", &ignored))
+			return false;
+	}
+	if (run_once(apply, frame, true, fault))
+		return true;
+	apply->breaker = before;
+	if (fault->kind == FAULT_REJECT)
+		fault->kind = FAULT_STOP; /* refused by COMMIT itself */
+	return false;
+}
+
+bool apply_batch(
+        struct apply *apply, const struct apply_frame *frame, struct fault *fault)
+{
+	if (!learn_streams(apply, fault) || !batch_place(&apply->batch, fault)
+	        || !run_batch(apply, frame, fault))
+		return false;
+	for (size_t i = 0; i < apply->batch.lane_count; i++)
+		apply->batch.lanes[i].taken += (int64_t)apply->batch.lanes[i].mapped;
+	return true;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLOW_APPLY_H
+#define FLOW_APPLY_H
+
+/*
+ * One batch of records as one transaction of a department's database: the rows go
+ * through the mapping, the numbers are accounted for, what the tables refuse is set
+ * aside, what stands behind it waits. The sink, the mending of dead letters and
+ * `kentongan department try` all run this.
+ *
+ * What is special to each of them is in its frame: the statements right after BEGIN
+ * (the sink moves positions, mending locks one) and right before the end.
+ *
+ * One thread owns an apply.
+ */
+
+#include "flow/batch.h"
+#include "flow/breaker.h"
+#include "port/table.h"
+
+struct apply {
+	const struct department *department;
+	struct table *table;
+	struct batch batch;
+	struct breaker breaker;
+	struct buffer sql; /* what will be sent next */
+	struct buffer text;
+	struct buffer rows;
+};
+
+/* Append statements to apply->sql, or send it with apply_send() and ask. */
+typedef bool apply_words(struct apply *apply, void *context, struct fault *fault);
+
+struct apply_frame {
+	apply_words *begin;
+	apply_words *end;
+	void *context;
+	bool apart;     /* one by one from the start */
+	bool roll_back; /* at the end: nothing is kept */
+};
+
+/* department and catalog must outlive the apply. */
+MUST_CHECK bool apply_open(struct apply *apply, const struct department *department,
+        const struct catalog *catalog, struct fault *fault);
+void apply_close(struct apply *apply);
+
+/* Connect and prepare the mappings, where that is not done. */
+MUST_CHECK bool apply_connect(struct apply *apply, const char *database,
+        const char *name, struct fault *fault);
+
+/*
+ * Place the batch's records and run the transaction. False: nothing happened, or
+ * (FAULT_UNSURE) it may have; the batch and what is known of streams and cases is to be
+ * forgotten. FAULT_STOP, code "breaker" or "bad-record": a person has to look.
+ */
+MUST_CHECK bool apply_batch(
+        struct apply *apply, const struct apply_frame *frame, struct fault *fault);
+
+/* Append SELECT kentongan.FUNCTION('text'); to apply->sql. */
+MUST_CHECK bool apply_call(struct apply *apply, const char *function, struct bytes text,
+        struct fault *fault);
+
+/* Send apply->sql and empty it. */
+MUST_CHECK bool apply_send(struct apply *apply, struct fault *fault);
+
+/* Send apply->sql, which is one query, and show its rows. */
+MUST_CHECK bool apply_ask(struct apply *apply, table_visitor *visitor, void *context,
+        struct fault *fault);
+
+#endif
