@@ -30,6 +30,12 @@ bool ctl_schemas_push(struct ctl *ctl, struct fault *fault);
 bool ctl_schemas_pull(struct ctl *ctl, struct fault *fault);
 bool ctl_department_check(struct ctl *ctl, struct fault *fault);
 bool ctl_department_init(struct ctl *ctl, struct fault *fault);
+bool ctl_letters_list(struct ctl *ctl, struct fault *fault);
+bool ctl_letters_show(struct ctl *ctl, struct fault *fault);
+bool ctl_letters_retry(struct ctl *ctl, struct fault *fault);
+bool ctl_letters_waive(struct ctl *ctl, struct fault *fault);
+bool ctl_log_adopt(struct ctl *ctl, struct fault *fault);
+bool ctl_department_try(struct ctl *ctl, struct fault *fault);
 bool ctl_villages_find(struct ctl *ctl, struct fault *fault);
 bool ctl_version(struct ctl *ctl, struct fault *fault);
 
@@ -42,5 +48,8 @@ bool ctl_read_file(const char *path, struct buffer *out, struct fault *fault);
 /* The one argument, or a usage fault that says what it should be. */
 bool ctl_one_argument(
         const struct ctl *ctl, const char *what, const char **out, struct fault *fault);
+
+/* Who types: the name that a decision is kept under. */
+const char *ctl_who(void);
 
 #endif

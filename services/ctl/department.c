@@ -55,7 +55,8 @@ static bool prepare_topic(struct work *work, const struct department_topic *topi
 	buffer_append_byte(&sql, 0);
 	ok = buffer_ok(&sql, fault)
 	     && (table_run(work->table, (char *)sql.data, fault)
-	             || fault_wrap(fault, "%s", topic->file));
+	             || department_blame(topic, buffer_bytes(&sql),
+	                     table_position(work->table), fault));
 	buffer_clear(&sql);
 	return ok;
 }

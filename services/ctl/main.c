@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include <jansson.h>
 
 #include "base/log.h"
@@ -21,6 +24,12 @@ static const struct conf_key ctl_options[] = {
 	        "registry, folder or file that schemas are checked against"),
 	CONF_KEY(TEXT, database, "",
 	        "libpq connection string; its password only by passfile="),
+	CONF_KEY(PATH, department, "", "folder of the department that is meant"),
+	CONF_KEY(TEXT, reason, "", "why, in your words; it is kept"),
+	CONF_KEY(FLAG, preview, "no", "only look: everything is rolled back"),
+	CONF_KEY(FLAG, personal, "no", "show personal data; who looked is kept"),
+	CONF_KEY(TEXT, from, "", "time to begin at, such as 2026-11-21T08:00:00+07:00"),
+	CONF_KEY(COUNT, limit, "100", "most records that are taken"),
 	CONF_KEY(PATH, villages, "data/villages.csv", "register of villages"),
 	CONF_ANY(kafka, "any property of librdkafka, such as kafka.ssl.ca.location"),
 	CONF_END,
@@ -59,6 +68,31 @@ static const struct command commands[] = {
 	{ "department", "init", "DIR --database CONNINFO",
 	        "as the owner: install positions, dead letters, tables and rights",
 	        ctl_department_init },
+	{ "department", "try",
+	        "DIR --database CONNINFO --brokers HOST:PORT --from TIME",
+	        "run real records through the mapping, print the rows, keep nothing",
+	        ctl_department_try },
+	{ "dead-letters", "list", "--department DIR --database CONNINFO",
+	        "what the tables refused and how much waits behind it",
+	        ctl_letters_list },
+	{ "dead-letters", "show",
+	        "ID --department DIR --database CONNINFO [--personal]",
+	        "one of them, personal data masked", ctl_letters_show },
+	{ "dead-letters", "retry",
+	        "ID --department DIR --database CONNINFO --brokers HOST:PORT "
+	        "[--preview]",
+	        "apply it and what waits behind it; --preview prints rows and keeps "
+	        "nothing",
+	        ctl_letters_retry },
+	{ "dead-letters", "waive",
+	        "ID --reason WHY --department DIR --database CONNINFO --brokers "
+	        "HOST:PORT",
+	        "drop it for good, so that what waits behind it goes on",
+	        ctl_letters_waive },
+	{ "log", "adopt",
+	        "TOPIC --reason WHY --department DIR --database CONNINFO --brokers "
+	        "HOST:PORT",
+	        "go on with a topic that was lost or made anew", ctl_log_adopt },
 	{ "villages", "find", "NAME", "codes of the villages of that name",
 	        ctl_villages_find },
 	{ "version", "", "", "print the version", ctl_version },
@@ -119,6 +153,16 @@ bool ctl_read_file(const char *path, struct buffer *out, struct fault *fault)
 	return buffer_ok(out, fault);
 }
 
+const char *ctl_who(void)
+{
+	const char *behind = getenv("SUDO_USER");
+	const struct passwd *user = getpwuid(getuid());
+
+	if (behind != NULL && behind[0] != '\0')
+		return behind;
+	return user != NULL ? user->pw_name : "unknown";
+}
+
 bool ctl_version(struct ctl *ctl, struct fault *fault)
 {
 	(void)fault;
@@ -167,6 +211,12 @@ static bool take_option(
 	return true;
 }
 
+/* Options that need no value. */
+static bool is_flag(const char *name)
+{
+	return strcmp(name, "preview") == 0 || strcmp(name, "personal") == 0;
+}
+
 static bool collect(struct ctl *ctl, int argc, char **argv, int from,
         struct words *words, struct fault *fault)
 {
@@ -175,6 +225,9 @@ static bool collect(struct ctl *ctl, int argc, char **argv, int from,
 			ctl->json = true;
 		} else if (strcmp(argv[i], "--help") == 0) {
 			words->help = true;
+		} else if (strncmp(argv[i], "--", 2) == 0 && is_flag(argv[i] + 2)) {
+			if (!take_option(words, argv[i], "yes", fault))
+				return false;
 		} else if (strncmp(argv[i], "--", 2) == 0) {
 			const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 

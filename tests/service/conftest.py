@@ -174,10 +174,11 @@ class World:
     def sink(self, name, wait=True, **settings):
         folder = self.department(name)
         database = settings.pop("database", None) or self.conninfo(name, f"sink_{name}_{self.tag}")
+        schemas = settings.pop("schemas", self.schemas)
         settings.setdefault("retry_ms", 200)
         settings.setdefault("halt_retry_ms", 500)
         return self.start(programs.sink(
-            self.folder, BINARIES, folder, database, self.brokers, self.schemas, **settings), wait)
+            self.folder, BINARIES, folder, database, self.brokers, schemas, **settings), wait)
 
     def monitor(self, departments=()):
         self.expects("monitor - waiting: ")  # topics made a moment ago are not yet everywhere

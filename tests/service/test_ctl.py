@@ -40,7 +40,7 @@ def test_a_department_is_checked_before_it_runs(world):
     assert all(set(columns) <= {"actor_name"} for columns in facts.values())
     world.rewrite(folder + "/requests.sql", "applicant_name,", "applicant_nama,")
     done = kentongan("department", "check", folder, "--schemas", world.schemas, "--database", database)
-    assert done.returncode == 78 and "requests.sql" in done.stderr and "42703" in done.stderr
+    assert done.returncode == 78 and "requests.sql, line 5" in done.stderr and "42703" in done.stderr
     world.rewrite(folder + "/requests.sql", "applicant_nama,", "applicant_name,")
     world.rewrite(folder + "/department.conf", "applicant_nik", "applicant_nick")
     done = kentongan("department", "check", folder, "--schemas", world.schemas, "--database", database)

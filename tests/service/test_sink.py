@@ -8,7 +8,7 @@ import threading
 import zlib
 
 import pytest
-from conftest import FULL, VILLAGES, payment_body, post, request_body
+from conftest import BINARIES, FULL, PROJECT, VILLAGES, payment_body, post, request_body
 from hub import programs
 from hub.base import wait_until
 
@@ -267,6 +267,10 @@ def test_ended_backends_and_locked_tables_cost_nothing(world):
     exact(world, load)
 
 
+def programs_status(*words):
+    return subprocess.run([os.path.join(BINARIES, "kentongan"), *words], cwd=PROJECT, capture_output=True, check=False, timeout=60).returncode
+
+
 def test_a_topic_made_anew_halts_and_says_so(world, value):
     world.expects("halted: |waiting: ")
     sink = world.sink("satu_data")
@@ -283,8 +287,16 @@ def test_a_topic_made_anew_halts_and_says_so(world, value):
     world.make_topics()
     sink.start()
     wait_until(lambda: "went back" in sink.get("/readyz")[1], 30, "it says that the log went back")
-    write(world, "requests", value.replace(b"Siti Rahayu", b"Siti Lestari"))
+    write(world, "requests", value.replace(b"Siti Rahayu", b"Siti Wahayu"))
     wait_until(lambda: "replaced" in sink.get("/readyz")[1], 30, "it says that the log was replaced")
+    folder = world.department("satu_data")
+    words = ["log", "adopt", world.topic("requests"), "--department", folder, "--database", world.conninfo("satu_data"),
+             "--brokers", world.brokers, "--schemas", world.schemas]
+    assert programs_status(*words) == 64
+    assert programs_status(*words, "--reason", "topik dibuat ulang") == 0
+    wait_until(lambda: sink.get("/readyz")[0] == 200, 30, "it goes on")
+    assert world.sql("satu_data", "SELECT DISTINCT why FROM kentongan.adoption") == [("topik dibuat ulang",)]
+    assert world.accounts("satu_data") == (1, 0, 0, 0), "the same number again is a repeat"
 
 
 def test_the_sinks_role_may_do_no_more_than_it_must(world):

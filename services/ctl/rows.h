@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CTL_ROWS_H
+#define CTL_ROWS_H
+
+/*
+ * The rows that a transaction wrote, before and after, for people. A department's own
+ * columns do not say whom they concern, so values are masked unless they are known to
+ * be harmless: numbers, times, and what stands in a field that the schema calls free of
+ * personal data.
+ *
+ * The transaction reads repeatably, has a number of its own and a savepoint before_all
+ * (lib/flow/mend.c); it is at before_all when rows_look() returns.
+ */
+
+#include "flow/apply.h"
+
+struct rows {
+	bool json;
+	bool personal; /* show everything */
+	size_t count;  /* printed so far */
+	struct cases harmless;
+};
+
+/* An apply_words; context is a struct rows. Prints. */
+bool rows_look(struct apply *apply, void *context, struct fault *fault);
+void rows_clear(struct rows *rows);
+
+#endif
