@@ -125,6 +125,11 @@ static void http_run_soon(struct http *http)
 	loop_timer_set(http->run_timer, 0, 0);
 }
 
+/*
+ * Shut down what is late, then let the daemon look around: at its limit it takes the
+ * listening socket out of its epoll set, and puts it back only in the run after the one
+ * that saw connections end, which no event may ever ask for.
+ */
 static void http_sweep(void *context)
 {
 	struct http *http = context;
@@ -141,6 +146,7 @@ static void http_sweep(void *context)
 		if (info != NULL)
 			shutdown(info->connect_fd, SHUT_RDWR);
 	}
+	http_run(http);
 }
 
 /* Connections */

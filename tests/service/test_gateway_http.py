@@ -172,6 +172,27 @@ def test_headers_that_two_readers_could_read_differently_are_refused(gateway, he
     assert stored(gateway) == 0
 
 
+def test_a_flood_of_connections_passes(lonely):
+    lonely.expects("link down")
+    gateway = lonely.gateway(brokers=NOWHERE, max_connections=16, request_deadline_ms=1000)
+    place = gateway.url.split("//")[1].split(":")
+    flood = [socket.create_connection((place[0], int(place[1])), timeout=5) for _ in range(60)]
+    wait_until(lambda: all(is_closed(connection) for connection in flood), 30, "the silent are cut off")
+    for connection in flood:
+        connection.close()
+    wait_until(lambda: gateway.get("/healthz", seconds=2)[0] == 200, 30, "it answers again")
+
+
+def is_closed(connection):
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
 def test_only_a_trace_is_taken_for_one(world):
     gateway = world.gateway()
     good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -59,16 +59,19 @@ def complaint(output):
 
 
 @contextlib.contextmanager
-def step(what):
-    """Say what begins; while it lasts, say every few seconds that it still does."""
-    say(what)
+def step(what, at_once=True):
+    """Say what begins (at_once: else only when it lasts); while it goes on, say every few seconds that it does."""
     ended = threading.Event()
 
     def remind():
         began = time.monotonic()
+        if not at_once and not ended.wait(2):
+            say(what)
         while not ended.wait(5):
             say(f"  {what.split(':')[0]}: {time.monotonic() - began:.0f} s so far")
 
+    if at_once:
+        say(what)
     thread = threading.Thread(target=remind, daemon=True)
     thread.start()
     try:

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import csv
 import datetime
+import fcntl
 import glob
 import hashlib
 import json
@@ -56,11 +57,10 @@ def install_packages():
 
 
 def build():
-    if os.path.exists(os.path.join(BUILD, "build.ninja")):
-        run(["cmake", "--build", "--preset", "release"], cwd=PROJECT)
-        return
-    with step("building"):
-        run(["cmake", "--preset", "release", "-DKENTONGAN_TESTS=OFF"], cwd=PROJECT)
+    fresh = not os.path.exists(os.path.join(BUILD, "build.ninja"))
+    with step("building", at_once=fresh):
+        if fresh:
+            run(["cmake", "--preset", "release", "-DKENTONGAN_TESTS=OFF"], cwd=PROJECT)
         run(["cmake", "--build", "--preset", "release"], cwd=PROJECT)
 
 
@@ -70,6 +70,7 @@ class Hub:
         self.binaries = os.path.join(BUILD, "bin")
         self.kafka = Kafka(self.folder)
         self.postgres = Postgres(self.folder)
+        self.held = None
 
     # What there is
 
@@ -107,6 +108,14 @@ class Hub:
         if os.listdir(self.folder):
             raise Trouble(f"{self.folder} holds other files; KENTONGAN_LOCAL takes an empty folder or a new one")
         write(self.marker, "deploy/local wipe removes this folder\n")
+
+    def lock(self):
+        """One `up` at a time; the lock ends with this process."""
+        self.held = open(self.marker, "a", encoding="utf-8")
+        try:
+            fcntl.flock(self.held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Trouble("another deploy/local up is at work here; wait for it") from None
 
     def need(self, whole=False):
         if not self.exists():
@@ -198,6 +207,7 @@ class Hub:
 
     def up(self, count):
         self.claim()
+        self.lock()
         install_packages()
         build()
         codes = self.villages()

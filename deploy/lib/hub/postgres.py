@@ -61,6 +61,8 @@ class Postgres:
             # Such as a clone in /root: PostgreSQL never runs as root and cannot get there.
             name = hashlib.sha256(self.folder.encode()).hexdigest()[:12]
             data = f"/var/tmp/kentongan-postgres-{name}"
+        if not os.path.exists(os.path.join(self.folder, "data-folder")):
+            shutil.rmtree(data, ignore_errors=True)  # what a try that was cut off left
         os.makedirs(data, mode=0o700, exist_ok=True)
         if self.as_root:
             os.chown(data, pwd.getpwnam("postgres").pw_uid, pwd.getpwnam("postgres").pw_gid)

@@ -52,10 +52,10 @@ class Program:
         except Trouble as trouble:
             raise Trouble(f"{trouble}; {self.process.last_words()}") from None
 
-    def get(self, path, headers=None, method="GET", body=None):
+    def get(self, path, headers=None, method="GET", body=None, seconds=30):
         """(status, body); (0, reason) when nobody answers."""
         place = urllib.parse.urlsplit(self.url)
-        connection = http.client.HTTPConnection(place.hostname, place.port, timeout=30)
+        connection = http.client.HTTPConnection(place.hostname, place.port, timeout=seconds)
         try:
             connection.request(method, path, body=body, headers=headers or {})
             answer = connection.getresponse()
