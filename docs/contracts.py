@@ -165,8 +165,8 @@ def json_schema(record):
 def value_example(field, kind, whole):
     kind, _ = without_null(kind)
     name = name_of(kind)
-    if "example" in field and name not in ("array", "map", "record"):
-        return field["example"]
+    if name == "string" and "pattern" in field:
+        return field.get("example") or field["default"]  # no form to make it from
     if logical_of(kind) == "decimal":
         scale = kind.get("scale", 0)
         return "1" + ("." + "0" * scale if scale else "")
@@ -208,6 +208,9 @@ PROBLEM_WORDS = {
 EVERYWHERE = (400, 403, 404, 405, 408, 431, 500, 503)
 
 
+KEY_OF_SENDER = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[\x20-\x7e]*$"}
+
+
 def answer(text, schema=None, media="application/json"):
     content = {"content": {media: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}} if schema else {}
     return {"description": text, **content}
@@ -218,13 +221,15 @@ def problems(*statuses):
             for status in sorted({*EVERYWHERE, *statuses})}
 
 
-def post_operation(summary, content, created):
-    key = {"name": "Idempotency-Key", "in": "header", "description": "the sender's own name for this post; a repeat gets the first receipt",
-           "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[\x20-\x7e]*$"}}
+def post_operation(summary, content, created, *parameters):
     return {"post": {
-        "summary": summary, "parameters": [key], "requestBody": {"required": True, "content": content},
+        "summary": summary, "parameters": list(parameters), "requestBody": {"required": True, "content": content},
         "responses": {"201": answer("on disk", created), "200": answer("a repeat: the first receipt", created),
                       **problems(411, 413, 415, 422, 507)}}}
+
+
+KEY_HEADER = {"name": "Idempotency-Key", "in": "header", "schema": KEY_OF_SENDER,
+              "description": "the sender's own name for this post; a repeat gets the first receipt"}
 
 
 def get_operation(summary, schema, *statuses, parameters=()):
@@ -257,19 +262,29 @@ def answers():
                          "clock": text, "mode": {"enum": ["live", "latihan"]}, "set_aside": aside}, "set_aside")}
 
 
+def line_schema(record):
+    """A line of a batch: the record, its name, and its key."""
+    schema = record_schema(record)
+    return {**schema, "required": ["record", *schema["required"]],
+            "properties": {"record": {"const": record["name"]}, "idempotency_key": KEY_OF_SENDER, **schema["properties"]}}
+
+
 def line_example(record):
-    return json.dumps({"record": record["name"], "idempotency_key": "catatan-1", **examples(record)[0]}, ensure_ascii=False) + "\n"
+    return {"record": record["name"], "idempotency_key": f"catatan-{record['name']}", **examples(record)[0]}
 
 
 def openapi(catalog):
-    paths, schemas, lines = {}, answers(), {}
+    paths, schemas, lines, examples_of_lines = {}, answers(), [], {}
     for name, _, record in catalog.newest():
         schemas[record["name"]] = record_schema(record)
         body = {"schema": {"$ref": f"#/components/schemas/{record['name']}"},
                 "examples": {word: {"value": value} for word, value in zip(("least", "whole"), examples(record))}}
-        paths[f"/v1/{name}"] = post_operation(record["doc"], {"application/json": body}, "Receipt")
-        lines[record["name"]] = {"value": line_example(record)}
-    batch = {"application/x-ndjson": {"schema": {"type": "string"}, "examples": lines}}
+        paths[f"/v1/{name}"] = post_operation(record["doc"], {"application/json": body}, "Receipt", KEY_HEADER)
+        schemas[record["name"] + "Line"] = line_schema(record)
+        lines.append({"$ref": f"#/components/schemas/{record['name']}Line"})
+        examples_of_lines[record["name"]] = {"value": line_example(record)}
+    line = {"oneOf": lines, "description": "one line; a body is at most 1,000 of them"}
+    batch = {"application/x-ndjson": {"schema": line, "examples": examples_of_lines}}
     paths["/v1/batch"] = post_operation("Many events, a JSON object a line with its `record`; all or nothing", batch, "Receipts")
     event_id = {"name": "event_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
     query = [{"name": "state", "in": "query", "schema": {"enum": ["pending"]}},

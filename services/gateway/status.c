@@ -259,6 +259,21 @@ static void events_answered(void *context, struct keeper_question *question)
 	free(asking);
 }
 
+/* A number of at most three digits; 0 for anything else. */
+static size_t room_of(const char *limit)
+{
+	size_t room = 0;
+
+	if (limit == NULL)
+		return LIST_STANDARD;
+	for (const char *at = limit; *at != '\0'; at++) {
+		if (*at < '0' || *at > '9' || at - limit == 3)
+			return 0;
+		room = room * 10 + (size_t)(*at - '0');
+	}
+	return room;
+}
+
 void status_events(void *context, struct http_request *request)
 {
 	static const struct http_problem problem = { 422, "query", "Bad query",
@@ -266,8 +281,7 @@ void status_events(void *context, struct http_request *request)
 		"limit berupa angka 1 sampai 500, state berupa pending." };
 	struct gateway *gateway = context;
 	const char *state = http_query(request, "state");
-	const char *limit = http_query(request, "limit");
-	long room = limit ? strtol(limit, NULL, 10) : LIST_STANDARD;
+	size_t room = room_of(http_query(request, "limit"));
 	struct asking *asking;
 
 	if (room < 1 || room > LIST_MOST
@@ -275,7 +289,7 @@ void status_events(void *context, struct http_request *request)
 		http_refuse(request, &problem, NULL);
 		return;
 	}
-	asking = asking_new(gateway, request, (size_t)room);
+	asking = asking_new(gateway, request, room);
 	if (asking == NULL)
 		return;
 	asking->question.asking = KEEPER_LIST;
