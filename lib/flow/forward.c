@@ -153,16 +153,28 @@ static bool send_row(void *context, const struct spool_row *row)
 	return producer_send(forward->producer, &record, forward->fault);
 }
 
+/* A salvage carries over what the hub has already, with its mark. */
+static void skip_delivered(struct lane *lane, int64_t delivered_seq)
+{
+	if (lane->confirmed_seq < delivered_seq)
+		lane->confirmed_seq = delivered_seq;
+	if (lane->sent_seq < lane->confirmed_seq)
+		lane->sent_seq = lane->confirmed_seq;
+}
+
 /* Send a slice of one stream. *out_sent tells whether anything went. */
 static bool send_slice(
         struct forward *forward, size_t stream, bool *out_sent, struct fault *fault)
 {
 	struct lane *lane = &forward->lanes[stream];
 	int64_t last = spool_stream(forward->spool, stream)->last_seq;
-	int64_t room = forward->window - (lane->sent_seq - lane->confirmed_seq);
-	int64_t before = lane->sent_seq;
+	int64_t room;
+	int64_t before;
 	struct fault trouble = { 0 };
 
+	skip_delivered(lane, spool_stream(forward->spool, stream)->delivered_seq);
+	room = forward->window - (lane->sent_seq - lane->confirmed_seq);
+	before = lane->sent_seq;
 	if (last <= lane->sent_seq || room <= 0)
 		return true;
 	forward->reading = stream;

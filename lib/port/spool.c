@@ -47,14 +47,17 @@ static const char *const query_texts[QUERY_COUNT] = {
 	        "WHERE alias_high = ?2 AND alias = ?1",
 	[QUERY_READ] = "SELECT " ROW_COLUMNS " FROM event "
 	               "WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
-	[QUERY_STREAM] = "UPDATE stream SET next_seq = ?, delivered_seq = ?, chain = ? "
-	                 "WHERE id = ?",
+	[QUERY_STREAM] =
+	        "UPDATE stream SET next_seq = ?, delivered_seq = ?, chain = ?, "
+	        "sum = ? WHERE id = ?",
 	/* The limit is inside: looking for old rows must not read all the young ones.
 	 */
 	[QUERY_EXPIRE] =
 	        "DELETE FROM event WHERE stream = ?1 AND seq IN (SELECT seq FROM "
 	        "(SELECT seq, recorded_at FROM event WHERE stream = ?1 AND seq <= ?2 "
 	        "ORDER BY seq LIMIT ?4) WHERE recorded_at < ?3)",
+	[QUERY_MISS] = "INSERT INTO missing VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "
+	               "to_seq = max(to_seq, excluded.to_seq)",
 };
 
 bool spool_fault(struct spool *spool, struct fault *fault)
@@ -181,44 +184,82 @@ static bool spool_prepare(struct spool *spool, struct fault *fault)
 	return true;
 }
 
+static void node_sum(
+        const char *village_code, const char *incarnation, uint8_t sum[DIGEST_BYTES])
+{
+	struct bytes pieces[] = { bytes_of(village_code), bytes_of(incarnation) };
+
+	digest_of(pieces, 2, sum);
+}
+
+/* The row of the table node, if it is what was written. */
+static bool node_read(struct spool *spool, sqlite3_stmt *statement,
+        const char *village_code, struct fault *fault)
+{
+	const char *village = (const char *)sqlite3_column_text(statement, 0);
+	const char *incarnation = (const char *)sqlite3_column_text(statement, 1);
+	struct bytes stored = column_bytes(statement, 2);
+	uint8_t sum[DIGEST_BYTES];
+
+	if (village == NULL || incarnation == NULL)
+		return fault_memory(fault);
+	node_sum(village, incarnation, sum);
+	if (stored.size != sizeof sum || memcmp(stored.data, sum, sizeof sum) != 0)
+		return fault_code(fault, FAULT_STOP, "damaged",
+		        "spool: it does not say whose it is");
+	if (strcmp(village, village_code) != 0)
+		return fault_set(fault, FAULT_STOP,
+		        "spool %s belongs to village %.13s; set spool to another path",
+		        spool->path, village);
+	snprintf(spool->incarnation, sizeof spool->incarnation, "%s", incarnation);
+	return true;
+}
+
 /* Whose spool this is: made on the first start, compared on every other. */
 static bool spool_identify(
         struct spool *spool, const char *village_code, struct fault *fault)
 {
 	sqlite3_stmt *statement;
 	char fresh[UUID_TEXT_BYTES];
+	uint8_t sum[DIGEST_BYTES];
 	bool ok;
 
 	identity_random(fresh);
+	node_sum(village_code, fresh, sum);
 	if (sqlite3_prepare_v2(spool->db,
-	            "INSERT INTO node VALUES (1, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-	            "one = 1 "
-	            "RETURNING village_code, incarnation",
+	            "INSERT INTO node VALUES (1, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+	            "SET one = 1 RETURNING village_code, incarnation, sum",
 	            -1, &statement, NULL)
 	        != SQLITE_OK)
 		return spool_fault(spool, fault);
 	sqlite3_bind_text(statement, 1, village_code, -1, SQLITE_STATIC);
 	sqlite3_bind_text(statement, 2, fresh, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(statement, 3, clock_wall_us());
-	if (sqlite3_step(statement) != SQLITE_ROW)
-		ok = spool_fault(spool, fault);
-	else if (strcmp((const char *)sqlite3_column_text(statement, 0), village_code)
-	         != 0)
-		ok = fault_set(fault, FAULT_STOP,
-		        "spool %s belongs to village %.13s; set spool to another path",
-		        spool->path, sqlite3_column_text(statement, 0));
-	else {
-		snprintf(spool->incarnation, sizeof spool->incarnation, "%s",
-		        sqlite3_column_text(statement, 1));
-		ok = true;
-	}
+	sqlite3_bind_blob(statement, 4, sum, sizeof sum, SQLITE_STATIC);
+	ok = sqlite3_step(statement) == SQLITE_ROW
+	             ? node_read(spool, statement, village_code, fault)
+	             : spool_fault(spool, fault);
 	sqlite3_finalize(statement);
 	return ok;
 }
 
-static bool take_lane(struct lane *lane, sqlite3_stmt *statement)
+void lane_sum(const char *incarnation, const char *topic,
+        const struct progress *progress, uint8_t sum[DIGEST_BYTES])
+{
+	const int64_t numbers[] = { progress->stream.last_seq,
+		progress->stream.delivered_seq };
+	struct bytes pieces[] = { bytes_of(incarnation), bytes_of(topic),
+		{ (const uint8_t *)numbers, sizeof numbers },
+		{ progress->chain, DIGEST_BYTES } };
+
+	digest_of(pieces, 4, sum);
+}
+
+static bool take_lane(struct lane *lane, sqlite3_stmt *statement, struct fault *fault)
 {
 	struct bytes chain = column_bytes(statement, 3);
+	struct bytes stored = column_bytes(statement, 4);
+	uint8_t sum[DIGEST_BYTES];
 
 	lane->id = sqlite3_column_int64(statement, 0);
 	lane->now.stream = (struct spool_stream){ .topic = lane->topic,
@@ -229,7 +270,14 @@ static bool take_lane(struct lane *lane, sqlite3_stmt *statement)
 	if (chain.size == DIGEST_BYTES)
 		memcpy(lane->now.chain, chain.data, DIGEST_BYTES);
 	lane->committed = lane->now;
-	return true;
+	lane_sum(lane->incarnation, lane->topic, &lane->now, sum);
+	if (stored.size == sizeof sum
+	                ? memcmp(stored.data, sum, sizeof sum) == 0
+	                : stored.size == 0 && lane->now.stream.last_seq == 0)
+		return true;
+	return fault_code(fault, FAULT_STOP, "damaged",
+	        "spool: the numbers of %s are not those that were written",
+	        lane->topic);
 }
 
 bool lane_open(struct spool *spool, const char *incarnation, const char *topic,
@@ -248,13 +296,13 @@ bool lane_open(struct spool *spool, const char *incarnation, const char *topic,
 	if (sqlite3_prepare_v2(spool->db,
 	            "INSERT INTO stream (incarnation, topic) VALUES (?, ?) "
 	            "ON CONFLICT DO UPDATE SET topic = excluded.topic "
-	            "RETURNING id, next_seq - 1, delivered_seq, chain",
+	            "RETURNING id, next_seq - 1, delivered_seq, chain, sum",
 	            -1, &statement, NULL)
 	        != SQLITE_OK)
 		return spool_fault(spool, fault);
 	sqlite3_bind_text(statement, 1, incarnation, -1, SQLITE_STATIC);
 	sqlite3_bind_text(statement, 2, topic, -1, SQLITE_STATIC);
-	ok = sqlite3_step(statement) == SQLITE_ROW ? take_lane(lane, statement)
+	ok = sqlite3_step(statement) == SQLITE_ROW ? take_lane(lane, statement, fault)
 	                                           : spool_fault(spool, fault);
 	sqlite3_finalize(statement);
 	spool->lane_count += ok;
@@ -286,10 +334,10 @@ static bool open_old_lanes(struct spool *spool, struct fault *fault)
 	return ok;
 }
 
-static struct lane *find_lane(struct spool *spool, const uint8_t name[8])
+static struct lane *find_lane(struct spool *spool, const uint8_t name[HEAD_NAME_BYTES])
 {
 	for (size_t i = 0; i < spool->lane_count; i++)
-		if (memcmp(spool->lanes[i].name, name, 8) == 0)
+		if (memcmp(spool->lanes[i].name, name, HEAD_NAME_BYTES) == 0)
 			return &spool->lanes[i];
 	return NULL;
 }
@@ -327,7 +375,7 @@ static bool stands_in_table(
 {
 	sqlite3_stmt *statement;
 	bool found = false;
-	uint8_t name[8];
+	uint8_t name[HEAD_NAME_BYTES];
 
 	if (sqlite3_prepare_v2(spool->db,
 	            "SELECT incarnation, topic FROM stream WHERE next_seq > ?", -1,
@@ -514,6 +562,7 @@ bool spool_begin(struct spool *spool, struct fault *fault)
 static bool write_lanes(struct spool *spool, struct fault *fault)
 {
 	sqlite3_stmt *statement = spool->queries[QUERY_STREAM];
+	uint8_t sum[DIGEST_BYTES];
 
 	for (size_t i = 0; i < spool->lane_count; i++) {
 		struct lane *lane = &spool->lanes[i];
@@ -527,7 +576,9 @@ static bool write_lanes(struct spool *spool, struct fault *fault)
 		sqlite3_bind_int64(statement, 2, now->delivered_seq);
 		sqlite3_bind_blob(
 		        statement, 3, lane->now.chain, DIGEST_BYTES, SQLITE_STATIC);
-		sqlite3_bind_int64(statement, 4, lane->id);
+		lane_sum(lane->incarnation, lane->topic, &lane->now, sum);
+		sqlite3_bind_blob(statement, 4, sum, sizeof sum, SQLITE_STATIC);
+		sqlite3_bind_int64(statement, 5, lane->id);
 		if (!spool_query(spool, QUERY_STREAM, fault))
 			return false;
 	}
@@ -803,18 +854,47 @@ void spool_delivered(struct spool *spool, size_t stream, int64_t seq)
 		now->delivered_seq = seq;
 }
 
+static bool damaged(const struct lane *lane, int64_t seq, struct fault *fault)
+{
+	return fault_code(fault, FAULT_STOP, "damaged",
+	        "spool: number %lld of %s is damaged", (long long)seq, lane->topic);
+}
+
+/* Numbers between two rows that a salvage named as missing. */
+static bool is_missing(struct spool *spool, const struct lane *lane, int64_t from_seq,
+        int64_t to_seq, struct fault *fault)
+{
+	sqlite3_stmt *statement;
+	bool found;
+
+	if (sqlite3_prepare_v2(spool->db,
+	            "SELECT 1 FROM missing WHERE stream = ? AND from_seq <= ? "
+	            "AND to_seq >= ?",
+	            -1, &statement, NULL)
+	        != SQLITE_OK)
+		return spool_fault(spool, fault);
+	sqlite3_bind_int64(statement, 1, lane->id);
+	sqlite3_bind_int64(statement, 2, from_seq);
+	sqlite3_bind_int64(statement, 3, to_seq);
+	found = sqlite3_step(statement) == SQLITE_ROW;
+	sqlite3_finalize(statement);
+	return found || damaged(lane, from_seq, fault);
+}
+
 /* Show a row to the visitor. False: it is damaged, or the visitor has enough. */
-static bool show_row(const struct lane *lane, sqlite3_stmt *statement,
-        spool_visitor *visitor, void *context, int64_t *out_seq, struct fault *fault)
+static bool show_row(struct spool *spool, const struct lane *lane,
+        sqlite3_stmt *statement, spool_visitor *visitor, void *context,
+        int64_t *out_seq, struct fault *fault)
 {
 	struct spool_row shown;
 	struct row row;
 
 	row_read(statement, &row);
 	if (!row_is_whole(lane, &row))
-		return fault_code(fault, FAULT_STOP, "damaged",
-		        "spool: number %lld of %s is damaged", (long long)row.seq,
-		        lane->topic);
+		return damaged(lane, row.seq, fault);
+	if (row.seq > *out_seq + 1 && *out_seq >= lane->committed.stream.delivered_seq
+	        && !is_missing(spool, lane, *out_seq + 1, row.seq - 1, fault))
+		return false;
 	identity_format(row.event_id.data, shown.event_id);
 	shown.seq = row.seq;
 	shown.recorded_at_us = row.recorded_at_us;
@@ -839,10 +919,13 @@ bool spool_read(struct spool *spool, size_t stream, int64_t after_seq, int limit
 	sqlite3_bind_int64(statement, 2, after_seq);
 	sqlite3_bind_int(statement, 3, limit);
 	while ((result = sqlite3_step(statement)) == SQLITE_ROW)
-		if (!show_row(lane, statement, visitor, context, out_seq, fault))
+		if (!show_row(spool, lane, statement, visitor, context, out_seq, fault))
 			break;
 	if (result != SQLITE_ROW && result != SQLITE_DONE)
 		spool_fault(spool, fault);
+	else if (result == SQLITE_DONE && *out_seq == after_seq
+	         && after_seq < lane->committed.stream.last_seq)
+		damaged(lane, after_seq + 1, fault); /* the last row is always there */
 	sqlite3_reset(statement);
 	return fault->kind == FAULT_NONE;
 }
@@ -926,6 +1009,35 @@ bool spool_oldest(
 	return at->last_seq == at->delivered_seq
 	       || spool_read(spool, stream, at->delivered_seq, 1, note_oldest, out_us,
 	               &seq, fault);
+}
+
+bool spool_missing(struct spool *spool, size_t stream, struct spool_missing *out,
+        size_t room, size_t *count, int64_t *total, struct fault *fault)
+{
+	sqlite3_stmt *statement;
+	int result;
+
+	*count = 0;
+	*total = 0;
+	if (sqlite3_prepare_v2(spool->db,
+	            "SELECT from_seq, to_seq FROM missing WHERE stream = ? "
+	            "ORDER BY from_seq",
+	            -1, &statement, NULL)
+	        != SQLITE_OK)
+		return spool_fault(spool, fault);
+	sqlite3_bind_int64(statement, 1, spool->lanes[stream].id);
+	while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
+		struct spool_missing range = { sqlite3_column_int64(statement, 0),
+			sqlite3_column_int64(statement, 1) };
+
+		*total += range.to_seq - range.from_seq + 1;
+		if (*count < room)
+			out[(*count)++] = range;
+	}
+	if (result != SQLITE_DONE)
+		spool_fault(spool, fault);
+	sqlite3_finalize(statement);
+	return result == SQLITE_DONE;
 }
 
 bool spool_status(struct spool *spool, struct spool_status *out, struct fault *fault)

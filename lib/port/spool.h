@@ -75,7 +75,7 @@ struct spool_stream {
 	int64_t delivered_seq;
 };
 
-enum { SPOOL_STREAMS = 64 }; /* most that a spool has, of all its lives */
+enum { SPOOL_STREAMS = 60 }; /* most that a spool has, of all its lives */
 
 struct spool_status {
 	int64_t pending;
@@ -115,6 +115,17 @@ struct spool_loss {
 	bool done;
 };
 void spool_loss(const struct spool *spool, struct spool_loss *out);
+
+/* Numbers of a stream that were given and whose events are lost, in ranges. */
+struct spool_missing {
+	int64_t from_seq;
+	int64_t to_seq;
+};
+
+/* The first room ranges, and how many numbers there are in all. */
+MUST_CHECK bool spool_missing(struct spool *spool, size_t stream,
+        struct spool_missing *out, size_t room, size_t *count, int64_t *total,
+        struct fault *fault);
 
 /*
  * Carry over up to limit rows. A group of its own, to be witnessed as any other; does

@@ -8,9 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "event/identity.h"
+
 enum { SLOT_BYTES = 4096, SLOTS = 2 };
 
-static const char magic[8] = "kntgnhd1";
+static const char magic[8] = "kntgnhd2";
 
 /* As it stands on disk, in the machine's own byte order: the file never travels. */
 struct slot {
@@ -142,12 +144,15 @@ bool head_write(struct head_file *head, const struct head_entry *entries, size_t
 	return true;
 }
 
-void head_name(const char *incarnation, const char *topic, uint8_t name[8])
+void head_name(
+        const char *incarnation, const char *topic, uint8_t name[HEAD_NAME_BYTES])
 {
-	struct bytes pieces[] = { bytes_of(incarnation), bytes_of(" "),
-		bytes_of(topic) };
+	struct bytes text = bytes_of(topic);
 	uint8_t whole[DIGEST_BYTES];
 
-	digest_of(pieces, 3, whole);
-	memcpy(name, whole, 8);
+	memset(name, 0, HEAD_NAME_BYTES);
+	if (!identity_parse(bytes_of(incarnation), name))
+		return;
+	digest_of(&text, 1, whole);
+	memcpy(name + 16, whole, 8);
 }

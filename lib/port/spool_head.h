@@ -17,11 +17,11 @@
 #include "base/fault.h"
 #include "event/digest.h"
 
-enum { HEAD_STREAMS = 64 };
+enum { HEAD_STREAMS = 60, HEAD_NAME_BYTES = 24 };
 
 struct head_entry {
-	uint8_t name[8]; /* of incarnation and topic: head_name() */
-	int64_t seq;     /* last number that may have been answered for */
+	uint8_t name[HEAD_NAME_BYTES]; /* of incarnation and topic: head_name() */
+	int64_t seq;                   /* last number that may have been answered for */
 	uint8_t chain[DIGEST_BYTES];
 };
 
@@ -39,6 +39,11 @@ bool head_read(const struct head_file *head, struct head_entry entries[HEAD_STRE
 MUST_CHECK bool head_write(struct head_file *head, const struct head_entry *entries,
         size_t count, struct fault *fault);
 
-void head_name(const char *incarnation, const char *topic, uint8_t name[8]);
+/*
+ * The incarnation's 16 bytes and 8 of the topic's digest: where nothing but the head is
+ * left, it still tells whose numbers are missing.
+ */
+void head_name(
+        const char *incarnation, const char *topic, uint8_t name[HEAD_NAME_BYTES]);
 
 #endif

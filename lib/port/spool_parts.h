@@ -26,7 +26,7 @@ struct lane {
 	int64_t id;
 	char topic[SPOOL_TOPIC_BYTES];
 	char incarnation[UUID_TEXT_BYTES];
-	uint8_t name[8]; /* head_name() of both */
+	uint8_t name[HEAD_NAME_BYTES]; /* head_name() of both */
 	struct progress now;
 	struct progress committed;
 	struct progress marked;
@@ -43,6 +43,7 @@ enum query {
 	QUERY_READ,
 	QUERY_STREAM,
 	QUERY_EXPIRE,
+	QUERY_MISS,
 	QUERY_COUNT,
 };
 
@@ -76,6 +77,10 @@ struct spool {
 bool spool_fault(struct spool *spool, struct fault *fault);
 
 bool spool_query(struct spool *spool, enum query query, struct fault *fault);
+
+/* Everything that the stream's row says: a changed delivered_seq would lose events. */
+void lane_sum(const char *incarnation, const char *topic,
+        const struct progress *progress, uint8_t sum[DIGEST_BYTES]);
 
 /* A row as it stands in the table event; views live until the statement goes on. */
 struct row {

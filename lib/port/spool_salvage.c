@@ -23,8 +23,9 @@ enum { LONGEST_SKIP = 4096, NOTE_BYTES = SPOOL_PATH_BYTES + 256 };
 struct wreck {
 	struct lane *lane; /* where its rows go */
 	int64_t id;        /* in the damaged file */
+	int64_t delivered; /* up to here nothing is missing: the hub has it */
 	int64_t at;        /* looked at up to here */
-	int64_t end;
+	int64_t end;       /* last number that was answered for, as far as is known */
 };
 
 struct salvage {
@@ -158,6 +159,12 @@ static bool open_damaged(struct salvage *salvage, const char *name)
 	                  == SQLITE_OK;
 }
 
+static bool is_full(const struct spool *spool)
+{
+	return spool->lane_count == HEAD_STREAMS
+	       || spool->salvage->wreck_count == HEAD_STREAMS;
+}
+
 static struct lane *own_lane(
         struct spool *spool, const char *incarnation, const char *topic)
 {
@@ -168,79 +175,174 @@ static struct lane *own_lane(
 	return NULL;
 }
 
-/* How far the witness of the damaged spool says that a stream had come. */
-static int64_t witnessed(const struct head_entry *entries, size_t count,
-        const char *incarnation, const char *topic)
+static struct wreck *find_wreck(struct salvage *salvage, const struct lane *lane)
 {
-	uint8_t name[8];
-
-	head_name(incarnation, topic, name);
-	for (size_t i = 0; i < count; i++)
-		if (memcmp(entries[i].name, name, sizeof name) == 0)
-			return entries[i].seq;
-	return 0;
+	for (size_t i = 0; i < salvage->wreck_count; i++)
+		if (salvage->wrecks[i].lane == lane)
+			return &salvage->wrecks[i];
+	return NULL;
 }
 
-static bool add_wreck(struct spool *spool, sqlite3_stmt *statement,
-        const struct head_entry *entries, size_t count, struct fault *fault)
+static bool add_wreck(struct spool *spool, const char *incarnation, const char *topic,
+        struct wreck **out, struct fault *fault)
 {
 	struct salvage *salvage = spool->salvage;
-	const char *incarnation = (const char *)sqlite3_column_text(statement, 1);
-	const char *topic = (const char *)sqlite3_column_text(statement, 2);
-	int64_t last = sqlite3_column_int64(statement, 3);
-	int64_t delivered = sqlite3_column_int64(statement, 4);
-	struct wreck *wreck = &salvage->wrecks[salvage->wreck_count];
-	int64_t seen;
+	struct lane *lane = own_lane(spool, incarnation, topic);
 
-	if (incarnation == NULL || topic == NULL
-	        || salvage->wreck_count == HEAD_STREAMS)
-		return true;
-	seen = witnessed(entries, count, incarnation, topic);
-	wreck->id = sqlite3_column_int64(statement, 0);
-	wreck->end = last > seen ? last : seen;
-	if (wreck->end <= delivered)
-		return true;
-	wreck->lane = own_lane(spool, incarnation, topic);
-	if (wreck->lane == NULL) {
+	if (lane == NULL) {
 		if (!lane_open(spool, incarnation, topic, fault))
 			return false;
-		wreck->lane = &spool->lanes[spool->lane_count - 1];
+		lane = &spool->lanes[spool->lane_count - 1];
 	}
-	if (wreck->lane->now.stream.last_seq < delivered)
-		wreck->lane->now.stream.last_seq = delivered;
-	if (wreck->lane->now.stream.delivered_seq < delivered)
-		wreck->lane->now.stream.delivered_seq = delivered;
-	wreck->at = wreck->lane->now.stream.last_seq;
-	salvage->loss.missing += wreck->end - wreck->at;
-	salvage->wreck_count++;
+	*out = find_wreck(salvage, lane);
+	if (*out == NULL)
+		*out = &salvage->wrecks[salvage->wreck_count++];
+	(*out)->lane = lane;
+	(*out)->at = lane->now.stream.last_seq;
 	return true;
 }
 
-/* Its streams, as far as the file still tells. */
-static bool find_wrecks(struct spool *spool, const char *name, struct fault *fault)
+static bool is_uuid(const char *text)
+{
+	uint8_t id[16];
+
+	return text != NULL && identity_parse(bytes_of(text), id);
+}
+
+static bool miss(struct spool *spool, const struct lane *lane, int64_t from_seq,
+        int64_t to_seq, struct fault *fault)
+{
+	sqlite3_stmt *statement = spool->queries[QUERY_MISS];
+
+	sqlite3_bind_int64(statement, 1, lane->id);
+	sqlite3_bind_int64(statement, 2, from_seq);
+	sqlite3_bind_int64(statement, 3, to_seq);
+	return spool_query(spool, QUERY_MISS, fault);
+}
+
+/* What an earlier salvage could not find stays known. */
+static bool copy_missing(
+        struct spool *spool, const struct wreck *wreck, struct fault *fault)
+{
+	sqlite3_stmt *statement;
+	bool ok = true;
+
+	if (sqlite3_prepare_v2(spool->salvage->db,
+	            "SELECT from_seq, to_seq FROM missing WHERE stream = ? "
+	            "AND to_seq >= from_seq",
+	            -1, &statement, NULL)
+	        != SQLITE_OK)
+		return true;
+	sqlite3_bind_int64(statement, 1, wreck->id);
+	while (ok && sqlite3_step(statement) == SQLITE_ROW)
+		ok = miss(spool, wreck->lane, sqlite3_column_int64(statement, 0),
+		        sqlite3_column_int64(statement, 1), fault);
+	sqlite3_finalize(statement);
+	return ok;
+}
+
+/* Its numbers, if they are what was written; else all of it is sent again. */
+static void believe_numbers(struct wreck *wreck, sqlite3_stmt *statement)
+{
+	struct progress progress = {
+		.stream = { .last_seq = sqlite3_column_int64(statement, 3),
+		        .delivered_seq = sqlite3_column_int64(statement, 4) }
+	};
+	const void *chain = sqlite3_column_blob(statement, 5);
+	const void *stored = sqlite3_column_blob(statement, 6);
+	uint8_t sum[DIGEST_BYTES];
+
+	if (sqlite3_column_bytes(statement, 5) != DIGEST_BYTES
+	        || sqlite3_column_bytes(statement, 6) != DIGEST_BYTES)
+		return;
+	memcpy(progress.chain, chain, DIGEST_BYTES);
+	lane_sum(wreck->lane->incarnation, wreck->lane->topic, &progress, sum);
+	if (memcmp(stored, sum, sizeof sum) != 0)
+		return;
+	wreck->end = progress.stream.last_seq;
+	wreck->delivered = progress.stream.delivered_seq;
+}
+
+/* Streams as the file still tells of them; what it says may be wrong in any part. */
+static bool ask_file(struct spool *spool, struct fault *fault)
+{
+	sqlite3_stmt *statement;
+	bool ok = true;
+
+	if (sqlite3_prepare_v2(spool->salvage->db,
+	            "SELECT id, incarnation, topic, next_seq - 1, delivered_seq, "
+	            "chain, sum FROM stream ORDER BY id DESC",
+	            -1, &statement, NULL)
+	        != SQLITE_OK)
+		return true;
+	while (ok && sqlite3_step(statement) == SQLITE_ROW) {
+		const char *incarnation =
+		        (const char *)sqlite3_column_text(statement, 1);
+		const char *topic = (const char *)sqlite3_column_text(statement, 2);
+		struct wreck *wreck;
+
+		if (!is_uuid(incarnation) || topic == NULL || is_full(spool))
+			continue;
+		ok = add_wreck(spool, incarnation, topic, &wreck, fault);
+		if (!ok)
+			break;
+		wreck->id = sqlite3_column_int64(statement, 0);
+		believe_numbers(wreck, statement);
+		ok = copy_missing(spool, wreck, fault);
+	}
+	sqlite3_finalize(statement);
+	return ok;
+}
+
+/* A topic of ours by the digest in a name; NULL: it is none. */
+static const char *topic_of(
+        const struct spool *spool, const uint8_t name[HEAD_NAME_BYTES])
+{
+	for (size_t i = 0; i < spool->lane_count; i++)
+		if (memcmp(spool->lanes[i].name + 16, name + 16, HEAD_NAME_BYTES - 16)
+		        == 0)
+			return spool->lanes[i].topic;
+	return NULL;
+}
+
+/* What the damaged spool's own witness says: it may know of more than the file. */
+static bool ask_witness(struct spool *spool, const char *name, struct fault *fault)
 {
 	struct head_entry entries[HEAD_STREAMS];
 	char path[NOTE_BYTES + 8];
 	struct head_file *head;
-	sqlite3_stmt *statement;
 	size_t count = 0;
-	bool ok = true;
 
 	snprintf(path, sizeof path, "%s.head", name);
-	if (access(path, R_OK) == 0 && head_open(&head, path, fault)) {
-		head_read(head, entries, &count);
-		head_close(&head);
-	}
-	if (sqlite3_prepare_v2(spool->salvage->db,
-	            "SELECT id, incarnation, topic, next_seq - 1, delivered_seq "
-	            "FROM stream ORDER BY id",
-	            -1, &statement, NULL)
-	        != SQLITE_OK)
+	if (access(path, R_OK) != 0 || !head_open(&head, path, fault))
 		return true;
-	while (ok && sqlite3_step(statement) == SQLITE_ROW)
-		ok = add_wreck(spool, statement, entries, count, fault);
-	sqlite3_finalize(statement);
-	return ok;
+	head_read(head, entries, &count);
+	head_close(&head);
+	for (size_t i = 0; i < count; i++) {
+		const char *topic = topic_of(spool, entries[i].name);
+		char incarnation[UUID_TEXT_BYTES];
+		struct wreck *wreck;
+
+		identity_format(entries[i].name, incarnation);
+		if (entries[i].seq == 0 || topic == NULL || is_full(spool))
+			continue;
+		if (!add_wreck(spool, incarnation, topic, &wreck, fault))
+			return false;
+		wreck->end = entries[i].seq;
+	}
+	return true;
+}
+
+static void count_missing(struct salvage *salvage)
+{
+	for (size_t i = 0; i < salvage->wreck_count; i++) {
+		const struct wreck *wreck = &salvage->wrecks[i];
+		int64_t from =
+		        wreck->at > wreck->delivered ? wreck->at : wreck->delivered;
+
+		if (wreck->end > from)
+			salvage->loss.missing += wreck->end - from;
+	}
 }
 
 bool salvage_open(struct spool *spool, struct fault *fault)
@@ -258,7 +360,11 @@ bool salvage_open(struct spool *spool, struct fault *fault)
 	salvage->loss.any = true;
 	snprintf(salvage->loss.file, sizeof salvage->loss.file, "%.255s",
 	        slash ? slash + 1 : name);
-	return !open_damaged(salvage, name) || find_wrecks(spool, name, fault);
+	if ((open_damaged(salvage, name) && !ask_file(spool, fault))
+	        || !ask_witness(spool, name, fault))
+		return false;
+	count_missing(salvage);
+	return true;
 }
 
 void salvage_close(struct spool *spool)
@@ -273,21 +379,42 @@ void salvage_close(struct spool *spool)
 
 /* Carrying over */
 
+/* Up to seq the lane has nothing more: what the hub does not have is missing. */
+static bool miss_until(struct spool *spool, const struct wreck *wreck, int64_t seq,
+        struct fault *fault)
+{
+	int64_t last = wreck->lane->now.stream.last_seq;
+	int64_t from = 1 + (last > wreck->delivered ? last : wreck->delivered);
+
+	return from > seq || miss(spool, wreck->lane, from, seq, fault);
+}
+
 static bool carry_row(struct spool *spool, struct wreck *wreck, struct fault *fault)
 {
+	struct spool_stream *now = &wreck->lane->now.stream;
 	struct salvage *salvage = spool->salvage;
+	int64_t delivered;
 	struct row row;
 
 	row_read(salvage->read, &row);
 	wreck->at = row.seq;
-	if (!row_is_whole(wreck->lane, &row))
+	if (!row_is_whole(wreck->lane, &row) || row.seq <= now->last_seq)
+		return true;
+	if (!miss_until(spool, wreck, row.seq - 1, fault)
+	        || !row_store(spool, wreck->lane, &row, fault))
+		return false;
+	delivered = row.seq < wreck->delivered ? row.seq : wreck->delivered;
+	if (now->delivered_seq < delivered)
+		now->delivered_seq = delivered;
+	if (row.seq <= wreck->delivered)
 		return true;
 	salvage->loss.carried++;
-	salvage->loss.missing--;
-	return row_store(spool, wreck->lane, &row, fault);
+	salvage->loss.missing -= row.seq <= wreck->end;
+	return true;
 }
 
-/* Where the file cannot be read on, look further down, each time twice as far. */
+/* Where the file cannot be read on, look further down, each time twice as far. What is
+ * beyond the last number that was answered for need not be found. */
 static void skip_on(struct salvage *salvage, struct wreck *wreck)
 {
 	salvage->skip = salvage->skip == 0             ? 1
@@ -300,29 +427,34 @@ static bool carry_slice(
         struct spool *spool, struct wreck *wreck, int limit, struct fault *fault)
 {
 	struct salvage *salvage = spool->salvage;
+	bool finished = false;
 	int count = 0;
 	bool ok = true;
-	int result;
+	int result = SQLITE_MISUSE;
 
 	sqlite3_bind_int64(salvage->read, 1, wreck->id);
 	sqlite3_bind_int64(salvage->read, 2, wreck->at);
 	sqlite3_bind_int(salvage->read, 3, limit);
-	while (ok && (result = sqlite3_step(salvage->read)) == SQLITE_ROW) {
+	while (ok && salvage->read != NULL
+	        && (result = sqlite3_step(salvage->read)) == SQLITE_ROW) {
 		ok = carry_row(spool, wreck, fault);
 		count++;
 	}
 	sqlite3_reset(salvage->read);
 	if (!ok)
 		return false;
-	if (result != SQLITE_DONE)
-		skip_on(salvage, wreck);
-	else if (count < limit)
-		wreck->at = wreck->end;
-	else
+	if (result == SQLITE_DONE) {
+		finished = count < limit;
 		salvage->skip = 0;
-	if (wreck->at >= wreck->end)
-		salvage->turn++;
-	return true;
+	} else {
+		skip_on(salvage, wreck);
+		finished = salvage->read == NULL || wreck->at >= wreck->end;
+	}
+	if (!finished)
+		return true;
+	salvage->turn++;
+	salvage->skip = 0;
+	return miss_until(spool, wreck, wreck->end, fault);
 }
 
 static bool finish(struct salvage *salvage, struct fault *fault)

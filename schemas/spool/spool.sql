@@ -6,7 +6,8 @@ CREATE TABLE IF NOT EXISTS node (
     one          INTEGER PRIMARY KEY CHECK (one = 1),
     village_code TEXT NOT NULL,
     incarnation  TEXT NOT NULL,
-    created_at   INTEGER NOT NULL -- microseconds since 1970
+    created_at   INTEGER NOT NULL, -- microseconds since 1970
+    sum          BLOB NOT NULL     -- SHA-256 of village_code and incarnation
 ) STRICT;
 
 -- Numbers given and numbers that the broker has confirmed. Delivery is in order, so
@@ -18,9 +19,18 @@ CREATE TABLE IF NOT EXISTS stream (
     next_seq      INTEGER NOT NULL DEFAULT 1,
     delivered_seq INTEGER NOT NULL DEFAULT 0,
     chain         BLOB NOT NULL DEFAULT (zeroblob(32)), -- SHA-256 of the chain before and a row's sum, row by row
+    sum           BLOB, -- SHA-256 of all that the row says; none: nothing was ever written
     UNIQUE (incarnation, topic),
     CHECK (delivered_seq < next_seq)
 ) STRICT;
+
+-- Numbers that were given and whose events a damaged spool lost.
+CREATE TABLE IF NOT EXISTS missing (
+    stream   INTEGER NOT NULL REFERENCES stream,
+    from_seq INTEGER NOT NULL,
+    to_seq   INTEGER NOT NULL CHECK (to_seq >= from_seq),
+    PRIMARY KEY (stream, from_seq)
+) STRICT, WITHOUT ROWID;
 
 -- value is what goes to the topic, framing and all; headers is envelope_pack()'s.
 CREATE TABLE IF NOT EXISTS event (

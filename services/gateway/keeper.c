@@ -352,7 +352,10 @@ static bool answer_status(struct keeper *keeper, struct keeper_question *questio
 		status->streams[i] = *spool_stream(keeper->spool, i);
 		status->delivered[i] = forward_delivered(keeper->forward, i);
 		if (!spool_oldest(
-		            keeper->spool, i, &status->oldest_us[i], &question->fault))
+		            keeper->spool, i, &status->oldest_us[i], &question->fault)
+		        || !spool_missing(keeper->spool, i, status->missing[i].ranges,
+		                KEEPER_RANGES, &status->missing[i].count,
+		                &status->missing[i].total, &question->fault))
 			return false;
 	}
 	forward_link(keeper->forward, &status->link);
@@ -379,6 +382,8 @@ static void answer(struct keeper *keeper, struct keeper_question *question)
 		question->ok = answer_status(keeper, question);
 		break;
 	}
+	if (!question->ok && question->fault.kind == FAULT_STOP)
+		note_illness(keeper, &question->fault);
 }
 
 static void serve_questions(struct keeper *keeper)

@@ -41,6 +41,15 @@ struct keeper_post {
 	size_t bytes;
 };
 
+enum { KEEPER_RANGES = 10 };
+
+/* What a damaged spool lost of a stream. */
+struct keeper_missing {
+	struct spool_missing ranges[KEEPER_RANGES]; /* the first ones */
+	size_t count;
+	int64_t total; /* numbers, of all ranges */
+};
+
 struct keeper_status {
 	struct spool_status spool;
 	struct forward_link link;
@@ -48,6 +57,7 @@ struct keeper_status {
 	struct spool_stream streams[SPOOL_STREAMS]; /* the catalog's, then earlier */
 	int64_t oldest_us[SPOOL_STREAMS];           /* pending; 0: none */
 	int64_t delivered[SPOOL_STREAMS];           /* since the start */
+	struct keeper_missing missing[SPOOL_STREAMS];
 	size_t stream_count;
 };
 

@@ -49,7 +49,18 @@ static void put_numbers(
 	        "\"oldest_pending_at\":",
 	        at->topic, (long long)at->last_seq, (long long)at->delivered_seq);
 	clock_append_json(status->oldest_us[stream], out);
-	buffer_append_byte(out, '}');
+}
+
+/* Numbers that were given and whose events a damaged spool lost. */
+static void put_missing(const struct keeper_missing *missing, struct buffer *out)
+{
+	buffer_format(out, ",\"missing_count\":%lld,\"missing\":[",
+	        (long long)missing->total);
+	for (size_t i = 0; i < missing->count; i++)
+		buffer_format(out, "%s{\"from_seq\":%lld,\"to_seq\":%lld}",
+		        i > 0 ? "," : "", (long long)missing->ranges[i].from_seq,
+		        (long long)missing->ranges[i].to_seq);
+	buffer_append_byte(out, ']');
 }
 
 /* The streams of this life, then those of lives before that are still known. */
@@ -60,12 +71,15 @@ static void put_streams(
 	for (size_t i = 0; i < topics; i++) {
 		buffer_append_text(out, i > 0 ? ",{" : "{");
 		put_numbers(status, i, out);
+		buffer_append_byte(out, '}');
 	}
 	buffer_append_text(out, "],\"earlier\":[");
 	for (size_t i = topics; i < status->stream_count; i++) {
 		buffer_format(out, "%s{\"incarnation\":\"%s\",", i > topics ? "," : "",
 		        status->streams[i].incarnation);
 		put_numbers(status, i, out);
+		put_missing(&status->missing[i], out);
+		buffer_append_byte(out, '}');
 	}
 	buffer_append_byte(out, ']');
 }

@@ -53,6 +53,8 @@ def test_a_changed_row_is_found_before_it_is_sent(world):
     found = status(gateway)
     assert found["incarnation"] != incarnation
     assert found["set_aside"]["missing"] == 1 and found["set_aside"]["carried"] == EVENTS - 1
+    ranges = [stream["missing"] for stream in found["earlier"] if stream["topic"] == world.topic("payments")]
+    assert ranges == [[{"from_seq": 124, "to_seq": 124}]], "the number is named"
     assert glob.glob(spool_of(world, ".damaged-*")), "nothing is deleted"
     answer = post(gateway, "/v1/payments", payment_body(case_id="kasus-baru"))
     assert answer[0] == 201 and answer[1]["seq"] == 1
@@ -81,4 +83,7 @@ def test_noise_in_place_of_the_file_ends_in_a_gateway_that_accepts(world):
         file.write(b"noise " * 5000)
     gateway = world.gateway()
     assert post(gateway, "/v1/payments", payment_body())[0] == 201
-    assert "reason" in status(gateway)["set_aside"]
+    loss = wait_until(lambda: carried(gateway), 30, "all is counted")
+    assert loss["missing"] > 0 and loss["carried"] + loss["missing"] == EVENTS
+    payments = [stream for stream in status(gateway)["earlier"] if stream["topic"] == world.topic("payments")]
+    assert payments[0]["missing_count"] == loss["missing"], "the witness names what neither file nor log holds"
