@@ -34,6 +34,7 @@ bool ctl_letters_list(struct ctl *ctl, struct fault *fault);
 bool ctl_letters_show(struct ctl *ctl, struct fault *fault);
 bool ctl_letters_retry(struct ctl *ctl, struct fault *fault);
 bool ctl_letters_waive(struct ctl *ctl, struct fault *fault);
+bool ctl_account(struct ctl *ctl, struct fault *fault);
 bool ctl_log_adopt(struct ctl *ctl, struct fault *fault);
 bool ctl_department_try(struct ctl *ctl, struct fault *fault);
 bool ctl_villages_find(struct ctl *ctl, struct fault *fault);

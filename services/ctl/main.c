@@ -25,6 +25,10 @@ static const struct conf_key ctl_options[] = {
 	CONF_KEY(TEXT, database, "",
 	        "libpq connection string; its password only by passfile="),
 	CONF_KEY(PATH, department, "", "folder of the department that is meant"),
+	CONF_ANY(departments,
+	        "libpq connection string of a department, such as departments.dinsos"),
+	CONF_KEY(
+	        TEXT, village, "", "code of the village that is meant; all when empty"),
 	CONF_KEY(TEXT, reason, "", "why, in your words; it is kept"),
 	CONF_KEY(FLAG, preview, "no", "only look: everything is rolled back"),
 	CONF_KEY(FLAG, personal, "no", "show personal data; who looked is kept"),
@@ -89,6 +93,10 @@ static const struct command commands[] = {
 	        "HOST:PORT",
 	        "drop it for good, so that what waits behind it goes on",
 	        ctl_letters_waive },
+	{ "account", "",
+	        "--brokers HOST:PORT --departments.NAME CONNINFO ... [--village CODE]",
+	        "accepted, in Kafka, applied, waiting, dead, missing of every stream",
+	        ctl_account },
 	{ "log", "adopt",
 	        "TOPIC --reason WHY --department DIR --database CONNINFO --brokers "
 	        "HOST:PORT",

@@ -224,6 +224,7 @@ def test_a_value_that_cannot_be_read_holds_its_case_and_is_tried_again_with_a_ne
 def test_real_records_are_tried_and_nothing_is_kept(world):
     gateway = world.gateway()
     pay(gateway, ("A", "1.00"), ("B", TOO_MUCH))
+    wait_until(lambda: json.loads(gateway.get("/v1/status")[1])["pending"] == 0, 30, "both are in Kafka")
     folder = world.department("dinsos")
     tables = world.sql("dinsos", "SELECT count(*) FROM pg_class")
     done = subprocess.run([os.path.join(BINARIES, "kentongan"), "department", "try", folder, "--database", world.conninfo("dinsos"),

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""`kentongan account`: what became of every number, for every village, topic and department."""
+import json
+import os
+import subprocess
+
+from conftest import BINARIES, PROJECT, VILLAGES, payment_body, post, request_body
+from hub import programs
+from hub.base import wait_until
+
+
+def account(world, *departments, village=None):
+    words = [os.path.join(BINARIES, "kentongan"), "account", "--json", "--brokers", world.brokers, "--schemas", world.schemas]
+    for name in departments:
+        words += [f"--departments.{name}", world.conninfo(name)]
+    words += ["--village", village] if village else []
+    done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return {(row["village_code"], row["topic"].split(".")[1]): row for row in json.loads(done.stdout)}
+
+
+def test_every_number_is_accounted_for(world):
+    world.expects("dead letter class=data")
+    first, second = world.gateway(VILLAGES[0]), world.gateway(VILLAGES[1])
+    world.department("dinsos")
+    programs.post_batch(first, [{"record": "Payment", **payment_body(case_id=case, amount=amount)} for case, amount in
+                                [("A", "1.00"), ("A", "9000000.00"), ("A", "3.00"), ("B", "4.00")]])
+    assert post(second, "/v1/requests", request_body())[0] == 201
+    world.sink("dinsos")
+    world.sink("dpmd")
+    world.wait_rows("dpmd", "SELECT coalesce(sum(applied), 0)::int FROM kentongan.stream_position", 5)
+    world.wait_rows("dinsos", "SELECT coalesce(sum(applied + dead + parked), 0)::int FROM kentongan.stream_position", 5)
+    first.stop()
+    first.start()  # a village speaks when it starts, else each minute
+    wait_until(lambda: account(world, "dinsos").get((VILLAGES[0], "payments"), {}).get("accepted") == 4, 60, "the village's word")
+    seen = account(world, "dinsos", "dpmd")
+    row = seen[(VILLAGES[0], "payments")]
+    assert (row["accepted"], row["in_kafka"], row["not_in_kafka"]) == (4, 4, "{}")
+    dinsos, dpmd = row["departments"]
+    assert (dinsos["applied"], dinsos["waiting"], dinsos["dead"], dinsos["pending"], dinsos["missing"]) == (2, 1, 1, 0, 0)
+    assert (dpmd["applied"], dpmd["waiting"], dpmd["dead"], dpmd["pending"], dpmd["missing"]) == (4, 0, 0, 0, 0)
+    assert seen[(VILLAGES[1], "requests")]["in_kafka"] == 1
+    assert {code for code, _ in account(world, village=VILLAGES[1])} == {VILLAGES[1]}
