@@ -134,6 +134,7 @@ static bool read_topic(struct catalog *catalog, const json_t *entry, const char 
 	if (!copy_text(entry, "name", &out->name, fault)
 	        || !copy_text(entry, "record", &out->record, fault))
 		return false;
+	out->reserve = json_is_true(json_object_get(entry, "reserve"));
 	snprintf(topic, sizeof topic, "%s%s", prefix, out->name);
 	out->topic = strdup(topic);
 	if (out->topic == NULL)

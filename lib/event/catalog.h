@@ -27,6 +27,7 @@ struct catalog_topic {
 	const char *name;   /* short: "requests" */
 	const char *topic;  /* full, with the mode's prefix: "desa.requests" */
 	const char *record; /* short name of its record: "Request" */
+	bool reserve;       /* taken in while there is any room on the disk */
 	const struct catalog_schema *newest;
 };
 

@@ -886,14 +886,17 @@ static bool show_row(struct spool *spool, const struct lane *lane,
         sqlite3_stmt *statement, spool_visitor *visitor, void *context,
         int64_t *out_seq, struct fault *fault)
 {
+	int64_t expected = *out_seq + 1;
 	struct spool_row shown;
 	struct row row;
 
 	row_read(statement, &row);
 	if (!row_is_whole(lane, &row))
 		return damaged(lane, row.seq, fault);
-	if (row.seq > *out_seq + 1 && *out_seq >= lane->committed.stream.delivered_seq
-	        && !is_missing(spool, lane, *out_seq + 1, row.seq - 1, fault))
+	if (expected <= lane->committed.stream.delivered_seq)
+		expected = lane->committed.stream.delivered_seq + 1;
+	if (row.seq > expected
+	        && !is_missing(spool, lane, expected, row.seq - 1, fault))
 		return false;
 	identity_format(row.event_id.data, shown.event_id);
 	shown.seq = row.seq;
@@ -906,11 +909,20 @@ static bool show_row(struct spool *spool, const struct lane *lane,
 	return true;
 }
 
+/* The last row of a stream is always there while it is pending. */
+static bool ends_too_soon(const struct lane *lane, int64_t seq)
+{
+	const struct spool_stream *stream = &lane->committed.stream;
+
+	return seq < stream->last_seq && stream->delivered_seq < stream->last_seq;
+}
+
 bool spool_read(struct spool *spool, size_t stream, int64_t after_seq, int limit,
         spool_visitor *visitor, void *context, int64_t *out_seq, struct fault *fault)
 {
 	sqlite3_stmt *statement = spool->queries[QUERY_READ];
 	const struct lane *lane = &spool->lanes[stream];
+	int shown = 0;
 	int result;
 
 	*out_seq = after_seq;
@@ -918,14 +930,14 @@ bool spool_read(struct spool *spool, size_t stream, int64_t after_seq, int limit
 	sqlite3_bind_int64(statement, 1, lane->id);
 	sqlite3_bind_int64(statement, 2, after_seq);
 	sqlite3_bind_int(statement, 3, limit);
-	while ((result = sqlite3_step(statement)) == SQLITE_ROW)
+	for (; (result = sqlite3_step(statement)) == SQLITE_ROW; shown++)
 		if (!show_row(spool, lane, statement, visitor, context, out_seq, fault))
 			break;
 	if (result != SQLITE_ROW && result != SQLITE_DONE)
 		spool_fault(spool, fault);
-	else if (result == SQLITE_DONE && *out_seq == after_seq
-	         && after_seq < lane->committed.stream.last_seq)
-		damaged(lane, after_seq + 1, fault); /* the last row is always there */
+	else if (result == SQLITE_DONE && shown < limit
+	         && ends_too_soon(lane, *out_seq))
+		damaged(lane, *out_seq + 1, fault);
 	sqlite3_reset(statement);
 	return fault->kind == FAULT_NONE;
 }

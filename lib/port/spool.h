@@ -13,7 +13,7 @@
  * returned true too, damage to them does not go unnoticed.
  *
  * One thread of one process owns a spool; a second opener gets FAULT_RETRY. A full disk
- * is FAULT_RETRY with code "disk-full".
+ * is FAULT_RETRY with code "disk-full"; what was committed can still be read.
  *
  * Damage is FAULT_STOP with code "damaged", whenever a row or the file is found not to
  * be what was written; "internal" is a disk that does not obey. After both the owner

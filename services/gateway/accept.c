@@ -337,9 +337,18 @@ static bool take_event(
 	return append_event(posting, event, fault);
 }
 
-void accept_one(void *context, struct http_request *request)
+/* False, and answered, where the disk has no room for it. */
+static bool has_room(struct gateway *gateway, struct http_request *request,
+        enum room_stage refused_from)
 {
-	struct intake *intake = context;
+	if (keeper_room(gateway->keeper) < refused_from)
+		return true;
+	answer_no_room(request, refused_from == ROOM_SCARCE);
+	return false;
+}
+
+static void take_one(struct intake *intake, struct http_request *request)
+{
 	struct check_report *report = malloc(sizeof *report);
 	const char *key = http_header(request, "Idempotency-Key");
 	const char *traceparent = http_header(request, "traceparent");
@@ -366,6 +375,15 @@ void accept_one(void *context, struct http_request *request)
 	posting_free(posting);
 	document_close(&event.document);
 	free(report);
+}
+
+void accept_one(void *context, struct http_request *request)
+{
+	struct intake *intake = context;
+
+	if (has_room(intake->gateway, request,
+	            intake->topic->reserve ? ROOM_NONE : ROOM_FULL))
+		take_one(intake, request);
 }
 
 /* A line of a batch says which record it is. */
@@ -478,9 +496,8 @@ static void refuse_batch_key(struct http_request *request, struct check_report *
 	answer_report(request, report);
 }
 
-void accept_batch(void *context, struct http_request *request)
+static void take_batch(struct gateway *gateway, struct http_request *request)
 {
-	struct gateway *gateway = context;
 	size_t lines = count_lines(http_body(request));
 	size_t most = gateway->catalog->batch_lines;
 	struct posting *posting =
@@ -509,4 +526,12 @@ void accept_batch(void *context, struct http_request *request)
 	posting_free(posting);
 	buffer_clear(&errors);
 	free(report);
+}
+
+void accept_batch(void *context, struct http_request *request)
+{
+	struct gateway *gateway = context;
+
+	if (has_room(gateway, request, ROOM_SCARCE))
+		take_batch(gateway, request);
 }

@@ -40,6 +40,17 @@ static const struct http_problem broken = { 500, "internal", "Internal fault",
 	"The gateway cannot go on; it starts again. Try again with the same key.",
 	"Sistem mengalami gangguan dan akan mulai ulang. Coba lagi sebentar lagi." };
 
+void answer_no_room(struct http_request *request, bool batch)
+{
+	static const struct http_problem no_batches = { 507, "disk-scarce",
+		"Little room",
+		"The disk of the gateway is nearly full; single posts are still taken.",
+		"Tempat penyimpanan komputer desa hampir penuh; kiriman sekaligus dari "
+		"sistem belum dapat diterima. Hubungi Diskominfo." };
+
+	http_refuse(request, batch ? &no_batches : &disk_full, NULL);
+}
+
 void answer_fault(struct http_request *request, const struct fault *fault)
 {
 	switch (fault->kind) {

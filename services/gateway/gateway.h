@@ -63,6 +63,7 @@ void status_refresh(void *gateway);
 void answer_receipt(const struct gateway *gateway, const struct spool_receipt *receipt,
         struct buffer *out);
 void answer_fault(struct http_request *request, const struct fault *fault);
+void answer_no_room(struct http_request *request, bool batch);
 void answer_report(struct http_request *request, const struct check_report *report);
 
 /* Append the report's faults as members of a JSON array; line 0: not a batch. */

@@ -37,6 +37,7 @@ struct keeper {
 	struct spool *spool;
 	struct forward *forward;
 	struct witness *witness;
+	struct room *room;
 	pthread_t thread;
 	bool has_thread;
 	atomic_bool ending;
@@ -180,10 +181,19 @@ static bool is_broken(const struct keeper *keeper)
 	return keeper_is_ill(keeper, &illness) && illness.kind == FAULT_STOP;
 }
 
+static bool is_full(const struct fault *fault)
+{
+	return fault->kind == FAULT_RETRY && strcmp(fault->code, "disk-full") == 0;
+}
+
 static void note_illness(struct keeper *keeper, const struct fault *fault)
 {
 	bool changed = false;
 
+	if (fault != NULL && is_full(fault)) {
+		room_give_ballast(keeper->room);
+		return;
+	}
 	pthread_mutex_lock(&keeper->lock);
 	if (!keeper->ill || keeper->illness.kind != FAULT_STOP) {
 		changed = keeper->ill != (fault != NULL);
@@ -317,7 +327,11 @@ static bool serve_posts(struct keeper *keeper)
 
 	if (group == NULL)
 		return false;
-	if (store_group(keeper, group, &fault)) {
+	if (room_stage(keeper->room) == ROOM_NONE) {
+		fault_code(&fault, FAULT_RETRY, "disk-full", "no room on the disk");
+		fail_group(group, &fault);
+		hand_back(keeper, group);
+	} else if (store_group(keeper, group, &fault)) {
 		note_illness(keeper, NULL);
 		let_witness(keeper, group);
 	} else {
@@ -456,6 +470,7 @@ static void *keep(void *context)
 		bool carried = carry_over(keeper);
 		enum step step = forward_step(keeper->forward, &fault);
 
+		room_look(keeper->room);
 		if (step == STEP_FAULT)
 			note_illness(keeper, &fault);
 		serve_questions(keeper);
@@ -496,6 +511,7 @@ static bool keeper_start(
 		topics[i] = catalog->topics[i].topic;
 	if (!spool_open(&keeper->spool, conf_text(keeper->conf, "spool"), village,
 	            topics, catalog->topic_count, fault)
+	        || !room_open(&keeper->room, keeper->conf, fault)
 	        || !forward_open(&keeper->forward, keeper->spool, keeper->conf, village,
 	                catalog->modulus, fault))
 		return false;
@@ -564,6 +580,7 @@ void keeper_close(struct keeper **keeper)
 	witness_close(&old->witness);
 	give_up_waiting(old);
 	forward_close(&old->forward);
+	room_close(&old->room);
 	spool_close(&old->spool);
 	if (old->bell >= 0)
 		close(old->bell);
@@ -575,4 +592,9 @@ void keeper_close(struct keeper **keeper)
 const char *keeper_incarnation(const struct keeper *keeper)
 {
 	return spool_incarnation(keeper->spool);
+}
+
+enum room_stage keeper_room(const struct keeper *keeper)
+{
+	return room_stage(keeper->room);
 }

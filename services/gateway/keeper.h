@@ -21,6 +21,7 @@
 #include "flow/forward.h"
 #include "port/loop.h"
 #include "port/spool.h"
+#include "room.h"
 
 struct keeper;
 
@@ -85,6 +86,9 @@ MUST_CHECK bool keeper_open(struct keeper **out, struct loop *loop,
 /* Finishes the group in hand, leaves the rest unanswered, ends the thread. */
 void keeper_close(struct keeper **keeper);
 
+/* Room on the disk. Any thread. */
+enum room_stage keeper_room(const struct keeper *keeper);
+
 const char *keeper_incarnation(const struct keeper *keeper);
 
 /* False, FAULT_RETRY, when too much is waiting; then done is not called. */
@@ -100,6 +104,6 @@ bool keeper_is_ill(const struct keeper *keeper, struct fault *out);
 	        CONF_MUST(PATH, spool, "file that keeps accepted events"),             \
 	        CONF_KEY(COUNT, keep_days, "35",                                       \
 	                "days that delivered events and keys are kept"),               \
-	        FORWARD_KEYS
+	        ROOM_KEYS, FORWARD_KEYS
 
 #endif

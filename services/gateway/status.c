@@ -107,12 +107,14 @@ static void put_status(const struct asking *asking, struct buffer *out)
 	const struct conf *conf = svc_conf(gateway->svc);
 	struct fault illness;
 	bool ill = keeper_is_ill(gateway->keeper, &illness);
+	enum room_stage stage = keeper_room(gateway->keeper);
 
 	buffer_format(out,
 	        "{\"village_code\":\"%s\",\"incarnation\":\"%s\",\"accepting\":%s,"
 	        "\"pending\":%lld,\"oldest_pending_at\":",
 	        conf_text(conf, "village"), keeper_incarnation(gateway->keeper),
-	        ill ? "false" : "true", (long long)status->spool.pending);
+	        ill || stage >= ROOM_FULL ? "false" : "true",
+	        (long long)status->spool.pending);
 	clock_append_json(status->spool.oldest_pending_us, out);
 	put_streams(status, gateway->catalog->topic_count, out);
 	buffer_format(
@@ -125,9 +127,8 @@ static void put_status(const struct asking *asking, struct buffer *out)
 	        ","
 	        "\"clock\":\"%s\",\"mode\":\"%s\",\"version\":\"%s\",\"recorded_at\":",
 	        (long long)status->spool.free_bytes, (long long)status->spool.bytes,
-	        ill && strcmp(illness.code, "disk-full") == 0 ? "full" : "ok",
-	        gateway->synced ? "SYNCED" : "UNSYNCED", conf_text(conf, "mode"),
-	        KENTONGAN_VERSION);
+	        room_stage_name(stage), gateway->synced ? "SYNCED" : "UNSYNCED",
+	        conf_text(conf, "mode"), KENTONGAN_VERSION);
 	clock_append_json(clock_wall_us(), out);
 	put_loss(&status->loss, out);
 	buffer_append_text(out, "}\n");
@@ -151,7 +152,8 @@ static const char *state_in_words(const struct gateway *gateway,
 	struct fault illness;
 	bool ill = keeper_is_ill(gateway->keeper, &illness);
 
-	snprintf(words, WORDS_BYTES, "%s %s %s %s %lld", status->link.state,
+	snprintf(words, WORDS_BYTES, "%s %s %s %s %s %lld", status->link.state,
+	        room_stage_name(keeper_room(gateway->keeper)),
 	        gateway->synced ? "synced" : "", ill ? illness.code : "",
 	        status->loss.done ? "done" : "", (long long)status->loss.missing);
 	return words;

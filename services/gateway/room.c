@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "room.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { LOOK_MS = 200, PATH_BYTES = 4096 };
+
+struct room {
+	const struct conf *conf;
+	char ballast[PATH_BYTES + 16];
+	int64_t looked_us; /* monotonic; 0: never */
+	bool spent;        /* the ballast is given back */
+	_Atomic enum room_stage stage;
+};
+
+const char *room_stage_name(enum room_stage stage)
+{
+	static const char *const names[] = { "ok", "low", "scarce", "full", "full" };
+
+	return names[stage];
+}
+
+enum room_stage room_stage(const struct room *room)
+{
+	return atomic_load(&room->stage);
+}
+
+static void note_stage(struct room *room, enum room_stage stage, uint64_t free_bytes)
+{
+	enum room_stage before = atomic_exchange(&room->stage, stage);
+
+	if (stage > before)
+		log_warn(NULL, "disk %s: %llu bytes are free", room_stage_name(stage),
+		        (unsigned long long)free_bytes);
+	else if (stage < before)
+		log_info(NULL, "disk %s again: %llu bytes are free",
+		        room_stage_name(stage), (unsigned long long)free_bytes);
+}
+
+static bool make_ballast(struct room *room)
+{
+	off_t size = (off_t)conf_number(room->conf, "ballast_bytes");
+	struct stat info;
+	bool ok;
+	int fd;
+
+	if (size == 0)
+		return true;
+	fd = open(room->ballast, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	ok = fstat(fd, &info) == 0
+	     && ((info.st_size == size && info.st_blocks * 512 >= size)
+	             || posix_fallocate(fd, 0, size) == 0);
+	close(fd);
+	if (!ok)
+		unlink(room->ballast);
+	return ok;
+}
+
+static enum room_stage stage_of(const struct room *room, uint64_t free_bytes)
+{
+	if (room->spent)
+		return ROOM_NONE;
+	if (free_bytes < conf_number(room->conf, "disk_full_bytes"))
+		return ROOM_FULL;
+	if (free_bytes < conf_number(room->conf, "disk_scarce_bytes"))
+		return ROOM_SCARCE;
+	return free_bytes < conf_number(room->conf, "disk_low_bytes") ? ROOM_LOW
+	                                                              : ROOM_OK;
+}
+
+static void look(struct room *room)
+{
+	struct statvfs disk;
+	uint64_t free_bytes;
+
+	if (statvfs(conf_text(room->conf, "spool"), &disk) != 0)
+		return;
+	free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+	if (room->spent
+	        && free_bytes > conf_number(room->conf, "disk_full_bytes")
+	                                + conf_number(room->conf, "ballast_bytes"))
+		room->spent = !make_ballast(room);
+	note_stage(room, stage_of(room, free_bytes), free_bytes);
+}
+
+void room_look(struct room *room)
+{
+	int64_t now_us = clock_monotonic_us();
+
+	if (room->looked_us != 0 && now_us - room->looked_us < LOOK_MS * 1000)
+		return;
+	room->looked_us = now_us;
+	look(room);
+}
+
+void room_give_ballast(struct room *room)
+{
+	if (room->spent)
+		return;
+	room->spent = true;
+	unlink(room->ballast);
+	look(room);
+}
+
+bool room_open(struct room **out, const struct conf *conf, struct fault *fault)
+{
+	struct room *room = calloc(1, sizeof *room);
+
+	if (room == NULL)
+		return fault_memory(fault);
+	room->conf = conf;
+	snprintf(room->ballast, sizeof room->ballast, "%s.ballast",
+	        conf_text(conf, "spool"));
+	room->spent = !make_ballast(room);
+	room_look(room);
+	*out = room;
+	return true;
+}
+
+void room_close(struct room **room)
+{
+	free(*room);
+	*room = NULL;
+}
