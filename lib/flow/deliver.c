@@ -761,6 +761,17 @@ static void mend_now_and_then(struct deliver *deliver)
 		forget(deliver, 0);
 }
 
+/* With nothing to write, a database that went away would be noticed by nobody. */
+static void notice_loss(struct deliver *deliver)
+{
+	struct fault fault;
+
+	if (!deliver->running || table_is_open(deliver->apply.table))
+		return;
+	fault_set(&fault, FAULT_UNSURE, "the connection to the database was lost");
+	give_way(deliver, &fault);
+}
+
 enum step deliver_step(struct deliver *deliver, struct fault *fault)
 {
 	size_t count;
@@ -769,6 +780,8 @@ enum step deliver_step(struct deliver *deliver, struct fault *fault)
 	        (size_t)conf_number(deliver->conf, "batch_bytes"), &count, fault);
 	enum step step = take_news(deliver, news, count, fault);
 
+	if (step == STEP_IDLE)
+		notice_loss(deliver);
 	if (step != STEP_FAULT) {
 		mend_now_and_then(deliver);
 		try_to_claim(deliver);

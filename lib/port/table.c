@@ -59,6 +59,14 @@ static const char *advice(const char *state)
 		return "another sink has moved the position";
 	if (strcmp(state, "KT002") == 0)
 		return "a case has changed meanwhile";
+	if (begins(state, "57P") || begins(state, "08"))
+		return "the database is stopping, starting or was restarted";
+	if (begins(state, "53"))
+		return "the database has no room, memory or connections left";
+	if (strcmp(state, "25006") == 0)
+		return "the database takes no writes: it is read-only or a replica";
+	if (strcmp(state, "55P03") == 0 || strcmp(state, "57014") == 0)
+		return "somebody holds a lock in the database for too long";
 	if (begins(state, "28"))
 		return "the database refuses the role or its password";
 	if (begins(state, "3D") || begins(state, "3F"))
@@ -197,7 +205,8 @@ void table_close(struct table **table)
 
 bool table_is_open(const struct table *table)
 {
-	return table != NULL && PQstatus(table->connection) == CONNECTION_OK;
+	return table != NULL && PQconsumeInput(table->connection) == 1
+	       && PQstatus(table->connection) == CONNECTION_OK;
 }
 
 static bool show_rows(const PGresult *result, table_visitor *visitor, void *context,

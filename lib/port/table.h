@@ -27,7 +27,7 @@ MUST_CHECK bool table_open(struct table **out, const char *connection, const cha
         const char *schema, struct fault *fault);
 void table_close(struct table **table);
 
-/* Whether the connection still stands, as far as is known without asking. */
+/* Whether the connection still stands, as far as is known without asking the server. */
 bool table_is_open(const struct table *table);
 
 /* Run statements, one transaction unless they say otherwise; rows are thrown away. */

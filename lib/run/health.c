@@ -261,6 +261,11 @@ bool health_serve_alone(struct health *health, const char *listen, struct fault 
 		.deadline_ms = 10000,
 		.hosts = "" };
 
+	if (strncmp(listen, "127.", 4) != 0 && strncmp(listen, "[::1]:", 6) != 0)
+		return fault_set(fault, FAULT_STOP,
+		        "listen on %s: expected an address of this machine itself, "
+		        "such as 127.0.0.1:0",
+		        listen);
 	if (!loop_open(&health->loop, fault)
 	        || !http_open(&health->http, health->loop, &settings, fault))
 		return false;

@@ -157,7 +157,8 @@ static bool is_trace(struct bytes text)
 		if (shape[i] == 'h' ? !digit : byte != (uint8_t)shape[i])
 			return false;
 	}
-	return true;
+	return strspn((const char *)text.data + 3, "0") < 32
+	       && strspn((const char *)text.data + 36, "0") < 16; /* no such ids */
 }
 
 /*

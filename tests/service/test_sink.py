@@ -2,6 +2,7 @@
 """Each department has each event exactly once, whatever is on the topics and whatever dies."""
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -10,7 +11,7 @@ import zlib
 import pytest
 from conftest import BINARIES, FULL, PROJECT, VILLAGES, payment_body, post, request_body
 from hub import programs
-from hub.base import wait_until
+from hub.base import Trouble, wait_until
 
 confluent_kafka = pytest.importorskip("confluent_kafka", reason="tests/run installs it into .venv")
 
@@ -297,6 +298,24 @@ def test_a_topic_made_anew_halts_and_says_so(world, value):
     wait_until(lambda: sink.get("/readyz")[0] == 200, 30, "it goes on")
     assert world.sql("satu_data", "SELECT DISTINCT why FROM kentongan.adoption") == [("topik dibuat ulang",)]
     assert world.accounts("satu_data") == (1, 0, 0, 0), "the same number again is a repeat"
+
+
+def test_an_idle_sink_notices_that_its_database_went_away(world, servers):
+    lost = "waiting: (database: SQLSTATE 57P01|the connection to the database was lost)"
+    world.expects(lost)
+    gateway = world.gateway()
+    sink = world.sink("dinsos")
+    wait_until(lambda: sink.get("/readyz")[0] == 200, 20, "ready")
+    servers.postgres.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sink_dinsos_{world.tag}'")
+    wait_until(lambda: re.search(lost, world.logs()), 20, "it says so without a record to write")
+    assert post(gateway, "/v1/requests", request_body())[0] == 201
+    world.wait_rows("dinsos", "SELECT count(*) FROM dinsos.permohonan_sktm", 1)
+
+
+def test_a_sink_listens_to_this_machine_only(world):
+    world.expects("expected an address of this machine itself")
+    with pytest.raises(Trouble, match="expected an address of this machine itself"):
+        world.sink("dinsos", listen="0.0.0.0:0")
 
 
 def test_the_sinks_role_may_do_no_more_than_it_must(world):

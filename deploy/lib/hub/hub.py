@@ -16,7 +16,7 @@ import time
 
 from hub import programs
 from hub.base import PROJECT, Trouble, read, run, say, step, wait_until, write
-from hub.kafka import Kafka
+from hub.kafka import Kafka, fetch_jars
 from hub.postgres import Postgres
 
 DEPARTMENTS = ["satu_data", "dispendukcapil", "dinsos", "dinkes", "bapenda", "dpmd"]
@@ -147,6 +147,7 @@ class Hub:
         self.postgres.wait()
 
     def start_servers(self):
+        fetch_jars()
         fresh = not self.kafka.process.is_running() or not self.postgres.process.is_running()
         with step("Kafka and PostgreSQL: starting") if fresh else contextlib.nullcontext():
             self.kafka.prepare()
@@ -276,9 +277,10 @@ class Hub:
             print(f"  {topic:<31} {count:>7}")
         print("applied by department")
         for name in DEPARTMENTS:
-            row = self.postgres.sql("SELECT coalesce(sum(applied), 0), coalesce(sum(dead), 0), "
-                                    "coalesce(sum(missing), 0) FROM kentongan.stream_position", name)[0]
-            print(f"  {name:<31} {row[0]:>7}   dead letters {row[1]}, missing {row[2]}")
+            applied, missing = self.postgres.sql(
+                "SELECT coalesce(sum(applied), 0), coalesce(sum(missing), 0) FROM kentongan.stream_position", name)[0]
+            dead = self.postgres.sql("SELECT count(*) FROM kentongan.dead_letter WHERE status = 'open'", name)[0][0]
+            print(f"  {name:<31} {applied:>7}   dead letters {dead}, missing {missing}")
         print(f"\nmonitor  {self.monitor().url}/")
         print(f"gateway  {self.gateways()[0].url}/")
 

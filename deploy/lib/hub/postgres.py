@@ -76,24 +76,28 @@ class Postgres:
         data = self.choose_data()
         port = free_port()
         password = secrets.token_urlsafe(18)
-        pwfile = f"/dev/shm/kentongan-pw-{os.getpid()}"
-        write(pwfile, password, 0o600)
-        try:
-            if self.as_root:
-                os.chown(pwfile, pwd.getpwnam("postgres").pw_uid, -1)
-            run(self.command(programs() + "/initdb", "-D", data, "-U", "postgres", "-E", "UTF8",
-                             "--locale=C.UTF-8", "-A", "scram-sha-256", f"--pwfile={pwfile}"),
-                cwd="/")
-        finally:
-            os.remove(pwfile)
+        self.make_cluster(data, password)
         conf = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "",
-                "max_connections": 100, "shared_buffers": "64MB", "lc_messages": "C",
+                "max_connections": 100, "shared_buffers": "64MB", "dynamic_shared_memory_type": "mmap",
+                "lc_messages": "C",
                 "log_min_messages": "fatal", "log_min_error_statement": "panic", **settings}
         with open(os.path.join(data, "postgresql.conf"), "a", encoding="utf-8") as out:
             out.writelines(f"{name} = '{value}'\n" for name, value in conf.items())
         write(os.path.join(self.folder, "data-folder"), data + "\n")
         write(os.path.join(self.folder, "port"), str(port))
         write(self.passfile, f"127.0.0.1:{port}:*:postgres:{password}\n", 0o600)
+
+    def make_cluster(self, data, password):
+        """The password goes by memory alone: a file would outlive a try that is cut off."""
+        secret = os.memfd_create("password")
+        try:
+            os.write(secret, password.encode())
+            if self.as_root:
+                os.fchown(secret, pwd.getpwnam("postgres").pw_uid, -1)
+            run(self.command(programs() + "/initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
+                             "-A", "scram-sha-256", f"--pwfile=/proc/self/fd/{secret}"), cwd="/", pass_fds=[secret])
+        finally:
+            os.close(secret)
 
     def start(self):
         if not self.process.is_running():
