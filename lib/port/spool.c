@@ -53,9 +53,11 @@ static const char *const query_texts[QUERY_COUNT] = {
 	/* The limit is inside: looking for old rows must not read all the young ones.
 	 */
 	[QUERY_EXPIRE] =
-	        "DELETE FROM event WHERE stream = ?1 AND seq IN (SELECT seq FROM "
-	        "(SELECT seq, recorded_at FROM event WHERE stream = ?1 AND seq <= ?2 "
-	        "ORDER BY seq LIMIT ?4) WHERE recorded_at < ?3)",
+	        "DELETE FROM event WHERE stream = ?1 AND seq IN (SELECT seq FROM event "
+	        "WHERE stream = ?1 AND seq <= min(?2, (SELECT coalesce(max(last_seq), "
+	        "0) FROM day WHERE stream = ?1 AND day < ?3)) ORDER BY seq LIMIT ?4)",
+	[QUERY_DAY] = "INSERT INTO day (day, stream, last_seq) VALUES (?, ?, ?) "
+	              "ON CONFLICT DO NOTHING",
 	[QUERY_MISS] = "INSERT INTO missing VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "
 	               "to_seq = max(to_seq, excluded.to_seq)",
 };
@@ -472,6 +474,25 @@ static bool compare_with_head(struct spool *spool, struct fault *fault)
 	return spool_witness(spool, fault);
 }
 
+static bool read_newest_day(struct spool *spool, struct fault *fault)
+{
+	sqlite3_stmt *statement;
+	int result;
+
+	if (sqlite3_prepare_v2(spool->db,
+	            "SELECT day FROM day ORDER BY id DESC LIMIT 1", -1, &statement,
+	            NULL)
+	        != SQLITE_OK)
+		return spool_fault(spool, fault);
+	result = sqlite3_step(statement);
+	if (result == SQLITE_ROW)
+		spool->newest_day = sqlite3_column_int(statement, 0);
+	else if (result != SQLITE_DONE)
+		spool_fault(spool, fault);
+	sqlite3_finalize(statement);
+	return result == SQLITE_ROW || result == SQLITE_DONE;
+}
+
 static bool spool_start(struct spool *spool, const char *village_code,
         const char *const *topics, size_t topic_count, struct fault *fault)
 {
@@ -481,8 +502,8 @@ static bool spool_start(struct spool *spool, const char *village_code,
 	for (size_t i = 0; i < topic_count; i++)
 		if (!lane_open(spool, spool->incarnation, topics[i], fault))
 			return false;
-	return open_old_lanes(spool, fault) && compare_with_head(spool, fault)
-	       && salvage_open(spool, fault);
+	return open_old_lanes(spool, fault) && read_newest_day(spool, fault)
+	       && compare_with_head(spool, fault) && salvage_open(spool, fault);
 }
 
 static bool open_once(struct spool **out, const char *path, const char *village_code,
@@ -1081,8 +1102,31 @@ bool spool_status(struct spool *spool, struct spool_status *out, struct fault *f
 	return true;
 }
 
+bool spool_note_day(struct spool *spool, int32_t day, struct fault *fault)
+{
+	sqlite3_stmt *statement = spool->queries[QUERY_DAY];
+
+	if (day == spool->newest_day)
+		return true;
+	for (size_t i = 0; i < spool->lane_count; i++) {
+		sqlite3_bind_int(statement, 1, day);
+		sqlite3_bind_int64(statement, 2, spool->lanes[i].id);
+		sqlite3_bind_int64(
+		        statement, 3, spool->lanes[i].committed.stream.last_seq);
+		if (!spool_query(spool, QUERY_DAY, fault))
+			return false;
+	}
+	spool->newest_day = day; /* a group that is rolled back only skips a day */
+	return true;
+}
+
+int32_t spool_newest_day(const struct spool *spool)
+{
+	return spool->newest_day;
+}
+
 bool spool_expire(
-        struct spool *spool, int64_t before_us, int limit, struct fault *fault)
+        struct spool *spool, int32_t before_day, int limit, struct fault *fault)
 {
 	sqlite3_stmt *statement = spool->queries[QUERY_EXPIRE];
 
@@ -1090,7 +1134,7 @@ bool spool_expire(
 		sqlite3_bind_int64(statement, 1, spool->lanes[i].id);
 		sqlite3_bind_int64(
 		        statement, 2, spool->lanes[i].committed.stream.delivered_seq);
-		sqlite3_bind_int64(statement, 3, before_us);
+		sqlite3_bind_int(statement, 3, before_day);
 		sqlite3_bind_int(statement, 4, limit);
 		if (!spool_query(spool, QUERY_EXPIRE, fault))
 			return false;

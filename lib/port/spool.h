@@ -184,9 +184,19 @@ MUST_CHECK bool spool_oldest(
 MUST_CHECK bool spool_status(
         struct spool *spool, struct spool_status *out, struct fault *fault);
 
-/* Within a group: forget up to limit delivered events recorded before the time. */
+/*
+ * Within a group: it is this day, in days since 1970, for sure. Days are how the spool
+ * knows what is old; what rows say of their own time may be wrong by decades.
+ */
+MUST_CHECK bool spool_note_day(struct spool *spool, int32_t day, struct fault *fault);
+int32_t spool_newest_day(const struct spool *spool); /* 0: none was noted */
+
+/*
+ * Within a group: forget up to limit delivered events of each stream that were there
+ * when a day before this one began.
+ */
 MUST_CHECK bool spool_expire(
-        struct spool *spool, int64_t before_us, int limit, struct fault *fault);
+        struct spool *spool, int32_t before_day, int limit, struct fault *fault);
 
 /*
  * Move the log into the file when it has grown: any time when idle, at four times the

@@ -44,6 +44,7 @@ enum query {
 	QUERY_STREAM,
 	QUERY_EXPIRE,
 	QUERY_MISS,
+	QUERY_DAY,
 	QUERY_COUNT,
 };
 
@@ -69,6 +70,7 @@ struct spool {
 	uint64_t
 	        witnessed; /* number of the word that is on disk; of the writer alone */
 	struct salvage *salvage;
+	int32_t newest_day; /* in the table day, as last entered */
 	int log_pages;
 	struct buffer value;
 };

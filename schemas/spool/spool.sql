@@ -24,6 +24,16 @@ CREATE TABLE IF NOT EXISTS stream (
     CHECK (delivered_seq < next_seq)
 ) STRICT;
 
+-- How far a stream had come when a day began that the clock was sure of: what rows say
+-- of their own time may be any year's, and nothing is thrown away by that.
+CREATE TABLE IF NOT EXISTS day (
+    id       INTEGER PRIMARY KEY, -- in the order in which they were seen
+    day      INTEGER NOT NULL,    -- since 1970
+    stream   INTEGER NOT NULL REFERENCES stream,
+    last_seq INTEGER NOT NULL,
+    UNIQUE (stream, day)
+) STRICT;
+
 -- Numbers that were given and whose events a damaged spool lost.
 CREATE TABLE IF NOT EXISTS missing (
     stream   INTEGER NOT NULL REFERENCES stream,

@@ -130,9 +130,10 @@ static bool fill_head(struct event *event, const char *event_id,
 	struct arena *arena = &gateway->arena;
 	struct value *value = &event->value;
 
-	draft->recorded_at_us = clock_wall_us();
+	draft->recorded_at_us = timekeeper_now_us(&gateway->timekeeper);
 	value_set_long(value, "recorded_at", draft->recorded_at_us);
-	value_set_symbol(value, "clock", gateway->synced ? "SYNCED" : "UNSYNCED");
+	value_set_symbol(value, "clock",
+	        clock_quality_name(timekeeper_quality(&gateway->timekeeper)));
 	return value_set_text(arena, value, "event_id", bytes_of(event_id), fault)
 	       && value_set_text(arena, value, "village_code",
 	               bytes_of(conf_text(svc_conf(gateway->svc), "village")), fault)
@@ -330,8 +331,8 @@ static bool take_event(
 
 	arena_reset(&gateway->arena);
 	if (!check_record(event->intake->topic->newest->schema, event->document,
-	            clock_wall_us(), &gateway->arena, &event->value, event->report,
-	            fault))
+	            timekeeper_now_us(&gateway->timekeeper), &gateway->arena,
+	            &event->value, event->report, fault))
 		return false;
 	if (event->key.data != NULL && !check_key(event->key, event->report))
 		return false;

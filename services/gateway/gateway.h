@@ -4,6 +4,7 @@
 
 /* What the files of the gateway share. Everything is the loop's thread's. */
 
+#include "base/timekeeper.h"
 #include "event/catalog.h"
 #include "event/check.h"
 #include "heartbeat.h"
@@ -44,7 +45,7 @@ struct gateway {
 	bool was_open;
 	struct metric *pending;
 	struct metric *oldest;
-	bool synced; /* the clock, looked at now and then */
+	struct timekeeper timekeeper;
 };
 
 /* accept.c: POST of one event, and of a batch. */

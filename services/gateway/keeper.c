@@ -34,6 +34,8 @@ enum {
 struct keeper {
 	struct loop *loop;
 	const struct conf *conf;
+	const struct timekeeper *timekeeper;
+	int32_t newest_day; /* when it was opened */
 	struct spool *spool;
 	struct forward *forward;
 	struct witness *witness;
@@ -233,13 +235,21 @@ static bool store_post(struct keeper *keeper, struct keeper_post *post)
 	return true;
 }
 
+/* Only by a day that is sure. */
+static bool expire(struct keeper *keeper, struct fault *fault)
+{
+	int32_t today = timekeeper_sure_day(keeper->timekeeper);
+	int32_t keep_days = (int32_t)conf_number(keeper->conf, "keep_days");
+
+	return today == 0
+	       || (spool_note_day(keeper->spool, today, fault)
+	               && spool_expire(
+	                       keeper->spool, today - keep_days, EXPIRE_ROWS, fault));
+}
+
 static bool store_group(
         struct keeper *keeper, struct keeper_post *group, struct fault *fault)
 {
-	int64_t before_us =
-	        clock_wall_us()
-	        - (int64_t)conf_number(keeper->conf, "keep_days") * 86400000000;
-
 	if (!spool_begin(keeper->spool, fault))
 		return false;
 	for (struct keeper_post *post = group; post != NULL; post = post->next) {
@@ -251,7 +261,7 @@ static bool store_group(
 	}
 	forward_mark(keeper->forward);
 	keeper->marks_since_us = 0;
-	if (!spool_expire(keeper->spool, before_us, EXPIRE_ROWS, fault)) {
+	if (!expire(keeper, fault)) {
 		spool_rollback(keeper->spool);
 		return false;
 	}
@@ -515,6 +525,7 @@ static bool keeper_start(
 	        || !forward_open(&keeper->forward, keeper->spool, keeper->conf, village,
 	                catalog->modulus, fault))
 		return false;
+	keeper->newest_day = spool_newest_day(keeper->spool);
 	tell_loss(keeper);
 	loop_on_wake(keeper->loop, hand_out, keeper);
 	if (!witness_open(&keeper->witness, keeper->spool, witnessed, keeper, fault))
@@ -524,7 +535,8 @@ static bool keeper_start(
 }
 
 bool keeper_open(struct keeper **out, struct loop *loop, const struct conf *conf,
-        const struct catalog *catalog, struct fault *fault)
+        const struct catalog *catalog, const struct timekeeper *timekeeper,
+        struct fault *fault)
 {
 	struct keeper *keeper = calloc(1, sizeof *keeper);
 
@@ -532,6 +544,7 @@ bool keeper_open(struct keeper **out, struct loop *loop, const struct conf *conf
 		return fault_memory(fault);
 	keeper->loop = loop;
 	keeper->conf = conf;
+	keeper->timekeeper = timekeeper;
 	keeper->posts_end = &keeper->posts;
 	keeper->kept_end = &keeper->kept;
 	pthread_mutex_init(&keeper->lock, NULL);
@@ -597,4 +610,9 @@ const char *keeper_incarnation(const struct keeper *keeper)
 enum room_stage keeper_room(const struct keeper *keeper)
 {
 	return room_stage(keeper->room);
+}
+
+int32_t keeper_newest_day(const struct keeper *keeper)
+{
+	return keeper->newest_day;
 }

@@ -17,6 +17,7 @@
  */
 
 #include "base/conf.h"
+#include "base/timekeeper.h"
 #include "event/catalog.h"
 #include "flow/forward.h"
 #include "port/loop.h"
@@ -81,7 +82,12 @@ struct keeper_question {
 
 /* Opens the spool and the forward and starts the thread. loop_on_wake() is taken. */
 MUST_CHECK bool keeper_open(struct keeper **out, struct loop *loop,
-        const struct conf *conf, const struct catalog *catalog, struct fault *fault);
+        const struct conf *conf, const struct catalog *catalog,
+        const struct timekeeper *timekeeper, struct fault *fault);
+
+/* The last day that the spool was sure of; 0: none. Before there is anything to post.
+ */
+int32_t keeper_newest_day(const struct keeper *keeper);
 
 /* Finishes the group in hand, leaves the rest unanswered, ends the thread. */
 void keeper_close(struct keeper **keeper);

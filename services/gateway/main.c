@@ -152,6 +152,7 @@ static bool open_http(struct gateway *gateway, struct fault *fault)
 static bool gateway_open(struct gateway *gateway, struct fault *fault)
 {
 	const struct conf *conf = svc_conf(gateway->svc);
+	struct clock_reading now;
 	struct loop_timer *refresh;
 
 	if (!check_village(conf, fault)
@@ -160,14 +161,16 @@ static bool gateway_open(struct gateway *gateway, struct fault *fault)
 	        || !read_openapi(gateway, fault)
 	        || !health_open(&gateway->health, fault)
 	        || !open_intakes(gateway, fault) || !loop_open(&gateway->loop, fault)
-	        || !keeper_open(
-	                &gateway->keeper, gateway->loop, conf, gateway->catalog, fault)
+	        || !keeper_open(&gateway->keeper, gateway->loop, conf, gateway->catalog,
+	                &gateway->timekeeper, fault)
 	        || !heartbeat_open(&gateway->heartbeat, gateway->loop, conf,
 	                gateway->catalog, fault)
 	        || !loop_timer_open(
 	                gateway->loop, &refresh, status_refresh, gateway, fault)
 	        || !open_http(gateway, fault))
 		return false;
+	now = clock_reading_now();
+	timekeeper_init(&gateway->timekeeper, keeper_newest_day(gateway->keeper), &now);
 	lay_routes(gateway);
 	health_serve(gateway->health, gateway->http);
 	health_on_look(gateway->health, status_refresh, gateway);

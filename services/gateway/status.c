@@ -127,9 +127,10 @@ static void put_status(const struct asking *asking, struct buffer *out)
 	        ","
 	        "\"clock\":\"%s\",\"mode\":\"%s\",\"version\":\"%s\",\"recorded_at\":",
 	        (long long)status->spool.free_bytes, (long long)status->spool.bytes,
-	        room_stage_name(stage), gateway->synced ? "SYNCED" : "UNSYNCED",
+	        room_stage_name(stage),
+	        clock_quality_name(timekeeper_quality(&gateway->timekeeper)),
 	        conf_text(conf, "mode"), KENTONGAN_VERSION);
-	clock_append_json(clock_wall_us(), out);
+	clock_append_json(timekeeper_now_us(&gateway->timekeeper), out);
 	put_loss(&status->loss, out);
 	buffer_append_text(out, "}\n");
 }
@@ -140,7 +141,9 @@ static void note_figures(struct gateway *gateway, const struct keeper_status *st
 
 	metric_set(gateway->pending, status->spool.pending);
 	metric_set(gateway->oldest,
-	        oldest_us ? (clock_wall_us() - oldest_us) / 1000000 : 0);
+	        oldest_us ? (timekeeper_now_us(&gateway->timekeeper) - oldest_us)
+	                            / 1000000
+	                  : 0);
 	for (size_t i = 0; i < gateway->catalog->topic_count; i++)
 		metric_set(gateway->intakes[i].delivered, status->delivered[i]);
 }
@@ -154,8 +157,9 @@ static const char *state_in_words(const struct gateway *gateway,
 
 	snprintf(words, WORDS_BYTES, "%s %s %s %s %s %lld", status->link.state,
 	        room_stage_name(keeper_room(gateway->keeper)),
-	        gateway->synced ? "synced" : "", ill ? illness.code : "",
-	        status->loss.done ? "done" : "", (long long)status->loss.missing);
+	        clock_quality_name(timekeeper_quality(&gateway->timekeeper)),
+	        ill ? illness.code : "", status->loss.done ? "done" : "",
+	        (long long)status->loss.missing);
 	return words;
 }
 
@@ -202,7 +206,9 @@ void status_refresh(void *context)
 {
 	struct gateway *gateway = context;
 
-	gateway->synced = clock_is_synced();
+	struct clock_reading now = clock_reading_now();
+
+	timekeeper_look(&gateway->timekeeper, &now);
 	ask_status(gateway, NULL);
 }
 

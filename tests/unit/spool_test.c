@@ -230,11 +230,17 @@ static void only_delivered_events_expire(void **state)
 	spool_delivered(place->spool, 0, 2);
 	must(spool_commit(place->spool, &fault), &fault);
 	must(spool_begin(place->spool, &fault), &fault);
-	must(spool_expire(place->spool, INT64_MAX, 100, &fault), &fault);
+	must(spool_note_day(place->spool, 20000, &fault), &fault);
+	must(spool_expire(place->spool, 20000, 100, &fault), &fault);
+	must(spool_list(place->spool, false, list, 8, &count, &fault), &fault);
+	assert_int_equal(count, 3);
+	must(spool_expire(place->spool, 20001, 100, &fault), &fault);
 	must(spool_commit(place->spool, &fault), &fault);
 	must(spool_list(place->spool, false, list, 8, &count, &fault), &fault);
 	assert_int_equal(count, 1);
 	assert_int_equal(list[0].seq, 3);
+	reopen(place);
+	assert_int_equal(spool_newest_day(place->spool), 20000);
 }
 
 static void a_second_opener_is_told_to_try_again(void **state)
