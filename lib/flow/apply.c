@@ -110,12 +110,12 @@ static bool note_stream(
 	if (lane == NULL)
 		return true;
 	return batch_learn(&apply->batch, texts[0], texts[1], lane->topic->topic->topic,
-	        strtoll(texts[3], NULL, 10), strtoll(texts[4], NULL, 10), texts[5],
-	        fault);
+	        texts[3] ? strtoll(texts[3], NULL, 10) : 0,
+	        texts[4] ? strtoll(texts[4], NULL, 10) : 0, texts[5],
+	        texts[6][0] == 't', fault);
 }
 
-/* Read from the database what it has of streams that are new to us. */
-static bool learn_streams(struct apply *apply, struct fault *fault)
+bool apply_learn(struct apply *apply, struct fault *fault)
 {
 	buffer_reset(&apply->text);
 	if (!batch_unknown(&apply->batch, &apply->text))
@@ -351,7 +351,7 @@ static bool run_batch(
 bool apply_batch(
         struct apply *apply, const struct apply_frame *frame, struct fault *fault)
 {
-	if (!learn_streams(apply, fault) || !batch_place(&apply->batch, fault)
+	if (!apply_learn(apply, fault) || !batch_place(&apply->batch, fault)
 	        || !run_batch(apply, frame, fault))
 		return false;
 	for (size_t i = 0; i < apply->batch.lane_count; i++)

@@ -48,6 +48,9 @@ void apply_close(struct apply *apply);
 MUST_CHECK bool apply_connect(struct apply *apply, const char *database,
         const char *name, struct fault *fault);
 
+/* Read from the database what it has of the batch's streams that are new to us. */
+MUST_CHECK bool apply_learn(struct apply *apply, struct fault *fault);
+
 /*
  * Place the batch's records and run the transaction. False: nothing happened, or
  * (FAULT_UNSURE) it may have; the batch and what is known of streams and cases is to be

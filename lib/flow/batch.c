@@ -124,6 +124,7 @@ void batch_forget(struct batch *batch)
 {
 	forget_streams(batch);
 	cases_clear(&batch->awaiting);
+	cases_clear(&batch->earlier);
 	for (size_t i = 0; i < batch->lane_count && batch->lanes != NULL; i++)
 		cases_clear(&batch->lanes[i].held);
 }
@@ -396,7 +397,7 @@ bool batch_unknown(struct batch *batch, struct buffer *out)
 	size_t start = out->size;
 
 	for (struct stream *at = batch->touched; at != NULL; at = at->next_touched) {
-		if (at->known || at->place.first_seq != 0)
+		if (at->asked)
 			continue;
 		buffer_format(out,
 		        "%c{\"village_code\":\"%s\",\"incarnation\":\"%s\",\"topic\":"
@@ -412,7 +413,7 @@ bool batch_unknown(struct batch *batch, struct buffer *out)
 
 bool batch_learn(struct batch *batch, const char *village_code, const char *incarnation,
         const char *topic, int64_t first_seq, int64_t high_seq, const char *gaps,
-        struct fault *fault)
+        bool heir, struct fault *fault)
 {
 	struct head head = { .village_code = bytes_of(village_code),
 		.incarnation = bytes_of(incarnation) };
@@ -420,15 +421,82 @@ bool batch_learn(struct batch *batch, const char *village_code, const char *inca
 
 	if (stream == NULL)
 		return false;
+	stream->asked = true;
+	stream->heir = heir;
+	if (gaps == NULL)
+		return true;
 	stream->known = true;
 	stream->place.first_seq = first_seq;
 	stream->place.high_seq = stream->old_high = high_seq;
 	return place_gaps_parse(&stream->place, gaps, fault);
 }
 
+/* Heirs */
+
+struct stream *batch_heir(struct batch *batch)
+{
+	for (struct stream *at = batch->touched; at != NULL; at = at->next_touched)
+		if (at->heir && !at->heir_ready) {
+			at->heir_ready = true;
+			return at;
+		}
+	return NULL;
+}
+
+static void put_event(struct buffer *out, const char *topic, struct bytes event_id)
+{
+	char text[UUID_TEXT_BYTES] = "";
+	uint8_t uuid[16];
+
+	if (identity_parse(event_id, uuid))
+		identity_format(uuid, text);
+	buffer_reset(out);
+	buffer_append_text(out, topic);
+	buffer_append_byte(out, ' ');
+	buffer_append_text(out, text);
+}
+
+bool batch_earlier(struct batch *batch, const struct stream *heir,
+        struct topic_record *record, struct fault *fault)
+{
+	struct lane *lane = batch_lane(batch, record->topic);
+	struct item item = { .record = record };
+	char incarnation[UUID_TEXT_BYTES] = "";
+	uint8_t uuid[16];
+	struct head head;
+	bool is_void;
+
+	if (!bytes_equal_text(record->key, heir->village_code)
+	        || !decode_item(batch, lane, &item, &head, &is_void, fault) || is_void)
+		return item.fate == FATE_DEAD || fault->kind != FAULT_STOP;
+	if (identity_parse(head.incarnation, uuid))
+		identity_format(uuid, incarnation);
+	if (strcmp(incarnation, heir->incarnation) == 0)
+		return true;
+	put_event(&batch->key, heir->topic, head.event_id);
+	return cases_add(&batch->earlier, buffer_bytes(&batch->key), fault);
+}
+
+static bool is_twin(
+        struct batch *batch, const struct lane *lane, const struct item *item)
+{
+	struct item again = { .record = item->record };
+	struct fault fault;
+	struct head head;
+	bool is_void;
+
+	if (!item->stream->heir || batch->earlier.count == 0
+	        || !decode_item(batch, lane, &again, &head, &is_void, &fault)
+	        || is_void)
+		return false;
+	put_event(&batch->key, item->stream->topic, head.event_id);
+	return cases_has(&batch->earlier, buffer_bytes(&batch->key));
+}
+
 /* Second pass */
 
-static bool place_item(struct item *item, struct lane *lane, struct fault *fault)
+static bool place_item(
+        struct batch *batch, struct item *item, struct lane *lane, struct fault *fault)
 {
 	struct stream *stream = item->stream;
 
@@ -454,6 +522,8 @@ static bool place_item(struct item *item, struct lane *lane, struct fault *fault
 		break;
 	}
 	item->counts = true;
+	if (item->fate == FATE_ROW && is_twin(batch, lane, item))
+		item->fate = FATE_REPEAT; /* the number is new, the event is not */
 	return place_take(&stream->place, item->seq, fault);
 }
 
@@ -477,7 +547,8 @@ bool batch_place(struct batch *batch, struct fault *fault)
 		for (size_t j = 0; j < lane->item_count; j++) {
 			struct item *item = &lane->items[j];
 
-			if ((item->stream != NULL && !place_item(item, lane, fault))
+			if ((item->stream != NULL
+			            && !place_item(batch, item, lane, fault))
 			        || !hold_item(lane, item, fault))
 				return false;
 		}
@@ -554,7 +625,8 @@ static void count_items(struct batch *batch)
 
 			if (!item->counts)
 				continue;
-			item->stream->applied += item->fate == FATE_ROW;
+			item->stream->applied +=
+			        item->fate == FATE_ROW || item->fate == FATE_REPEAT;
 			item->stream->dead += item->fate == FATE_DEAD;
 			item->stream->parked += item->fate == FATE_PARKED;
 			item->stream->voided += item->fate == FATE_VOID;

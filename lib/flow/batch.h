@@ -23,7 +23,10 @@ struct stream {
 	char incarnation[40];
 	const char *topic;
 	struct place_stream place;
-	bool known;       /* it stands in the database */
+	bool known; /* it stands in the database */
+	bool asked; /* the database was asked */
+	bool heir;  /* the village had another life before: see batch_heir() */
+	bool heir_ready;
 	int64_t old_high; /* as it stands there */
 	bool touched;     /* by this batch */
 	struct stream *next_touched;
@@ -103,6 +106,7 @@ struct batch {
 	bool keep_values;       /* the raw bytes of dead letters too */
 	uint64_t order_wait_ms; /* how long one waits for a row of others */
 	struct cases awaiting;  /* cases of any topic of which one does */
+	struct cases earlier;   /* "topic event_id" of heirs' earlier lives */
 	struct plan *void_plan;
 	int32_t void_id;
 	struct stream *streams[STREAM_BUCKETS];
@@ -137,10 +141,21 @@ MUST_CHECK bool batch_add(
 /* The streams that must be read, as JSON for kentongan.streams(); false: none. */
 bool batch_unknown(struct batch *batch, struct buffer *out);
 
-/* What the database said of one of them. */
+/* What the database said of one of them; gaps NULL: it has none such. */
 MUST_CHECK bool batch_learn(struct batch *batch, const char *village_code,
         const char *incarnation, const char *topic, int64_t first_seq, int64_t high_seq,
-        const char *gaps, struct fault *fault);
+        const char *gaps, bool heir, struct fault *fault);
+
+/*
+ * The next stream whose earlier records must be read before the second pass: a new life
+ * of a spool has forgotten its clients' keys, so what they repeat has a new number and
+ * an old event_id. NULL: none. Each is told once.
+ */
+struct stream *batch_heir(struct batch *batch);
+
+/* A record of an heir's village: what its earlier lives sent is remembered. */
+MUST_CHECK bool batch_earlier(struct batch *batch, const struct stream *heir,
+        struct topic_record *record, struct fault *fault);
 
 /* Second pass: place the numbers, make the rows. */
 MUST_CHECK bool batch_place(struct batch *batch, struct fault *fault);

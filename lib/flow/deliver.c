@@ -28,7 +28,13 @@ enum {
 	REPORT_IDLE_MS = 10000,
 	FENCED_MS = 5000,
 	OWNER_BYTES = 128,
+	BACK_ROOM = 1000,
+	BACK_BYTES = 1024 * 1024,
+	BACK_PATIENCE = 100, /* empty reads */
 };
+
+/* As long as a gateway keeps its clients' keys. */
+#define BACK_US (INT64_C(35) * 86400 * 1000000)
 
 struct partition {
 	char topic[128];
@@ -264,7 +270,7 @@ static bool open_session(struct deliver *deliver, struct fault *fault)
 {
 	char name[160];
 
-	snprintf(name, sizeof name, "kentongan-sink %s", deliver->department->name);
+	snprintf(name, sizeof name, "kentongan-sink %s", deliver->owner);
 	return apply_connect(
 	        &deliver->apply, conf_text(deliver->conf, "database"), name, fault);
 }
@@ -482,6 +488,46 @@ static bool claim(struct deliver *deliver, struct fault *fault)
 	       && start_reading(deliver, fault);
 }
 
+/*
+ * A claim that waits for a transaction of a sink that was stopped, or cut off, would
+ * wait until the database ends it. The old owner's backend is ended by its name, which
+ * a role may do to its own; that sink is fenced then, if it still lives.
+ */
+static bool end_old_owners(struct deliver *deliver, struct fault *fault)
+{
+	struct buffer *sql = &deliver->apply.sql;
+
+	if (!table_run(deliver->apply.table, "ROLLBACK", fault))
+		return false;
+	buffer_reset(sql);
+	buffer_append_text(sql,
+	        "SELECT count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a "
+	        "WHERE "
+	        "a.usename = current_user AND a.pid <> pg_backend_pid() AND "
+	        "a.xact_start "
+	        "< now() - interval '4 s' AND a.application_name IN (SELECT "
+	        "left('kentongan-sink ' || p.owner, 63) FROM kentongan.log_position p "
+	        "JOIN jsonb_to_recordset(");
+	if (!put_partitions(deliver, fault))
+		return false;
+	buffer_append_text(sql,
+	        ") AS w (topic text, partition int) USING (topic, partition) WHERE "
+	        "p.owner <> ");
+	if (!table_quote(deliver->apply.table, bytes_of(deliver->owner), sql, fault))
+		return false;
+	buffer_append_byte(sql, ')');
+	log_warn(NULL, "a claim waits for another sink's transaction; ending it");
+	return apply_send(&deliver->apply, fault);
+}
+
+static bool claim_firmly(struct deliver *deliver, struct fault *fault)
+{
+	if (claim(deliver, fault))
+		return true;
+	return strcmp(fault->code, "55P03") == 0 && end_old_owners(deliver, fault)
+	       && claim(deliver, fault);
+}
+
 static void try_to_claim(struct deliver *deliver)
 {
 	struct fault fault = { 0 };
@@ -489,7 +535,7 @@ static void try_to_claim(struct deliver *deliver)
 	if (deliver->running || deliver->partition_count == 0
 	        || clock_monotonic_us() < deliver->resume_us)
 		return;
-	if (!claim(deliver, &fault)) {
+	if (!claim_firmly(deliver, &fault)) {
 		give_way(deliver, &fault);
 		return;
 	}
@@ -676,6 +722,69 @@ static bool is_touched(const struct deliver *deliver)
 	return false;
 }
 
+/* Read the village's partition of the last weeks up to the end of the batch in hand. */
+static bool read_back(struct deliver *deliver, const struct stream *heir,
+        struct consumer *consumer, struct fault *fault)
+{
+	int32_t number = envelope_partition(
+	        bytes_of(heir->village_code), deliver->catalog->modulus);
+	const struct partition *partition =
+	        find_partition(deliver, heir->topic, number);
+	struct topic_place place = { heir->topic, number, 0 };
+	struct topic_record *records = calloc(BACK_ROOM, sizeof *records);
+	int64_t last = -1;
+	bool ok = records != NULL || fault_memory(fault);
+
+	ok = ok
+	     && consumer_offsets_at(
+	             consumer, clock_wall_us() - BACK_US, &place, 1, fault);
+	if (!ok || partition == NULL || place.offset < 0
+	        || place.offset >= partition->read) {
+		free(records);
+		return ok;
+	}
+	ok = consumer_start(consumer, &place, 1, fault);
+	for (int patience = BACK_PATIENCE; ok && last + 1 < partition->read;) {
+		size_t count;
+
+		ok = consumer_read(consumer, READ_MS, records, BACK_ROOM, BACK_BYTES,
+		             &count, fault)
+		             != NEWS_FAULT
+		     && (count > 0 || --patience > 0
+		             || fault_code(fault, FAULT_RETRY, "unreachable",
+		                     "%s cannot be read back", heir->topic));
+		for (size_t i = 0; ok && i < count; i++) {
+			last = records[i].offset;
+			if (last < partition->read)
+				ok = batch_earlier(&deliver->apply.batch, heir,
+				        &records[i], fault);
+		}
+		consumer_release(consumer, records, count);
+	}
+	free(records);
+	return ok;
+}
+
+static bool know_heirs(struct deliver *deliver, struct fault *fault)
+{
+	struct consumer *consumer = NULL;
+	struct stream *heir;
+	bool ok = true;
+
+	while (ok && (heir = batch_heir(&deliver->apply.batch)) != NULL) {
+		ok = (consumer != NULL
+		             || consumer_open(&consumer, deliver->conf, NULL, fault))
+		     && read_back(deliver, heir, consumer, fault);
+		if (ok)
+			log_info(NULL,
+			        "village %s began a new life in %s; earlier events "
+			        "known",
+			        heir->village_code, heir->topic);
+	}
+	consumer_close(&consumer);
+	return ok;
+}
+
 static bool commit(struct deliver *deliver, size_t count, struct fault *fault)
 {
 	const struct apply_frame frame = { .begin = put_moves, .context = deliver };
@@ -686,7 +795,8 @@ static bool commit(struct deliver *deliver, size_t count, struct fault *fault)
 		return false;
 	if (!is_touched(deliver))
 		return true;
-	if (!apply_batch(&deliver->apply, &frame, fault))
+	if (!apply_learn(&deliver->apply, fault) || !know_heirs(deliver, fault)
+	        || !apply_batch(&deliver->apply, &frame, fault))
 		return false;
 	settle(deliver, began_us);
 	return true;

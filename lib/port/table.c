@@ -164,7 +164,7 @@ static bool prepare_session(
 		return fault_memory(fault);
 	snprintf(sql, sizeof sql,
 	        "SET search_path = %s, pg_temp; SET statement_timeout = '60s';"
-	        "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = "
+	        "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = "
 	        "'60s';"
 	        "SET client_min_messages = error",
 	        quoted);

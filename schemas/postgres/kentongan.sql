@@ -38,6 +38,9 @@ CREATE TABLE IF NOT EXISTS kentongan.stream_position (
         CHECK (applied + dead + parked + missing + void = high_seq - first_seq + 1)
 );
 
+ALTER TABLE kentongan.stream_position
+    ADD COLUMN IF NOT EXISTS begun_at timestamptz NOT NULL DEFAULT now();
+
 CREATE TABLE IF NOT EXISTS kentongan.dead_letter (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     topic           text   NOT NULL,
@@ -159,15 +162,21 @@ BEGIN
 END
 $$;
 
--- The streams of villages, to go on from.
+-- The streams of villages, to go on from; high_seq is null where there is none yet. An
+-- heir is a new life of a village's spool: its clients may repeat what an earlier one
+-- took, for as long as a key is kept.
 CREATE OR REPLACE FUNCTION kentongan.streams(wanted jsonb)
 RETURNS TABLE (village_code text, incarnation uuid, topic text, first_seq bigint,
-               high_seq bigint, gaps int8multirange)
+               high_seq bigint, gaps int8multirange, heir boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT s.village_code, s.incarnation, s.topic, s.first_seq, s.high_seq, s.gaps
-      FROM kentongan.stream_position s
-      JOIN jsonb_to_recordset(wanted) AS w (village_code text, incarnation uuid, topic text)
-     USING (village_code, incarnation, topic)
+    SELECT w.village_code, w.incarnation, w.topic, s.first_seq, s.high_seq, s.gaps,
+           coalesce(s.begun_at, now()) > now() - interval '35 days'
+           AND EXISTS (SELECT FROM kentongan.stream_position e
+                        WHERE e.village_code = w.village_code AND e.topic = w.topic
+                          AND e.incarnation <> w.incarnation
+                          AND (s.begun_at IS NULL OR e.begun_at <= s.begun_at))
+      FROM jsonb_to_recordset(wanted) AS w (village_code text, incarnation uuid, topic text)
+      LEFT JOIN kentongan.stream_position s USING (village_code, incarnation, topic)
 $$;
 
 -- Move all streams of a batch. old is null for a stream that is new.

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import zlib
 
+import psycopg2
 import pytest
 from conftest import BINARIES, FULL, PROJECT, VILLAGES, payment_body, post, request_body
 from hub import programs
@@ -329,3 +330,46 @@ def test_the_sinks_role_may_do_no_more_than_it_must(world):
                  "SELECT * FROM dinsos.catatan"):
         done = subprocess.run(["psql", "-X", "-q", "-d", sink, "-c", text], capture_output=True, text=True, check=False)
         assert done.returncode != 0 and ("permission denied" in done.stderr or "must be owner" in done.stderr), (text, done.stderr)
+
+
+def test_a_new_life_of_a_spool_repeats_nothing(world):
+    """The spool died, and with it what it knew of keys: the client's repeat has a new number and its old id."""
+    gateway = world.gateway()
+    sink = world.sink("dpmd")
+    for number in range(3):
+        assert post(gateway, "/v1/requests", request_body(case_id=f"A-{number}"), Idempotency_Key=f"kunci-{number}")[0] == 201
+    counted = "SELECT coalesce(sum(diajukan), 0)::int FROM dpmd.layanan_harian"
+    world.wait_rows("dpmd", counted, 3)
+    gateway.stop()
+    for name in os.listdir(os.path.dirname(gateway.settings["spool"])):
+        os.remove(os.path.join(os.path.dirname(gateway.settings["spool"]), name))
+    gateway.start()
+    gateway.wait()
+    for restarted in (False, True):
+        number = 1 + restarted
+        assert post(gateway, "/v1/requests", request_body(case_id=f"A-{number}"), Idempotency_Key=f"kunci-{number}")[0] == 201
+        assert post(gateway, "/v1/requests", request_body(case_id=f"B-{number}"))[0] == 201
+        world.wait_rows("dpmd", counted, 4 + restarted)
+        if not restarted:
+            sink.stop()
+            sink.start()
+    assert world.sql("dpmd", counted) == [(5,)]
+    assert world.sql("dpmd", "SELECT applied::int, missing::int FROM kentongan.stream_position ORDER BY begun_at, applied") == [(3, 0), (4, 0)]
+
+
+def test_a_sleeping_owners_transaction_is_ended(world, value):
+    world.expects("a claim waits for another sink's transaction")
+    sink = world.sink("satu_data", owner="lama")
+    world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 1)
+    sink.stop()
+    sleeper = psycopg2.connect(world.conninfo("satu_data", f"sink_satu_data_{world.tag}"), application_name="kentongan-sink lama")
+    with sleeper.cursor() as cursor:
+        cursor.execute("SELECT kentongan.hold(%s, %s)", (world.topic("requests"), partition_of(VILLAGES[0])))
+    sink.settings["owner"] = "baru"
+    sink.start()
+    wait_until(lambda: sink.get("/readyz")[0] == 200, 30, "the new owner works")
+    assert world.sql("satu_data", "SELECT DISTINCT owner FROM kentongan.log_position") == [("baru",)]
+    with pytest.raises(psycopg2.OperationalError), sleeper.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    sleeper.close()
+    assert len(read_values(world, "requests")) == 1 and value
