@@ -645,6 +645,8 @@ static bool put_moves(struct apply *apply, void *context, struct fault *fault)
 	struct deliver *deliver = context;
 	char between = '[';
 
+	if (deliver->record_count == deliver->record_room) /* docs/decisions/0041 */
+		buffer_append_text(&apply->sql, "SET LOCAL synchronous_commit = off;");
 	buffer_reset(&apply->text);
 	for (size_t i = 0; i < deliver->partition_count; i++) {
 		struct partition *partition = &deliver->partitions[i];

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- A row an event. An event that came under two incarnations is still one event.
+-- A row an event. The sink knows an event again that comes under two incarnations.
 INSERT INTO approvals (
        event_id, village_code, incarnation, seq, occurred_at, recorded_at, clock, case_id,
        service, actor_role, actor_name, corrects, step, decision, letter_number, note,
@@ -7,5 +7,4 @@ INSERT INTO approvals (
 SELECT event_id, village_code, incarnation, seq, occurred_at, recorded_at, clock, case_id,
        service, actor_role, actor_name, corrects, step, decision, letter_number, note,
        appended_at, late
-  FROM batch_approvals
-    ON CONFLICT (event_id) DO NOTHING;
+  FROM batch_approvals;
