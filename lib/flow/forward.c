@@ -14,6 +14,8 @@ enum {
 	WINDOW = 1024, /* sent and not confirmed, of one stream */
 	FIRST_PAUSE_MS = 1000,
 	LONGEST_PAUSE_MS = 300000,
+	DOWN_LONG_S = 3600,
+	CLOCK_STEP_S = 10,
 	IDLE_MS = 1000,
 };
 
@@ -22,7 +24,11 @@ struct lane {
 	int64_t confirmed_seq; /* last one that the broker confirmed, all before it too
 	                        */
 	int64_t delivered;     /* confirmed since the start, for metrics */
-	int64_t last_offset;
+	int64_t last_offset;   /* of confirmed_seq; or SPOOL_OFFSET_UNKNOWN */
+	int64_t careful_seq;   /* up to here one at a time: one of them was refused */
+	int64_t blocked_us;    /* monotonic: refused, not tried again before; 0: free */
+	char reason[128];      /* of the refusal */
+	bool went_back;        /* the topic lost what it had confirmed */
 };
 
 struct forward {
@@ -34,18 +40,33 @@ struct forward {
 	struct lane *lanes;
 	size_t lane_count;
 	size_t turn;
-	int64_t window;
 	bool failed;       /* a report failed: nothing more is sent by this producer */
-	bool blocked;      /* the broker's configuration is at fault */
 	int64_t resume_us; /* monotonic: when to begin again */
 	int64_t pause_ms;
 	enum producer_link known_link;
+	int64_t down_us; /* monotonic: since when no broker answers; 0: one does */
+	int64_t clock_offset_us; /* wall less monotonic */
 	int64_t since_us;
 	char reason[160];
 	struct fault *fault;
 	/* while a slice is read */
 	size_t reading;
 };
+
+/* Nothing more is believed of what this producer was given. */
+static void fail(struct forward *forward, struct lane *lane, bool configuration,
+        const char *reason)
+{
+	forward->failed = true;
+	snprintf(forward->reason, sizeof forward->reason, "%s", reason);
+	if (!configuration)
+		return;
+	lane->blocked_us =
+	        clock_monotonic_us()
+	        + (int64_t)conf_number(forward->conf, "blocked_retry_ms") * 1000;
+	lane->careful_seq = lane->sent_seq;
+	snprintf(lane->reason, sizeof lane->reason, "%s", reason);
+}
 
 static void on_report(void *context, const struct producer_report *report)
 {
@@ -55,20 +76,23 @@ static void on_report(void *context, const struct producer_report *report)
 	if (forward->failed)
 		return;
 	if (!report->delivered) {
-		forward->failed = true;
-		forward->blocked = report->configuration;
-		snprintf(forward->reason, sizeof forward->reason, "%s", report->reason);
+		fail(forward, lane, report->configuration, report->reason);
 		return;
 	}
 	if (report->seq <= lane->confirmed_seq)
 		return; /* a repeat of what was confirmed before */
-	if (report->offset >= 0 && report->offset <= lane->last_offset)
-		log_warn(NULL, "the topic of stream %zu went back to offset %lld",
-		        report->stream, (long long)report->offset);
-	lane->last_offset = report->offset;
+	if (report->offset >= 0 && report->offset <= lane->last_offset) {
+		lane->went_back = true;
+		fail(forward, lane, false,
+		        "the topic was made anew or lost its end; all events that are "
+		        "kept are sent again");
+		return;
+	}
+	if (report->offset >= 0)
+		lane->last_offset = report->offset;
 	lane->confirmed_seq = report->seq;
 	lane->delivered++;
-	forward->window = WINDOW;
+	lane->blocked_us = 0;
 	forward->pause_ms = 0;
 	forward->reason[0] = '\0';
 }
@@ -79,13 +103,29 @@ static void rewind_lanes(struct forward *forward)
 		forward->lanes[i].sent_seq = forward->lanes[i].confirmed_seq;
 }
 
+static void pause(struct forward *forward, int64_t pause_ms)
+{
+	forward->resume_us =
+	        clock_monotonic_us() + pause_ms * 750 + random() % (pause_ms * 500 + 1);
+}
+
+/* A machine that is too busy to start the library's threads is no reason to end. */
 static bool open_producer(struct forward *forward, struct fault *fault)
 {
 	rewind_lanes(forward);
 	forward->failed = false;
 	forward->known_link = LINK_UNKNOWN;
-	return producer_open(&forward->producer, PRODUCER_EVENTS, forward->conf,
-	        on_report, forward, fault);
+	forward->down_us = 0;
+	forward->clock_offset_us = clock_wall_us() - clock_monotonic_us();
+	if (producer_open(&forward->producer, PRODUCER_EVENTS, forward->conf, on_report,
+	            forward, fault))
+		return true;
+	if (fault->kind != FAULT_RETRY)
+		return false;
+	log_info(NULL, "%s; trying again", fault->text);
+	fault_clear(fault);
+	pause(forward, FIRST_PAUSE_MS);
+	return true;
 }
 
 static bool forward_start(struct forward *forward, struct fault *fault)
@@ -96,7 +136,7 @@ static bool forward_start(struct forward *forward, struct fault *fault)
 	for (size_t i = 0; i < forward->lane_count; i++) {
 		forward->lanes[i].confirmed_seq =
 		        spool_stream(forward->spool, i)->delivered_seq;
-		forward->lanes[i].last_offset = -1;
+		forward->lanes[i].last_offset = spool_stream(forward->spool, i)->offset;
 	}
 	return open_producer(forward, fault);
 }
@@ -113,7 +153,6 @@ bool forward_open(struct forward **out, struct spool *spool, const struct conf *
 	forward->village_code = bytes_of(village_code);
 	forward->partition = envelope_partition(forward->village_code, modulus);
 	forward->lane_count = spool_stream_count(spool);
-	forward->window = WINDOW;
 	forward->since_us = clock_wall_us();
 	if (!forward_start(forward, fault)) {
 		forward_close(&forward);
@@ -153,29 +192,51 @@ static bool send_row(void *context, const struct spool_row *row)
 	return producer_send(forward->producer, &record, forward->fault);
 }
 
-/* A salvage carries over what the hub has already, with its mark. */
-static void skip_delivered(struct lane *lane, int64_t delivered_seq)
+/*
+ * A salvage carries over what the hub has already; a topic that went back makes pending
+ * what was delivered. False: the spool does not know of that yet.
+ */
+static bool follow_spool(struct lane *lane, const struct spool_stream *at)
 {
-	if (lane->confirmed_seq < delivered_seq)
-		lane->confirmed_seq = delivered_seq;
+	if (lane->went_back && at->offset != SPOOL_OFFSET_REWOUND)
+		return false;
+	if (lane->went_back) {
+		lane->went_back = false;
+		lane->last_offset = SPOOL_OFFSET_UNKNOWN;
+		lane->confirmed_seq = lane->sent_seq = at->delivered_seq;
+	}
+	if (lane->confirmed_seq < at->delivered_seq)
+		lane->confirmed_seq = at->delivered_seq;
 	if (lane->sent_seq < lane->confirmed_seq)
 		lane->sent_seq = lane->confirmed_seq;
+	return true;
+}
+
+/* How many more may be under way. */
+static int64_t room_of(const struct lane *lane)
+{
+	int64_t most = lane->confirmed_seq < lane->careful_seq ? 1 : WINDOW;
+
+	if (lane->blocked_us != 0 && clock_monotonic_us() < lane->blocked_us)
+		return 0;
+	return most - (lane->sent_seq - lane->confirmed_seq);
 }
 
 /* Send a slice of one stream. *out_sent tells whether anything went. */
 static bool send_slice(
         struct forward *forward, size_t stream, bool *out_sent, struct fault *fault)
 {
+	const struct spool_stream *at = spool_stream(forward->spool, stream);
 	struct lane *lane = &forward->lanes[stream];
-	int64_t last = spool_stream(forward->spool, stream)->last_seq;
-	int64_t room;
-	int64_t before;
 	struct fault trouble = { 0 };
+	int64_t before;
+	int64_t room;
 
-	skip_delivered(lane, spool_stream(forward->spool, stream)->delivered_seq);
-	room = forward->window - (lane->sent_seq - lane->confirmed_seq);
+	if (!follow_spool(lane, at))
+		return true;
 	before = lane->sent_seq;
-	if (last <= lane->sent_seq || room <= 0)
+	room = room_of(lane);
+	if (at->last_seq <= lane->sent_seq || room <= 0)
 		return true;
 	forward->reading = stream;
 	forward->fault = &trouble;
@@ -184,35 +245,54 @@ static bool send_slice(
 	            &lane->sent_seq, fault))
 		return false;
 	*out_sent |= lane->sent_seq > before;
-	if (trouble.kind == FAULT_UNSURE) {
-		forward->failed = true;
-		forward->blocked = strcmp(trouble.code, "blocked") == 0;
-		snprintf(forward->reason, sizeof forward->reason, "%.*s",
-		        (int)sizeof forward->reason - 1, trouble.text);
-	}
+	if (trouble.kind == FAULT_UNSURE)
+		fail(forward, lane, strcmp(trouble.code, "blocked") == 0, trouble.text);
 	return true;
+}
+
+static const struct lane *blocked_lane(const struct forward *forward)
+{
+	for (size_t i = 0; i < forward->lane_count; i++)
+		if (forward->lanes[i].blocked_us != 0)
+			return &forward->lanes[i];
+	return NULL;
 }
 
 /* The producer is of no more use: begin again later, from what is confirmed. */
 static void pause_after_failure(struct forward *forward)
 {
-	if (forward->blocked) {
-		forward->pause_ms =
-		        (int64_t)conf_number(forward->conf, "blocked_retry_ms");
-		forward->window = 1; /* alone, until it is known to pass */
-	} else {
-		forward->pause_ms =
-		        forward->pause_ms ? forward->pause_ms * 2 : FIRST_PAUSE_MS;
-		if (forward->pause_ms > LONGEST_PAUSE_MS)
-			forward->pause_ms = LONGEST_PAUSE_MS;
-	}
+	bool refused = blocked_lane(forward) != NULL;
+
+	forward->pause_ms =
+	        forward->pause_ms && !refused ? forward->pause_ms * 2 : FIRST_PAUSE_MS;
+	if (forward->pause_ms > LONGEST_PAUSE_MS)
+		forward->pause_ms = LONGEST_PAUSE_MS;
 	log_warn(NULL, "%s, sending again in %lld ms from the first unconfirmed: %s",
-	        forward->blocked ? "the broker refuses" : "delivery failed",
+	        refused ? "the broker refuses" : "delivery failed",
 	        (long long)forward->pause_ms, forward->reason);
-	forward->resume_us = clock_monotonic_us() + forward->pause_ms * 750
-	                     + random() % (forward->pause_ms * 500 + 1);
+	pause(forward, forward->pause_ms);
 	forward->since_us = clock_wall_us();
 	producer_close(&forward->producer);
+}
+
+/*
+ * The library waits by the wall clock, so that one that is set back makes it sleep; and
+ * after a long time without brokers a new one finds them sooner.
+ */
+static bool is_stale(struct forward *forward)
+{
+	int64_t now_us = clock_monotonic_us();
+	int64_t offset_us = clock_wall_us() - now_us;
+	bool stepped = llabs(offset_us - forward->clock_offset_us)
+	               > CLOCK_STEP_S * INT64_C(1000000);
+
+	if (producer_link(forward->producer) != LINK_DOWN)
+		forward->down_us = 0;
+	else if (forward->down_us == 0)
+		forward->down_us = now_us;
+	return stepped
+	       || (forward->down_us != 0
+	               && now_us - forward->down_us > DOWN_LONG_S * INT64_C(1000000));
 }
 
 static void note_link(struct forward *forward)
@@ -234,11 +314,17 @@ enum step forward_step(struct forward *forward, struct fault *fault)
 {
 	bool sent = false;
 
+	if (forward->producer != NULL && is_stale(forward)) {
+		log_info(NULL, "a new producer: the old one is stale");
+		producer_close(&forward->producer);
+	}
 	if (forward->producer == NULL) {
 		if (clock_monotonic_us() < forward->resume_us)
 			return STEP_IDLE;
 		if (!open_producer(forward, fault))
 			return STEP_FAULT;
+		if (forward->producer == NULL)
+			return STEP_IDLE;
 	}
 	producer_poll(forward->producer);
 	note_link(forward);
@@ -257,16 +343,25 @@ enum step forward_step(struct forward *forward, struct fault *fault)
 bool forward_has_marks(const struct forward *forward)
 {
 	for (size_t i = 0; i < forward->lane_count; i++)
-		if (forward->lanes[i].confirmed_seq
-		        > spool_stream(forward->spool, i)->delivered_seq)
+		if (forward->lanes[i].went_back
+		        || forward->lanes[i].confirmed_seq
+		                   > spool_stream(forward->spool, i)->delivered_seq)
 			return true;
 	return false;
 }
 
-void forward_mark(struct forward *forward)
+bool forward_mark(struct forward *forward, struct fault *fault)
 {
-	for (size_t i = 0; i < forward->lane_count; i++)
-		spool_delivered(forward->spool, i, forward->lanes[i].confirmed_seq);
+	for (size_t i = 0; i < forward->lane_count; i++) {
+		struct lane *lane = &forward->lanes[i];
+
+		if (!lane->went_back)
+			spool_delivered(forward->spool, i, lane->confirmed_seq,
+			        lane->last_offset);
+		else if (!spool_rewind(forward->spool, i, fault))
+			return false;
+	}
+	return true;
 }
 
 int forward_fd(const struct forward *forward)
@@ -291,14 +386,14 @@ int64_t forward_delivered(const struct forward *forward, size_t stream)
 
 void forward_link(const struct forward *forward, struct forward_link *out)
 {
+	const struct lane *blocked = blocked_lane(forward);
 	bool up = forward->producer != NULL
 	          && producer_link(forward->producer) != LINK_DOWN;
 
-	out->state = forward->blocked && forward->reason[0] ? "blocked"
-	             : up                                   ? "up"
-	                                                    : "down";
+	out->state = blocked != NULL ? "blocked" : up ? "up" : "down";
 	out->since_us = forward->since_us;
-	snprintf(out->reason, sizeof out->reason, "%s", forward->reason);
+	snprintf(out->reason, sizeof out->reason, "%s",
+	        blocked != NULL ? blocked->reason : forward->reason);
 	if (!up && out->reason[0] == '\0')
 		snprintf(out->reason, sizeof out->reason, "no broker answers");
 }

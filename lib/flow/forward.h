@@ -11,9 +11,12 @@
  * all before it in its stream. After any failed report nothing more is believed of what
  * was sent: a new producer begins again at the first unconfirmed event.
  *
- *     STREAMING --failed report--> PAUSED --time--> STREAMING
- *               --broker's configuration--> BLOCKED --a minute--> one event alone -->
- * ...
+ *     STREAMING --failed report--> PAUSED --1 s .. 5 min--> STREAMING
+ *         the broker's configuration: that topic BLOCKED, the others go on
+ *             --a minute--> one event alone, until past what was under way -->
+ * STREAMING an hour without a broker, the wall clock set: a new producer an offset that
+ * goes back: the topic is another one, or lost its end; all events that are kept are
+ * pending again
  *
  * The thread that owns the spool owns the forward.
  */
@@ -43,8 +46,8 @@ enum step forward_step(struct forward *forward, struct fault *fault);
 /* Whether there are confirmations that the spool has not been told. */
 bool forward_has_marks(const struct forward *forward);
 
-/* Within a group: tell the spool what was confirmed. */
-void forward_mark(struct forward *forward);
+/* Within a group: tell the spool what was confirmed, and what was lost again. */
+MUST_CHECK bool forward_mark(struct forward *forward, struct fault *fault);
 
 /* Wait on this descriptor, and no longer than this, before the next step. */
 int forward_fd(const struct forward *forward);

@@ -49,7 +49,7 @@ static const char *const query_texts[QUERY_COUNT] = {
 	               "WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
 	[QUERY_STREAM] =
 	        "UPDATE stream SET next_seq = ?, delivered_seq = ?, chain = ?, "
-	        "sum = ? WHERE id = ?",
+	        "sum = ?, topic_offset = ? WHERE id = ?",
 	/* The limit is inside: looking for old rows must not read all the young ones.
 	 */
 	[QUERY_EXPIRE] =
@@ -82,6 +82,9 @@ bool spool_fault(struct spool *spool, struct fault *fault)
 		return fault_code(fault, FAULT_STOP, "internal", "spool: %s", text);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
+	case SQLITE_ERROR: /* our statements fit our tables: the tables are others */
+	case SQLITE_CONSTRAINT:
+	case SQLITE_MISMATCH:
 		return fault_code(fault, FAULT_STOP, "damaged", "spool: %s", text);
 	default:
 		return fault_code(fault, FAULT_STOP, "spool", "spool: %s", text);
@@ -249,7 +252,7 @@ void lane_sum(const char *incarnation, const char *topic,
         const struct progress *progress, uint8_t sum[DIGEST_BYTES])
 {
 	const int64_t numbers[] = { progress->stream.last_seq,
-		progress->stream.delivered_seq };
+		progress->stream.delivered_seq, progress->stream.offset };
 	struct bytes pieces[] = { bytes_of(incarnation), bytes_of(topic),
 		{ (const uint8_t *)numbers, sizeof numbers },
 		{ progress->chain, DIGEST_BYTES } };
@@ -267,7 +270,8 @@ static bool take_lane(struct lane *lane, sqlite3_stmt *statement, struct fault *
 	lane->now.stream = (struct spool_stream){ .topic = lane->topic,
 		.incarnation = lane->incarnation,
 		.last_seq = sqlite3_column_int64(statement, 1),
-		.delivered_seq = sqlite3_column_int64(statement, 2) };
+		.delivered_seq = sqlite3_column_int64(statement, 2),
+		.offset = sqlite3_column_int64(statement, 5) };
 	memset(lane->now.chain, 0, DIGEST_BYTES);
 	if (chain.size == DIGEST_BYTES)
 		memcpy(lane->now.chain, chain.data, DIGEST_BYTES);
@@ -298,7 +302,8 @@ bool lane_open(struct spool *spool, const char *incarnation, const char *topic,
 	if (sqlite3_prepare_v2(spool->db,
 	            "INSERT INTO stream (incarnation, topic) VALUES (?, ?) "
 	            "ON CONFLICT DO UPDATE SET topic = excluded.topic "
-	            "RETURNING id, next_seq - 1, delivered_seq, chain, sum",
+	            "RETURNING id, next_seq - 1, delivered_seq, chain, sum, "
+	            "topic_offset",
 	            -1, &statement, NULL)
 	        != SQLITE_OK)
 		return spool_fault(spool, fault);
@@ -591,7 +596,8 @@ static bool write_lanes(struct spool *spool, struct fault *fault)
 		const struct spool_stream *old = &lane->committed.stream;
 
 		if (now->last_seq == old->last_seq
-		        && now->delivered_seq == old->delivered_seq)
+		        && now->delivered_seq == old->delivered_seq
+		        && now->offset == old->offset)
 			continue;
 		sqlite3_bind_int64(statement, 1, now->last_seq + 1);
 		sqlite3_bind_int64(statement, 2, now->delivered_seq);
@@ -599,7 +605,8 @@ static bool write_lanes(struct spool *spool, struct fault *fault)
 		        statement, 3, lane->now.chain, DIGEST_BYTES, SQLITE_STATIC);
 		lane_sum(lane->incarnation, lane->topic, &lane->now, sum);
 		sqlite3_bind_blob(statement, 4, sum, sizeof sum, SQLITE_STATIC);
-		sqlite3_bind_int64(statement, 5, lane->id);
+		sqlite3_bind_int64(statement, 5, now->offset);
+		sqlite3_bind_int64(statement, 6, lane->id);
 		if (!spool_query(spool, QUERY_STREAM, fault))
 			return false;
 	}
@@ -866,13 +873,38 @@ bool spool_append(struct spool *spool, const struct spool_draft *draft,
 	return true;
 }
 
-void spool_delivered(struct spool *spool, size_t stream, int64_t seq)
+void spool_delivered(struct spool *spool, size_t stream, int64_t seq, int64_t offset)
 {
 	struct spool_stream *now = &spool->lanes[stream].now.stream;
 
 	assert(seq <= now->last_seq);
-	if (seq > now->delivered_seq)
-		now->delivered_seq = seq;
+	if (seq <= now->delivered_seq)
+		return;
+	now->delivered_seq = seq;
+	now->offset = offset;
+}
+
+bool spool_rewind(struct spool *spool, size_t stream, struct fault *fault)
+{
+	struct lane *lane = &spool->lanes[stream];
+	sqlite3_stmt *statement;
+	int64_t first;
+	int result;
+
+	if (sqlite3_prepare_v2(spool->db, "SELECT min(seq) FROM event WHERE stream = ?",
+	            -1, &statement, NULL)
+	        != SQLITE_OK)
+		return spool_fault(spool, fault);
+	sqlite3_bind_int64(statement, 1, lane->id);
+	result = sqlite3_step(statement);
+	first = sqlite3_column_int64(statement, 0); /* 0: none is kept */
+	if (result != SQLITE_ROW)
+		spool_fault(spool, fault);
+	else if (first > 0 && first <= lane->now.stream.delivered_seq)
+		lane->now.stream.delivered_seq = first - 1;
+	sqlite3_finalize(statement);
+	lane->now.stream.offset = SPOOL_OFFSET_REWOUND;
+	return result == SQLITE_ROW;
 }
 
 static bool damaged(const struct lane *lane, int64_t seq, struct fault *fault)

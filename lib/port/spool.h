@@ -73,8 +73,10 @@ struct spool_stream {
 	const char *incarnation;
 	int64_t last_seq;
 	int64_t delivered_seq;
+	int64_t offset; /* of delivered_seq on its topic, or SPOOL_OFFSET_... */
 };
 
+enum { SPOOL_OFFSET_UNKNOWN = -1, SPOOL_OFFSET_REWOUND = -2 };
 enum { SPOOL_STREAMS = 60 }; /* most that a spool has, of all its lives */
 
 struct spool_status {
@@ -157,8 +159,17 @@ MUST_CHECK bool spool_undo(struct spool *spool, struct fault *fault);
 MUST_CHECK bool spool_append(struct spool *spool, const struct spool_draft *draft,
         struct spool_receipt *out, struct fault *fault);
 
-/* Within a group: the broker has confirmed all events of the stream up to seq. */
-void spool_delivered(struct spool *spool, size_t stream, int64_t seq);
+/* Within a group: the broker has confirmed all events of the stream up to seq, which it
+ * has put at offset.
+ */
+void spool_delivered(struct spool *spool, size_t stream, int64_t seq, int64_t offset);
+
+/*
+ * Within a group: the broker has lost what it had confirmed. All events that are still
+ * kept are pending again; the stream's offset is SPOOL_OFFSET_REWOUND until the next is
+ * confirmed.
+ */
+MUST_CHECK bool spool_rewind(struct spool *spool, size_t stream, struct fault *fault);
 
 /*
  * Show up to limit events after after_seq in order; the visitor returns false to stop.

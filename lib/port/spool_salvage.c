@@ -246,7 +246,8 @@ static void believe_numbers(struct wreck *wreck, sqlite3_stmt *statement)
 {
 	struct progress progress = {
 		.stream = { .last_seq = sqlite3_column_int64(statement, 3),
-		        .delivered_seq = sqlite3_column_int64(statement, 4) }
+		        .delivered_seq = sqlite3_column_int64(statement, 4),
+		        .offset = sqlite3_column_int64(statement, 7) }
 	};
 	const void *chain = sqlite3_column_blob(statement, 5);
 	const void *stored = sqlite3_column_blob(statement, 6);
@@ -271,7 +272,7 @@ static bool ask_file(struct spool *spool, struct fault *fault)
 
 	if (sqlite3_prepare_v2(spool->salvage->db,
 	            "SELECT id, incarnation, topic, next_seq - 1, delivered_seq, "
-	            "chain, sum FROM stream ORDER BY id DESC",
+	            "chain, sum, topic_offset FROM stream ORDER BY id DESC",
 	            -1, &statement, NULL)
 	        != SQLITE_OK)
 		return true;

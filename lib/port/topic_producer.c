@@ -161,7 +161,11 @@ static bool producer_start(struct producer *producer, enum producer_kind kind,
 	producer->rk = rd_kafka_new(RD_KAFKA_PRODUCER, settings, text, sizeof text);
 	if (producer->rk == NULL) {
 		rd_kafka_conf_destroy(settings);
-		return fault_set(fault, FAULT_STOP, "Kafka producer: %s", text);
+		return fault_set(fault,
+		        rd_kafka_last_error() == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE
+		                ? FAULT_RETRY
+		                : FAULT_STOP,
+		        "Kafka producer: %s", text);
 	}
 	queue = rd_kafka_queue_get_main(producer->rk);
 	rd_kafka_queue_io_event_enable(queue, producer->fd, &(uint64_t){ 1 }, 8);

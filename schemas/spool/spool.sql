@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS stream (
     next_seq      INTEGER NOT NULL DEFAULT 1,
     delivered_seq INTEGER NOT NULL DEFAULT 0,
     chain         BLOB NOT NULL DEFAULT (zeroblob(32)), -- SHA-256 of the chain before and a row's sum, row by row
+    topic_offset  INTEGER NOT NULL DEFAULT -1, -- where the broker put delivered_seq: one that goes back is another topic
     sum           BLOB, -- SHA-256 of all that the row says; none: nothing was ever written
     UNIQUE (incarnation, topic),
     CHECK (delivered_seq < next_seq)

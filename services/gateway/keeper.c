@@ -259,9 +259,8 @@ static bool store_group(
 			return false;
 		}
 	}
-	forward_mark(keeper->forward);
 	keeper->marks_since_us = 0;
-	if (!expire(keeper, fault)) {
+	if (!forward_mark(keeper->forward, fault) || !expire(keeper, fault)) {
 		spool_rollback(keeper->spool);
 		return false;
 	}

@@ -409,7 +409,7 @@ static void what_was_carried_over_is_delivered_and_stays_known(void **state)
 	carry_over(place, &loss);
 	old = first_life(place);
 	must(spool_begin(place->spool, &fault), &fault);
-	spool_delivered(place->spool, old, EVENTS);
+	spool_delivered(place->spool, old, EVENTS, 7);
 	must(spool_commit(place->spool, &fault), &fault);
 	spool_close(&place->spool);
 	open_spool(place);
@@ -457,7 +457,7 @@ static void live_a_little(struct place *place, unsigned *seed)
 
 	if (rand_r(seed) % 2 == 0) {
 		must(spool_begin(place->spool, &fault), &fault);
-		spool_delivered(place->spool, 0, rand_r(seed) % EVENTS);
+		spool_delivered(place->spool, 0, rand_r(seed) % EVENTS, 7);
 		must(spool_commit(place->spool, &fault), &fault);
 	}
 	if (rand_r(seed) % 2 == 0) {

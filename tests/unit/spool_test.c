@@ -206,7 +206,7 @@ static void delivered_is_remembered_and_told(void **state)
 
 	append(place->spool, 0, NULL);
 	must(spool_begin(place->spool, &fault), &fault);
-	spool_delivered(place->spool, 0, 1);
+	spool_delivered(place->spool, 0, 1, 7);
 	must(spool_commit(place->spool, &fault), &fault);
 	reopen(place);
 	must(spool_status(place->spool, &status, &fault), &fault);
@@ -227,7 +227,7 @@ static void only_delivered_events_expire(void **state)
 	for (int i = 0; i < 3; i++)
 		append(place->spool, 0, NULL);
 	must(spool_begin(place->spool, &fault), &fault);
-	spool_delivered(place->spool, 0, 2);
+	spool_delivered(place->spool, 0, 2, 7);
 	must(spool_commit(place->spool, &fault), &fault);
 	must(spool_begin(place->spool, &fault), &fault);
 	must(spool_note_day(place->spool, 20000, &fault), &fault);
