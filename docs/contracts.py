@@ -201,11 +201,11 @@ def examples(record):
 # OpenAPI
 
 PROBLEM_WORDS = {
-    400: "not JSON, or not HTTP", 403: "a page of another origin", 404: "not here", 405: "other method", 408: "too slow",
+    400: "not JSON, or not HTTP", 401: "no token that is known here", 403: "a page of another origin, or a token without that right", 404: "not here", 405: "other method", 408: "too slow",
     411: "no Content-Length", 413: "too long", 415: "other media type",
-    422: "does not fit the schema, or the key was used with another body", 431: "header too long", 500: "internal fault",
+    422: "does not fit the schema, or the key was used with another body", 429: "this token asks too often", 431: "header too long", 500: "internal fault",
     503: "try again", 507: "no room on the disk"}
-EVERYWHERE = (400, 403, 404, 405, 408, 431, 500, 503)
+EVERYWHERE = (400, 401, 403, 404, 405, 408, 429, 431, 500, 503)
 
 
 KEY_OF_SENDER = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[\x20-\x7e]*$"}
@@ -246,7 +246,10 @@ def answers():
     uuid, moment = {"type": "string", "format": "uuid"}, {"type": "string", "format": "date-time"}
     moment_or_null = {"type": ["string", "null"], "format": "date-time"}
     error = thing({"pointer": text, "expected": text, "detail": text, "detail_id": text, "line": number}, "line")
-    stream = thing({"topic": text, "last_seq": number, "delivered_seq": number})
+    numbers = {"topic": text, "last_seq": number, "delivered_seq": number, "oldest_pending_at": moment_or_null}
+    stream = thing(numbers)
+    ranges = {"type": "array", "items": thing({"from_seq": number, "to_seq": number})}
+    earlier = thing({"incarnation": uuid, **numbers, "missing_count": number, "missing": ranges})
     link = thing({"state": {"enum": ["up", "down", "blocked"]}, "since": moment_or_null, "reason": text})
     disk = thing({"free_bytes": number, "spool_bytes": number, "state": text})
     aside = thing({"file": text, "reason": text, "carried": number, "missing": number, "done": yes_or_no})
@@ -258,8 +261,9 @@ def answers():
         "Problem": thing({"type": text, "title": text, "status": number, "detail": text, "detail_id": text,
                           "errors": {"type": "array", "maxItems": 20, "items": error}}, "errors"),
         "Status": thing({"village_code": text, "incarnation": uuid, "accepting": yes_or_no, "pending": number,
-                         "oldest_pending_at": moment_or_null, "topics": {"type": "array", "items": stream}, "link": link, "disk": disk,
-                         "clock": text, "mode": {"enum": ["live", "latihan"]}, "set_aside": aside}, "set_aside")}
+                         "oldest_pending_at": moment_or_null, "topics": {"type": "array", "items": stream},
+                         "earlier": {"type": "array", "items": earlier}, "link": link, "disk": disk,
+                         "clock": text, "mode": {"enum": ["live", "latihan"]}, "version": text, "recorded_at": moment, "set_aside": aside}, "set_aside")}
 
 
 def line_schema(record):

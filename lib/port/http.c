@@ -52,6 +52,9 @@ struct http {
 	struct http_request *waiting; /* suspended requests */
 	struct http_stream *streams;
 	char address[128];
+	bool is_local;
+	struct buffer certificate;
+	struct buffer key;
 	bool closing;
 };
 
@@ -311,6 +314,17 @@ const char *http_tail(const struct http_request *request)
 const char *http_query(const struct http_request *request, const char *name)
 {
 	return MHD_lookup_connection_value(request->mhd, MHD_GET_ARGUMENT_KIND, name);
+}
+
+bool http_is_local(const struct http_request *request)
+{
+	return request->connection != NULL
+	       && is_loopback((const struct sockaddr *)&request->connection->address);
+}
+
+bool http_listens_locally(const struct http *http)
+{
+	return http->is_local;
 }
 
 const char *http_header(const struct http_request *request, const char *name)
@@ -575,6 +589,10 @@ static bool check_request(struct http_request *request, const char *path,
 	}
 	if (!find_route(request, path, method))
 		return false;
+	if (request->http->settings.gate != NULL
+	        && !request->http->settings.gate(
+	                request->http->settings.gate_context, request, request->route))
+		return false;
 	if (request->route->media != NULL) {
 		if (!check_body_headers(request, &framing))
 			return false;
@@ -758,21 +776,58 @@ static void note_address(struct http *http, int fd)
 	getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port,
 	        sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
 	snprintf(http->address, sizeof http->address,
-	        address.ss_family == AF_INET6 ? "http://[%s]:%s" : "http://%s:%s", host,
-	        port);
+	        address.ss_family == AF_INET6 ? "%s://[%s]:%s" : "%s://%s:%s",
+	        http->certificate.size > 0 ? "https" : "http", host, port);
+	http->is_local = is_loopback((const struct sockaddr *)&address);
+}
+
+/* A file with its NUL behind it. */
+static bool read_text(const char *path, struct buffer *out, struct fault *fault)
+{
+	FILE *file = fopen(path, "re");
+	uint8_t part[4096];
+	size_t size;
+
+	if (file == NULL)
+		return fault_set(fault, FAULT_STOP, "%s: %s", path, strerror(errno));
+	while ((size = fread(part, 1, sizeof part, file)) > 0)
+		buffer_append(out, part, size);
+	fclose(file);
+	buffer_append_byte(out, 0);
+	return buffer_ok(out, fault);
+}
+
+static bool read_tls(struct http *http, struct fault *fault)
+{
+	const struct http_settings *settings = &http->settings;
+
+	if (settings->certificate == NULL || settings->certificate[0] == '\0')
+		return true;
+	return read_text(settings->certificate, &http->certificate, fault)
+	       && read_text(settings->key, &http->key, fault);
 }
 
 static bool start_daemon(struct http *http, int fd, struct fault *fault)
 {
-	http->daemon = MHD_start_daemon(
-	        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, admit,
-	        http, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
-	        MHD_OPTION_CONNECTION_LIMIT, http->settings.connections,
-	        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY,
-	        MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http,
-	        MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-	        MHD_OPTION_EXTERNAL_LOGGER, be_silent, NULL,
-	        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+	bool tls = http->certificate.size > 0;
+	struct MHD_OptionItem tls_options[] = {
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, http->certificate.data },
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, http->key.data },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+
+	if (!tls)
+		tls_options[0].option = MHD_OPTION_END;
+	http->daemon =
+	        MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME
+	                                 | MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0u),
+	                0, admit, http, on_request, http, MHD_OPTION_ARRAY, tls_options,
+	                MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+	                http->settings.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	                (size_t)REQUEST_MEMORY, MHD_OPTION_NOTIFY_CONNECTION,
+	                connection_changed, http, MHD_OPTION_NOTIFY_COMPLETED,
+	                on_completed, http, MHD_OPTION_EXTERNAL_LOGGER, be_silent, NULL,
+	                MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	return http->daemon != NULL
 	       || fault_set(fault, FAULT_STOP,
 	               "listen on %s: the HTTP daemon does not start",
@@ -784,7 +839,7 @@ static bool http_start(struct http *http, struct fault *fault)
 	const union MHD_DaemonInfo *info;
 	int fd;
 
-	if (!open_socket(http->settings.listen, &fd, fault))
+	if (!read_tls(http, fault) || !open_socket(http->settings.listen, &fd, fault))
 		return false;
 	note_address(http, fd);
 	if (!start_daemon(http, fd, fault)) {
@@ -837,6 +892,8 @@ void http_close(struct http **http)
 		MHD_run(old->daemon);
 		MHD_stop_daemon(old->daemon);
 	}
+	buffer_clear(&old->certificate);
+	buffer_clear(&old->key);
 	free(old);
 	*http = NULL;
 }

@@ -36,13 +36,24 @@ struct http_route {
 	void *context;
 };
 
+/*
+ * Called when method, path and framing are right and before anything else of the
+ * request is looked at. False: the gate has refused it.
+ */
+typedef bool http_gate(
+        void *context, struct http_request *request, const struct http_route *route);
+
 struct http_settings {
 	const char *listen; /* "127.0.0.1:0" */
 	unsigned connections;
 	unsigned connections_per_address; /* loopback is not counted */
 	unsigned deadline_ms; /* for a whole request, and for an idle connection */
 	const char
-	        *hosts; /* names that a page may be served under, besides addresses */
+	        *hosts;  /* names that a page may be served under, besides addresses */
+	http_gate *gate; /* NULL: everybody may come in */
+	void *gate_context;
+	const char *certificate; /* files in PEM; "": no TLS. Read once. */
+	const char *key;
 };
 
 /* What a problem says; type is the last part of its URN. */
@@ -63,12 +74,16 @@ void http_serve(struct http *http, const struct http_route *routes);
 
 /* "http://127.0.0.1:40123", with the port that the kernel chose. */
 const char *http_address(const struct http *http);
+bool http_listens_locally(const struct http *http);
 
 /* What was asked. Views live as long as the request; NULL and empty when absent. */
 const char *http_tail(const struct http_request *request); /* behind the route's path */
 const char *http_query(const struct http_request *request, const char *name);
 const char *http_header(const struct http_request *request, const char *name);
 struct bytes http_body(const struct http_request *request);
+
+/* Whether it was asked from this machine. */
+bool http_is_local(const struct http_request *request);
 
 /* Give the answer one more header. name and value are copied. */
 void http_answer_header(

@@ -30,6 +30,7 @@ struct svc {
 
 /* One program a process, so the signals' state is the process's. */
 static volatile sig_atomic_t stop_signals;
+static volatile sig_atomic_t reload_signals;
 static struct svc *signalled;
 
 static void on_stop(int signal)
@@ -46,6 +47,14 @@ static void on_stop(int signal)
 		signalled->program->hurry(signalled->service);
 }
 
+static void on_reload(int signal)
+{
+	(void)signal;
+	reload_signals = 1;
+	if (signalled->program->hurry != NULL)
+		signalled->program->hurry(signalled->service);
+}
+
 static void on_alarm(int signal)
 {
 	(void)signal;
@@ -56,6 +65,7 @@ static void take_signals(struct svc *svc)
 {
 	struct sigaction stop = { .sa_handler = on_stop };
 	struct sigaction late = { .sa_handler = on_alarm };
+	struct sigaction reload = { .sa_handler = on_reload };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	signalled = svc;
@@ -63,6 +73,7 @@ static void take_signals(struct svc *svc)
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGALRM, &late, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGHUP, svc->program->reload ? &reload : &ignore, NULL);
 }
 
 static void print_help(const struct svc_program *program)
@@ -171,6 +182,10 @@ static void svc_wait(struct svc *svc)
 bool svc_run(struct svc *svc, struct fault *fault)
 {
 	while (!svc_stopping(svc)) {
+		if (reload_signals) {
+			reload_signals = 0;
+			svc->program->reload(svc->service);
+		}
 		if (svc->program->step(svc->service, fault) != STEP_FAULT) {
 			svc->pause_ms = 0;
 			continue;

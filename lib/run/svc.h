@@ -38,6 +38,8 @@ struct svc_program {
 	/* Called from a signal handler: makes a waiting step return soon. May be NULL.
 	 */
 	void (*hurry)(void *service);
+	/* SIGHUP, between two steps. May be NULL: the signal is ignored then. */
+	void (*reload)(void *service);
 };
 
 struct svc;

@@ -388,8 +388,18 @@ void accept_one(void *context, struct http_request *request)
 		take_one(intake, request);
 }
 
+static bool may_post(
+        struct gateway *gateway, struct http_request *request, struct event *event)
+{
+	return tokens_may_post(gateway->tokens, request, event->intake->topic->name)
+	       || add_fault(event->report, "/record", "allowed record",
+	               "This token may not post such a record.",
+	               "Kunci akses ini tidak berhak mengirim catatan jenis ini.");
+}
+
 /* A line of a batch says which record it is. */
-static bool find_intake(struct gateway *gateway, struct event *event)
+static bool find_intake(
+        struct gateway *gateway, struct http_request *request, struct event *event)
 {
 	struct bytes record;
 
@@ -397,7 +407,7 @@ static bool find_intake(struct gateway *gateway, struct event *event)
 		for (size_t i = 0; i < gateway->catalog->topic_count; i++) {
 			event->intake = &gateway->intakes[i];
 			if (bytes_equal_text(record, event->intake->topic->record))
-				return true;
+				return may_post(gateway, request, event);
 		}
 	}
 	return add_fault(event->report, "/record", "record",
@@ -410,7 +420,7 @@ static bool take_line(struct posting *posting, struct bytes line,
 {
 	struct event event = { .report = report };
 	bool ok = document_parse(&event.document, line, report)
-	          && find_intake(posting->gateway, &event);
+	          && find_intake(posting->gateway, posting->request, &event);
 
 	if (ok) {
 		document_take(event.document, "idempotency_key", &event.key);

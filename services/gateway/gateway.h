@@ -14,6 +14,7 @@
 #include "port/loop.h"
 #include "run/health.h"
 #include "run/svc.h"
+#include "tokens.h"
 
 enum { GATEWAY_TOPICS = 16 };
 
@@ -37,6 +38,7 @@ struct gateway {
 	struct health *health;
 	struct keeper *keeper;
 	struct heartbeat *heartbeat;
+	struct tokens *tokens;
 	struct catalog *catalog;
 	struct intake intakes[GATEWAY_TOPICS];
 	struct http_route routes[GATEWAY_TOPICS + 16];

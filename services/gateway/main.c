@@ -29,6 +29,12 @@ static const struct conf_key gateway_keys[] = {
 	        "longest that a request may take to arrive"),
 	CONF_KEY(TEXT, hosts, "",
 	        "names with commas between under which the page is served"),
+	CONF_KEY(PATH, tokens, "",
+	        "file of lines `name sha256 scope,scope`; without it the gateway "
+	        "listens on this machine only"),
+	CONF_KEY(COUNT, requests_per_second, "200", "most that one token may ask"),
+	CONF_KEY(PATH, tls_certificate, "", "PEM file with the chain; with it TLS"),
+	CONF_KEY(PATH, tls_key, "", "PEM file with the certificate's key"),
 	SVC_KEYS,
 	CONF_END,
 };
@@ -133,6 +139,21 @@ static bool check_village(const struct conf *conf, struct fault *fault)
 	               "village: expected a code such as 35.09.01.2001");
 }
 
+/* Whoever can reach the gateway can write in the village's name. */
+static bool check_exposure(const struct gateway *gateway, struct fault *fault)
+{
+	if (http_listens_locally(gateway->http))
+		return true;
+	if (!tokens_any(gateway->tokens))
+		return fault_set(fault, FAULT_STOP,
+		        "listen: without tokens the gateway listens on this machine "
+		        "only, on 127.0.0.1 or [::1]; set tokens to a file of them");
+	if (conf_text(svc_conf(gateway->svc), "tls_certificate")[0] == '\0')
+		log_warn(NULL, "tokens travel in the clear: set tls_certificate and "
+		               "tls_key, or let a proxy on this machine do TLS");
+	return true;
+}
+
 static bool open_http(struct gateway *gateway, struct fault *fault)
 {
 	const struct conf *conf = svc_conf(gateway->svc);
@@ -143,9 +164,14 @@ static bool open_http(struct gateway *gateway, struct fault *fault)
 		        (unsigned)conf_number(conf, "max_connections_per_address"),
 		.deadline_ms = (unsigned)conf_number(conf, "request_deadline_ms"),
 		.hosts = conf_text(conf, "hosts"),
+		.gate = tokens_admit,
+		.gate_context = gateway->tokens,
+		.certificate = conf_text(conf, "tls_certificate"),
+		.key = conf_text(conf, "tls_key"),
 	};
 
 	return http_open(&gateway->http, gateway->loop, &settings, fault)
+	       && check_exposure(gateway, fault)
 	       && svc_write_address(gateway->svc, http_address(gateway->http), fault);
 }
 
@@ -167,6 +193,9 @@ static bool gateway_open(struct gateway *gateway, struct fault *fault)
 	                gateway->catalog, fault)
 	        || !loop_timer_open(
 	                gateway->loop, &refresh, status_refresh, gateway, fault)
+	        || !tokens_open(&gateway->tokens, conf_text(conf, "tokens"),
+	                conf_number(conf, "requests_per_second"), gateway->catalog,
+	                fault)
 	        || !open_http(gateway, fault))
 		return false;
 	now = clock_reading_now();
@@ -186,6 +215,7 @@ static void gateway_close(struct gateway *gateway)
 {
 	keeper_close(&gateway->keeper);
 	http_close(&gateway->http);
+	tokens_close(&gateway->tokens);
 	heartbeat_close(&gateway->heartbeat);
 	loop_close(&gateway->loop);
 	for (size_t i = 0; i < GATEWAY_TOPICS; i++)
@@ -223,6 +253,20 @@ static void gateway_hurry(void *service)
 		loop_wake(gateway->loop);
 }
 
+/* What can be changed without a start: the tokens. */
+static void gateway_reload(void *service)
+{
+	struct gateway *gateway = service;
+	struct fault fault;
+
+	if (!tokens_any(gateway->tokens))
+		return;
+	if (tokens_reload(gateway->tokens, &fault))
+		log_info(NULL, "the tokens were read again");
+	else
+		log_fault(NULL, "the tokens stay as they were", &fault);
+}
+
 static const struct svc_program gateway_program = {
 	.name = "gateway",
 	.binary = "kentongan-gateway",
@@ -230,6 +274,7 @@ static const struct svc_program gateway_program = {
 	.keys = gateway_keys,
 	.step = gateway_step,
 	.hurry = gateway_hurry,
+	.reload = gateway_reload,
 };
 
 /* A damaged spool, and a disk that did not obey, are dealt with by starting. */
