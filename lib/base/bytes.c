@@ -59,13 +59,32 @@ static size_t character_size(const uint8_t *data, size_t left)
 	return size == 3 || is_continuation(data[3]) ? size : 0;
 }
 
-/* Eight plain ASCII bytes without a NUL: the common case, in one look. */
-static bool is_plain_word(const uint8_t *data)
+/* 0 where eight bytes are plain ASCII without a NUL: the common case, in one look. */
+static uint64_t not_plain(uint64_t word)
+{
+	return (word | (word - 0x0101010101010101u)) & 0x8080808080808080u;
+}
+
+static uint64_t word_at(const uint8_t *data)
 {
 	uint64_t word;
 
 	memcpy(&word, data, sizeof word);
-	return ((word | (word - 0x0101010101010101u)) & 0x8080808080808080u) == 0;
+	return word;
+}
+
+/* Fewer than eight bytes as a word: some twice, so that nothing beyond is touched. */
+static uint64_t short_word(const uint8_t *data, size_t size)
+{
+	uint32_t first;
+	uint32_t last;
+
+	if (size < 4)
+		return 0x0101010101000000u | (uint64_t)data[0]
+		       | (uint64_t)data[size / 2] << 8 | (uint64_t)data[size - 1] << 16;
+	memcpy(&first, data, sizeof first);
+	memcpy(&last, data + size - sizeof last, sizeof last);
+	return (uint64_t)first << 32 | last;
 }
 
 static bool is_text_slowly(struct bytes bytes)
@@ -80,15 +99,25 @@ static bool is_text_slowly(struct bytes bytes)
 	return true;
 }
 
-/* Words of plain ASCII, the last one overlapping; anything else is looked at slowly. */
+/*
+ * Two words of plain ASCII at a time, the last two overlapping others: most texts are
+ * seen in one look and without a loop. Anything else is looked at slowly.
+ */
 bool bytes_is_text(struct bytes bytes)
 {
-	if (bytes.size < 8)
-		return is_text_slowly(bytes);
-	for (size_t at = 0; at + 8 <= bytes.size; at += 8)
-		if (!is_plain_word(bytes.data + at))
-			return is_text_slowly(bytes);
-	return is_plain_word(bytes.data + bytes.size - 8) || is_text_slowly(bytes);
+	const uint8_t *end = bytes.data + bytes.size;
+	uint64_t odd = 0;
+
+	if (bytes.size >= 16) {
+		for (const uint8_t *at = bytes.data; at < end - 16; at += 16)
+			odd |= not_plain(word_at(at)) | not_plain(word_at(at + 8));
+		odd |= not_plain(word_at(end - 16)) | not_plain(word_at(end - 8));
+	} else if (bytes.size >= 8) {
+		odd = not_plain(word_at(bytes.data)) | not_plain(word_at(end - 8));
+	} else if (bytes.size > 0) {
+		odd = not_plain(short_word(bytes.data, bytes.size));
+	}
+	return odd == 0 || is_text_slowly(bytes);
 }
 
 bool bytes_json_is_shallow(struct bytes text, int depth)
@@ -143,7 +172,7 @@ static bool buffer_reserve(struct buffer *buffer, size_t size)
 	return true;
 }
 
-uint8_t *buffer_extend(struct buffer *buffer, size_t size)
+uint8_t *buffer_extend_grown(struct buffer *buffer, size_t size)
 {
 	uint8_t *start;
 
@@ -152,17 +181,6 @@ uint8_t *buffer_extend(struct buffer *buffer, size_t size)
 	start = buffer->data + buffer->size;
 	buffer->size += size;
 	return start;
-}
-
-void buffer_append(struct buffer *buffer, const void *data, size_t size)
-{
-	uint8_t *start;
-
-	if (size == 0)
-		return;
-	start = buffer_extend(buffer, size);
-	if (start != NULL)
-		memcpy(start, data, size);
 }
 
 void buffer_append_text(struct buffer *buffer, const char *text)
@@ -244,34 +262,28 @@ static void append_escape(struct buffer *buffer, uint8_t byte)
 	}
 }
 
-/* Eight bytes of which none needs an escape: no control character, quote, backslash. */
-static bool needs_no_escape(const uint8_t *data)
+/* 0 where eight bytes are plain JSON: ASCII, no control character, quote, backslash. */
+static uint64_t not_plain_json(uint64_t word)
 {
 	const uint64_t ones = 0x0101010101010101u;
-	uint64_t word;
-	uint64_t quote;
-	uint64_t slash;
+	uint64_t quote = word ^ ones * '"';
+	uint64_t slash = word ^ ones * '\\';
 
-	memcpy(&word, data, sizeof word);
-	quote = word ^ ones * '"';
-	slash = word ^ ones * '\\';
 	/* The high bit of a byte is set where it is below 0x20, or zero after the xor.
 	 */
-	return ((((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote)
-	                | ((slash - ones) & ~slash))
-	               & ones * 0x80)
-	       == 0;
+	return (word | (word - ones * 0x20) | (quote - ones) | (slash - ones))
+	       & ones * 0x80;
 }
 
-void buffer_append_json(struct buffer *buffer, struct bytes text)
+static void append_escaped(struct buffer *buffer, struct bytes text)
 {
 	size_t start = 0;
 
-	buffer_append_byte(buffer, '"');
 	for (size_t at = 0; at < text.size; at++) {
 		uint8_t byte = text.data[at];
 
-		if (text.size - at >= 8 && needs_no_escape(text.data + at)) {
+		if (text.size - at >= 8
+		        && not_plain_json(word_at(text.data + at)) == 0) {
 			at += 7;
 			continue;
 		}
@@ -281,9 +293,62 @@ void buffer_append_json(struct buffer *buffer, struct bytes text)
 		append_escape(buffer, byte);
 		start = at + 1;
 	}
-	if (start < text.size)
-		buffer_append(buffer, text.data + start, text.size - start);
+	buffer_append(buffer, text.data + start, text.size - start);
+}
+
+static bool is_plain_json(struct bytes text)
+{
+	const uint8_t *end = text.data + text.size;
+	uint64_t odd = 0;
+
+	if (text.size >= 16) {
+		for (const uint8_t *at = text.data; at < end - 16; at += 16)
+			odd |= not_plain_json(word_at(at))
+			       | not_plain_json(word_at(at + 8));
+		odd |= not_plain_json(word_at(end - 16))
+		       | not_plain_json(word_at(end - 8));
+	} else if (text.size >= 8) {
+		odd = not_plain_json(word_at(text.data))
+		      | not_plain_json(word_at(end - 8));
+	} else if (text.size > 0) { /* the 01 that fill a short word become letters */
+		odd = not_plain_json(short_word(text.data, text.size)
+		                     | (text.size < 4 ? 0x4040404040000000u : 0));
+	}
+	return odd == 0;
+}
+
+static void append_plain(struct buffer *buffer, struct bytes text)
+{
+	uint8_t *to = buffer_extend(buffer, text.size + 2);
+
+	if (to == NULL)
+		return;
+	*to = '"';
+	if (text.size > 0)
+		memcpy(to + 1, text.data, text.size);
+	to[text.size + 1] = '"';
+}
+
+void buffer_append_json(struct buffer *buffer, struct bytes text)
+{
+	if (is_plain_json(text)) {
+		append_plain(buffer, text);
+		return;
+	}
 	buffer_append_byte(buffer, '"');
+	append_escaped(buffer, text);
+	buffer_append_byte(buffer, '"');
+}
+
+bool buffer_append_json_checked(struct buffer *buffer, struct bytes text)
+{
+	if (is_plain_json(text))
+		append_plain(buffer, text);
+	else if (bytes_is_text(text))
+		buffer_append_json(buffer, text);
+	else
+		return false;
+	return true;
 }
 
 struct bytes buffer_bytes(const struct buffer *buffer)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/fault.h"
 
@@ -43,7 +44,25 @@ bool bytes_json_is_shallow(struct bytes text, int depth);
 /* Code points of well-formed UTF-8. */
 size_t bytes_code_points(struct bytes bytes);
 
-void buffer_append(struct buffer *buffer, const void *data, size_t size);
+uint8_t *buffer_extend_grown(struct buffer *buffer, size_t size); /* the next's own */
+
+/* size bytes more, not yet written; NULL when memory is out. */
+static inline uint8_t *buffer_extend(struct buffer *buffer, size_t size)
+{
+	if (size > buffer->room - buffer->size || buffer->failed)
+		return buffer_extend_grown(buffer, size);
+	buffer->size += size;
+	return buffer->data + buffer->size - size;
+}
+
+static inline void buffer_append(struct buffer *buffer, const void *data, size_t size)
+{
+	uint8_t *start = size > 0 ? buffer_extend(buffer, size) : NULL;
+
+	if (start != NULL)
+		memcpy(start, data, size);
+}
+
 void buffer_append_text(struct buffer *buffer, const char *text);
 void buffer_append_grown(struct buffer *buffer, uint8_t byte); /* the next one's own */
 
@@ -65,8 +84,8 @@ void buffer_append_u64(struct buffer *buffer, uint64_t value);
 /* Text as a JSON string with its quotes; the text is well-formed UTF-8. */
 void buffer_append_json(struct buffer *buffer, struct bytes text);
 
-/* size bytes more, not yet written; NULL when memory is out. */
-uint8_t *buffer_extend(struct buffer *buffer, size_t size);
+/* The same for bytes that may be anything: false when they are no text. */
+MUST_CHECK bool buffer_append_json_checked(struct buffer *buffer, struct bytes text);
 
 struct bytes buffer_bytes(const struct buffer *buffer);
 MUST_CHECK bool buffer_ok(const struct buffer *buffer, struct fault *fault);

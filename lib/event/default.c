@@ -162,8 +162,8 @@ static void put_value(
 }
 
 /* The default's bytes, which live as long as the plan. */
-static bool default_bytes(struct compiler *compiler, const struct schema_node *node,
-        const json_t *json, struct walk *out)
+static const uint8_t *default_bytes(struct compiler *compiler,
+        const struct schema_node *node, const json_t *json, struct walk *out)
 {
 	struct buffer bytes = { 0 };
 	uint8_t *copy = NULL;
@@ -176,12 +176,15 @@ static bool default_bytes(struct compiler *compiler, const struct schema_node *n
 	if (copy != NULL && size > 0)
 		memcpy(copy, bytes.data, size);
 	buffer_clear(&bytes);
-	*out = (struct walk){ .start = copy,
-		.at = copy,
-		.end = copy + size,
-		.path = compiler->path,
-		.fault = compiler->fault };
-	return copy != NULL;
+	*out = (struct walk){ .end = copy ? copy + size : NULL };
+	return copy;
+}
+
+static bool default_fault(
+        struct compiler *compiler, const struct walk *walk, const uint8_t *start)
+{
+	walk_fault(walk, start, compiler->path, compiler->fault);
+	return fault_wrap(compiler->fault, "default");
 }
 
 static bool keep_json(
@@ -202,15 +205,18 @@ static bool default_leaf(struct compiler *compiler, const struct schema_node *no
 	struct op *op = emit_leaf(compiler, node, node, column);
 	struct buffer scratch = { 0 };
 	struct walk walk;
+	const uint8_t *start = op ? default_bytes(compiler, node, json, &walk) : NULL;
 	bool ok;
 
-	if (op == NULL || !default_bytes(compiler, node, json, &walk))
+	if (start == NULL)
 		return false;
-	ok = op_fill(&walk, op, &op->constant, &scratch)
+	ok = op_fill(&walk, start, op, &op->constant, &scratch) != NULL
+	     || default_fault(compiler, &walk, start);
+	ok = ok
 	     && (op->code != OP_JSON || keep_json(compiler, &op->constant, &scratch));
 	op->code = OP_CONST;
 	buffer_clear(&scratch);
-	return ok || fault_wrap(compiler->fault, "default");
+	return ok;
 }
 
 static bool default_node(struct compiler *compiler, const struct schema_node *node,
@@ -277,15 +283,15 @@ bool default_json(
 	json_t *json =
 	        json_loads(field->standard, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 	const struct shape *shape = shape_make(compiler, field->type, field->type, "");
+	const uint8_t *start = NULL;
 	struct walk walk;
-	bool ok;
 
 	if (json == NULL)
 		fault_memory(compiler->fault);
-	ok = json != NULL && shape != NULL
-	     && default_bytes(compiler, field->type, json, &walk)
-	     && (shape_walk(&walk, shape, out)
-	             || fault_wrap(compiler->fault, "default"));
+	else if (shape != NULL)
+		start = default_bytes(compiler, field->type, json, &walk);
 	json_decref(json);
-	return ok;
+	return start != NULL
+	       && (shape_walk(&walk, start, shape, out) != NULL
+	               || default_fault(compiler, &walk, start));
 }

@@ -122,29 +122,32 @@ static uint64_t in_range(uint64_t word, uint8_t low, uint8_t high)
 	       & ~(word + ones * (uint8_t)(0x7F - high));
 }
 
-/* Whether 4 bytes at a and 4 at b are hexadecimal digits. */
-static bool is_hex(const uint8_t *a, const uint8_t *b)
+/* 0 where 4 bytes at a and 4 at b are hexadecimal digits. */
+static uint64_t not_hex(const uint8_t *a, const uint8_t *b)
 {
 	const uint64_t highs = 0x8080808080808080u;
+	uint32_t first;
+	uint32_t second;
 	uint64_t word;
 	uint64_t lower;
 
-	memcpy(&word, a, 4);
-	memcpy((uint8_t *)&word + 4, b, 4);
+	memcpy(&first, a, sizeof first);
+	memcpy(&second, b, sizeof second);
+	word = (uint64_t)first << 32 | second;
 	lower = word | highs >> 2; /* small letters; digits have that bit already */
-	return (word & highs) == 0
-	       && ((in_range(word, '0', '9') | in_range(lower, 'a', 'f')) & highs)
-	                  == highs;
+	return (word | ~(in_range(word, '0', '9') | in_range(lower, 'a', 'f'))) & highs;
 }
 
 bool identity_is_uuid(struct bytes text)
 {
 	const uint8_t *at = text.data;
 
-	return text.size == UUID_TEXT_BYTES - 1 && at[8] == '-' && at[13] == '-'
-	       && at[18] == '-' && at[23] == '-' && is_hex(at, at + 4)
-	       && is_hex(at + 9, at + 14) && is_hex(at + 19, at + 24)
-	       && is_hex(at + 28, at + 32);
+	return text.size == UUID_TEXT_BYTES - 1
+	       && ((at[8] ^ '-') | (at[13] ^ '-') | (at[18] ^ '-') | (at[23] ^ '-'))
+	                  == 0
+	       && (not_hex(at, at + 4) | not_hex(at + 9, at + 14)
+	                  | not_hex(at + 19, at + 24) | not_hex(at + 28, at + 32))
+	                  == 0;
 }
 
 bool identity_parse(struct bytes text, uint8_t out[16])

@@ -207,6 +207,18 @@ static void find_head(struct plan *plan)
 	}
 }
 
+static bool find_json(struct compiler *compiler)
+{
+	struct plan *plan = compiler->plan;
+
+	plan->json =
+	        compile_alloc(compiler, (plan->column_count + 1) * sizeof *plan->json);
+	for (size_t i = 0; plan->json != NULL && i < plan->column_count; i++)
+		if (plan->columns[i].type == COLUMN_JSONB)
+			plan->json[plan->json_count++] = (int)i;
+	return plan->json != NULL;
+}
+
 static struct op *emit(struct compiler *compiler, enum op_code code)
 {
 	struct plan *plan = compiler->plan;
@@ -229,7 +241,7 @@ static struct op *emit(struct compiler *compiler, enum op_code code)
 		compiler->op_room = room;
 	}
 	plan->ops[compiler->op_count] =
-	        (struct op){ .code = code, .column = -1, .path = compiler->path };
+	        (struct op){ .code = code, .path = compiler->path };
 	return &plan->ops[compiler->op_count++];
 }
 
@@ -246,37 +258,86 @@ static bool emit_shape(struct compiler *compiler, enum op_code code, int column,
 	return true;
 }
 
+/* [null, T] of which T is one operation becomes that operation, made optional. */
+static void make_optional(struct compiler *compiler, size_t first, struct op op,
+        const struct schema_node *writer)
+{
+	op.optional = true;
+	op.null_branch = writer->branches[0]->type != SCHEMA_NULL;
+	compiler->plan->ops[first] = op;
+	compiler->op_count = first + 1;
+}
+
+static bool is_null_or_other(const struct schema_node *writer)
+{
+	return writer->type == SCHEMA_UNION && writer->branch_count == 2
+	       && schema_is_nullable(writer);
+}
+
+static bool emit_counted(struct compiler *compiler, enum op_code code, size_t count)
+{
+	struct op *op = emit(compiler, code);
+
+	if (op != NULL)
+		op->count = count;
+	return op != NULL;
+}
+
+static bool emit_skip(struct compiler *compiler, const struct schema_node *writer);
+
+static bool emit_skips(struct compiler *compiler, const struct schema_node *record)
+{
+	for (size_t i = 0; i < record->field_count; i++)
+		if (!emit_skip(compiler, record->fields[i].type))
+			return false;
+	return true;
+}
+
+static bool emit_skip_union(struct compiler *compiler, const struct schema_node *writer)
+{
+	size_t first = compiler->op_count;
+
+	if (!is_null_or_other(writer))
+		return emit_shape(compiler, OP_SKIP, 0, writer, NULL);
+	if (!emit_skip(compiler, schema_without_null(writer)))
+		return false;
+	if (compiler->op_count == first + 1 && !compiler->plan->ops[first].optional) {
+		make_optional(compiler, first, compiler->plan->ops[first], writer);
+		return true;
+	}
+	compiler->op_count = first;
+	return emit_shape(compiler, OP_SKIP, 0, writer, NULL);
+}
+
 static bool emit_skip(struct compiler *compiler, const struct schema_node *writer)
 {
-	struct op *op;
-
 	switch (writer->type) {
 	case SCHEMA_NULL:
 		return true;
 	case SCHEMA_LONG:
 		return emit(compiler, OP_SKIP_LONG) != NULL;
+	case SCHEMA_ENUM:
+		return emit_counted(compiler, OP_SKIP_INDEX, writer->symbol_count);
 	case SCHEMA_STRING:
 	case SCHEMA_BYTES:
 		return emit(compiler, OP_SKIP_BYTES) != NULL;
 	case SCHEMA_FIXED:
+		return emit_counted(compiler, OP_SKIP_FIXED, writer->size);
 	case SCHEMA_FLOAT:
+		return emit_counted(compiler, OP_SKIP_FIXED, sizeof(float));
 	case SCHEMA_DOUBLE:
-		op = emit(compiler, OP_SKIP_FIXED);
-		if (op != NULL)
-			op->count = writer->type == SCHEMA_FIXED   ? writer->size
-			            : writer->type == SCHEMA_FLOAT ? 4
-			                                           : 8;
-		return op != NULL;
+		return emit_counted(compiler, OP_SKIP_FIXED, sizeof(double));
+	case SCHEMA_RECORD:
+		return emit_skips(compiler, writer);
+	case SCHEMA_UNION:
+		return emit_skip_union(compiler, writer);
 	case SCHEMA_BOOLEAN:
 	case SCHEMA_INT:
-	case SCHEMA_ENUM:
-	case SCHEMA_RECORD:
 	case SCHEMA_ARRAY:
 	case SCHEMA_MAP:
-	case SCHEMA_UNION:
 		break;
 	}
-	return emit_shape(compiler, OP_SKIP, -1, writer, NULL);
+	return emit_shape(compiler, OP_SKIP, 0, writer, NULL);
 }
 
 /* The columns among leaves [leaf, leaf + count): they stand in a row. */
@@ -392,6 +453,28 @@ static bool is_json(const struct schema_node *reader)
 	       || node->type == SCHEMA_UNION;
 }
 
+/*
+ * The common union: the null branch sets one column to null, the other is one
+ * operation on that column, and each ends with its jump.
+ */
+static void fuse(struct compiler *compiler, const struct schema_node *writer,
+        const size_t *targets)
+{
+	const struct op *ops = compiler->plan->ops;
+	const struct op *nulls;
+	const struct op *other;
+
+	if (!is_null_or_other(writer))
+		return;
+	nulls = &ops[targets[writer->branches[0]->type != SCHEMA_NULL]];
+	other = &ops[targets[writer->branches[0]->type == SCHEMA_NULL]];
+	if (targets[1] == targets[0] + 2 && compiler->op_count == targets[1] + 2
+	        && nulls->code == OP_NULLS && nulls->count == 1
+	        && other->column == nulls->column && other->code < OP_SKIP
+	        && !other->optional)
+		make_optional(compiler, targets[0] - 1, *other, writer);
+}
+
 static bool compile_branches(struct compiler *compiler,
         const struct schema_node *writer, const struct schema_node *reader, size_t leaf)
 {
@@ -417,6 +500,7 @@ static bool compile_branches(struct compiler *compiler,
 	for (size_t i = 0; i < count; i++)
 		compiler->plan->ops[jumps[i]].target = compiler->op_count;
 	compiler->in_union = outer;
+	fuse(compiler, writer, targets);
 	return true;
 }
 
@@ -527,7 +611,7 @@ static bool compile(struct compiler *compiler, const struct schema_node *writer,
 	        || !lay_out(compiler, reader, &top) || !check_grant(compiler))
 		return false;
 	find_head(compiler->plan);
-	return compile_value(compiler, writer, reader, 0)
+	return find_json(compiler) && compile_value(compiler, writer, reader, 0)
 	       && emit(compiler, OP_END) != NULL;
 }
 

@@ -11,172 +11,244 @@
 #include "event/identity.h"
 #include "event/plan_parts.h"
 
-static bool run_json(struct walk *walk, const struct op *op, struct cell *cell,
-        struct buffer *scratch)
+WALK_APART static const uint8_t *fill_json(struct walk *walk, const uint8_t *at,
+        const struct op *op, struct cell *cell, struct buffer *scratch)
 {
 	size_t start = scratch->size;
 
-	if (start >= UINT32_MAX || !shape_walk(walk, op->shape, scratch))
-		return false;
+	if (start >= UINT32_MAX)
+		return walk_refuse(walk, at, "the value is too large as JSON");
+	at = shape_walk(walk, at, op->shape, scratch);
 	cell->bytes.data = NULL;
 	cell->bytes.size = scratch->size - start;
 	cell->json_offset = (uint32_t)start + 1;
 	buffer_append_byte(scratch, 0);
-	return true;
+	return at;
 }
 
-static bool run_uuid(struct walk *walk, struct cell *cell)
+WALK_INLINE const uint8_t *fill_uuid(
+        struct walk *walk, const uint8_t *at, struct bytes *out)
 {
-	if (!walk_bytes(walk, &cell->bytes))
-		return false;
-	return identity_is_uuid(cell->bytes) || walk_fault(walk, "text is no UUID");
+	struct bytes text;
+
+	at = walk_bytes(walk, at, &text);
+	if (at == NULL)
+		return NULL;
+	*out = text;
+	if (!identity_is_uuid(text))
+		return walk_refuse(walk, at, "text is no UUID");
+	return at;
 }
 
-static bool run_enum(struct walk *walk, const struct op *op, struct cell *cell)
+WALK_INLINE const uint8_t *fill_enum(
+        struct walk *walk, const uint8_t *at, const struct op *op, struct bytes *out)
 {
+	struct bytes symbol;
 	size_t index;
 
-	if (!walk_index(walk, op->count, &index))
-		return false;
-	cell->bytes = op->symbols[index];
-	return cell->bytes.data != NULL
-	       || walk_fault(walk, "a symbol is unknown and has no default");
+	at = walk_index(walk, at, op->count, &index);
+	if (at == NULL)
+		return NULL;
+	symbol = op->symbols[index];
+	*out = symbol;
+	if (symbol.data == NULL)
+		return walk_refuse(walk, at, "a symbol is unknown and has no default");
+	return at;
 }
 
-static bool run_decimal(struct walk *walk, const struct op *op, struct cell *cell)
+WALK_APART static const uint8_t *fill_decimal(
+        struct walk *walk, const uint8_t *at, const struct op *op, struct bytes *out)
 {
-	if (op->code == OP_DECIMAL ? !walk_bytes(walk, &cell->bytes)
-	                           : !walk_fixed(walk, op->count, &cell->bytes))
-		return false;
-	return walk_decimal(walk, cell->bytes, op->precision);
+	at = op->code == OP_DECIMAL ? walk_bytes(walk, at, out)
+	                            : walk_fixed(walk, at, op->count, out);
+	return at ? walk_check_decimal(walk, at, *out, op->precision) : NULL;
 }
 
-static bool run_real(struct walk *walk, const struct op *op, struct cell *cell)
+WALK_APART static const uint8_t *fill_real(
+        struct walk *walk, const uint8_t *at, const struct op *op, double *out)
 {
-	int64_t number;
+	int64_t number = 0;
 
 	if (op->code == OP_FLOAT)
-		return walk_float(walk, &cell->real);
+		return walk_float(walk, at, out);
 	if (op->code == OP_DOUBLE)
-		return walk_double(walk, &cell->real);
-	if (!walk_long(walk, &number))
-		return false;
-	cell->real = (double)number;
-	return true;
+		return walk_double(walk, at, out);
+	at = walk_long(walk, at, &number);
+	*out = (double)number;
+	return at;
 }
 
-static bool run_skip(struct walk *walk, const struct op *op)
-{
-	struct bytes bytes;
-	int64_t number;
-
-	switch (op->code) {
-	case OP_SKIP_LONG:
-		return walk_long(walk, &number);
-	case OP_SKIP_BYTES:
-		return walk_bytes(walk, &bytes);
-	case OP_SKIP_FIXED:
-		return walk_fixed(walk, op->count, &bytes);
-	default:
-		return shape_walk(walk, op->shape, NULL);
-	}
-}
-
-static void run_nulls(const struct op *op, struct cell *cells)
-{
-	for (size_t i = 0; i < op->count; i++)
-		cells[(size_t)op->column + i] = (struct cell){ .is_null = true };
-}
-
-bool op_fill(struct walk *walk, const struct op *op, struct cell *cell,
-        struct buffer *scratch)
+const uint8_t *op_fill(struct walk *walk, const uint8_t *at, const struct op *op,
+        struct cell *cell, struct buffer *scratch)
 {
 	cell->is_null = false;
 	switch (op->code) {
 	case OP_JSON:
-		return run_json(walk, op, cell, scratch);
+		return fill_json(walk, at, op, cell, scratch);
 	case OP_BOOL:
-		return walk_bool(walk, &cell->integer);
+		return walk_bool(walk, at, &cell->integer);
 	case OP_INT:
-		return walk_int(walk, &cell->integer);
+		return walk_int(walk, at, &cell->integer);
 	case OP_LONG:
-		return walk_long(walk, &cell->integer);
+		return walk_long(walk, at, &cell->integer);
 	case OP_TEXT:
-		return walk_text(walk, &cell->bytes);
+		return walk_text(walk, at, &cell->bytes);
 	case OP_BYTES:
-		return walk_bytes(walk, &cell->bytes);
+		return walk_bytes(walk, at, &cell->bytes);
 	case OP_FIXED:
-		return walk_fixed(walk, op->count, &cell->bytes);
+		return walk_fixed(walk, at, op->count, &cell->bytes);
 	case OP_UUID:
-		return run_uuid(walk, cell);
+		return fill_uuid(walk, at, &cell->bytes);
 	case OP_ENUM:
-		return run_enum(walk, op, cell);
+		return fill_enum(walk, at, op, &cell->bytes);
 	case OP_DECIMAL:
 	case OP_DECIMAL_FIXED:
-		return run_decimal(walk, op, cell);
+		return fill_decimal(walk, at, op, &cell->bytes);
 	case OP_DATE:
-		return walk_date(walk, &cell->integer);
+		return walk_date(walk, at, &cell->integer);
 	case OP_TIME:
-		return walk_time(walk, &cell->integer);
+		return walk_time(walk, at, &cell->integer);
 	case OP_MILLIS:
+		return walk_millis(walk, at, &cell->integer);
 	case OP_MICROS:
-		return walk_moment(walk, op->code == OP_MILLIS, &cell->integer);
+		return walk_micros(walk, at, &cell->integer);
 	default:
-		return run_real(walk, op, cell);
+		return fill_real(walk, at, op, &cell->real);
 	}
 }
 
-static bool run(const struct plan *plan, struct walk *walk, struct cell *cells,
-        struct buffer *scratch)
+WALK_APART static const uint8_t *skip(
+        struct walk *walk, const uint8_t *at, const struct op *op)
 {
-	const struct op *op = plan->ops;
+	struct bytes bytes;
+	int64_t number;
 	size_t index;
 
-	for (;;) {
-		walk->path = op->path;
-		switch (op->code) {
-		case OP_END:
-			return true;
-		case OP_SKIP:
-		case OP_SKIP_LONG:
-		case OP_SKIP_BYTES:
-		case OP_SKIP_FIXED:
-			if (!run_skip(walk, op))
-				return false;
-			break;
-		case OP_NULLS:
-			run_nulls(op, cells);
-			break;
-		case OP_CONST:
-			cells[op->column] = op->constant;
-			break;
-		case OP_BRANCH:
-			if (!walk_index(walk, op->count, &index))
-				return false;
-			op = plan->ops + op->targets[index];
-			continue;
-		case OP_JUMP:
+	switch (op->code) {
+	case OP_SKIP_LONG:
+		return walk_long(walk, at, &number);
+	case OP_SKIP_INDEX:
+		return walk_index(walk, at, op->count, &index);
+	case OP_SKIP_BYTES:
+		return walk_bytes(walk, at, &bytes);
+	case OP_SKIP_FIXED:
+		return walk_fixed(walk, at, op->count, &bytes);
+	default:
+		return shape_walk(walk, at, op->shape, NULL);
+	}
+}
+
+static void fill_nulls(const struct op *op, struct cell *cells)
+{
+	for (size_t i = 0; i < op->count; i++)
+		cells[(size_t)op->column + i].is_null = true;
+}
+
+/* Of [null, T]: whether it is null, else at T. */
+WALK_INLINE const uint8_t *take_null(struct walk *walk, const uint8_t *at,
+        const struct op *op, struct cell *cells, bool *out_null)
+{
+	size_t index = 0;
+
+	at = walk_index(walk, at, 2, &index);
+	*out_null = index == op->null_branch;
+	if (*out_null && op->code < OP_SKIP)
+		cells[op->column].is_null = true;
+	return at;
+}
+
+/* What is neither a cell nor a step to elsewhere. */
+static const uint8_t *run_other(struct walk *walk, const uint8_t *at,
+        const struct op *op, struct cell *cells, struct buffer *scratch)
+{
+	switch (op->code) {
+	case OP_SKIP:
+	case OP_SKIP_LONG:
+	case OP_SKIP_INDEX:
+	case OP_SKIP_BYTES:
+	case OP_SKIP_FIXED:
+		return skip(walk, at, op);
+	case OP_NULLS:
+		fill_nulls(op, cells);
+		return at;
+	case OP_CONST:
+		cells[op->column] = op->constant;
+		return at;
+	case OP_REFUSE:
+		return walk_refuse(
+		        walk, at, "the writer's type has no place in the reader's");
+	default:
+		return op_fill(walk, at, op, &cells[op->column], scratch);
+	}
+}
+
+/* What most fields are, here without a call; everything else goes on from run(). */
+WALK_INLINE const uint8_t *run_common(struct walk *walk, const uint8_t *at,
+        const struct op *op, struct cell *cells, struct buffer *scratch)
+{
+	struct cell *cell = &cells[op->column];
+
+	switch (op->code) {
+	case OP_TEXT:
+		cell->is_null = false;
+		return walk_text(walk, at, &cell->bytes);
+	case OP_UUID:
+		cell->is_null = false;
+		return fill_uuid(walk, at, &cell->bytes);
+	case OP_ENUM:
+		cell->is_null = false;
+		return fill_enum(walk, at, op, &cell->bytes);
+	case OP_LONG:
+		cell->is_null = false;
+		return walk_long(walk, at, &cell->integer);
+	case OP_MICROS:
+		cell->is_null = false;
+		return walk_micros(walk, at, &cell->integer);
+	default:
+		return run_other(walk, at, op, cells, scratch);
+	}
+}
+
+/* The place behind the value; NULL: walk and *fault_path say what is wrong. */
+static const uint8_t *run(const struct plan *plan, struct walk *walk, const uint8_t *at,
+        struct cell *cells, struct buffer *scratch, const char **fault_path)
+{
+	const struct op *op = plan->ops;
+	bool is_null = false;
+	size_t index;
+
+	while (op->code != OP_END) {
+		if (op->code == OP_JUMP) {
 			op = plan->ops + op->target;
 			continue;
-		case OP_REFUSE:
-			return walk_fault(
-			        walk, "the writer's type has no place in the reader's");
-		default:
-			if (!op_fill(walk, op, &cells[op->column], scratch))
-				return false;
 		}
+		if (op->code == OP_BRANCH) {
+			at = walk_index(walk, at, op->count, &index);
+			if (at == NULL)
+				break;
+			op = plan->ops + op->targets[index];
+			continue;
+		}
+		if (op->optional)
+			at = take_null(walk, at, op, cells, &is_null);
+		if (at != NULL && !is_null)
+			at = run_common(walk, at, op, cells, scratch);
+		if (at == NULL)
+			break;
+		is_null = false;
 		op++;
 	}
+	*fault_path = op->path;
+	return at;
 }
 
 static void settle_json(
         const struct plan *plan, struct cell *cells, const struct buffer *scratch)
 {
-	for (size_t i = 0; i < plan->column_count; i++) {
-		struct cell *cell = &cells[i];
+	for (size_t i = 0; i < plan->json_count; i++) {
+		struct cell *cell = &cells[plan->json[i]];
 
-		if (plan->columns[i].type == COLUMN_JSONB && !cell->is_null
-		        && cell->json_offset > 0)
+		if (!cell->is_null && cell->json_offset > 0)
 			cell->bytes.data = scratch->data + cell->json_offset - 1;
 	}
 }
@@ -184,19 +256,20 @@ static void settle_json(
 bool plan_decode(const struct plan *plan, struct bytes value, struct cell *cells,
         struct buffer *scratch, struct fault *fault)
 {
-	struct walk walk = { .start = value.data,
-		.at = value.data,
-		.end = value.data + value.size,
-		.path = "",
-		.fault = fault };
+	static const uint8_t nothing;
+	const uint8_t *start = value.data ? value.data : &nothing;
+	struct walk walk = { .end = start + value.size };
+	const char *path = "";
+	const uint8_t *at;
 
 	buffer_reset(scratch);
-	if (!run(plan, &walk, cells, scratch))
-		return false;
-	if (walk.at != walk.end) {
-		walk.path = "value";
-		return walk_fault(&walk, "bytes are left over behind the value");
+	at = run(plan, &walk, start, cells, scratch, &path);
+	if (at != NULL && at != walk.end) {
+		path = "value";
+		at = walk_refuse(&walk, at, "bytes are left over behind the value");
 	}
+	if (at == NULL)
+		return walk_fault(&walk, start, path, fault);
 	if (!buffer_ok(scratch, fault))
 		return false;
 	settle_json(plan, cells, scratch);

@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "event/plan.h"
+#include "event/walk.h"
 
 enum op_code {
 	OP_END,
@@ -36,6 +37,7 @@ enum op_code {
 	OP_JSON, /* shape into scratch */
 	OP_SKIP, /* shape into nothing */
 	OP_SKIP_LONG,
+	OP_SKIP_INDEX, /* below count */
 	OP_SKIP_BYTES,
 	OP_SKIP_FIXED,
 	OP_NULLS,  /* count columns from column on are null */
@@ -47,6 +49,8 @@ enum op_code {
 
 struct op {
 	enum op_code code;
+	bool optional; /* of [null, T]: an index comes first, and this one is null: */
+	uint8_t null_branch;
 	int column;
 	int precision;
 	size_t count;
@@ -112,54 +116,21 @@ struct plan {
 	struct op *ops;
 	struct column *columns;
 	size_t column_count;
+	int *json; /* the columns that are JSON, json_count of them */
+	size_t json_count;
 	int head[HEAD_COLUMNS]; /* by enum head_column; -1: the schema has none */
 	struct arena arena;
 };
 
-/* The bytes left, and where a fault is. */
-struct walk {
-	const uint8_t *start;
-	const uint8_t *at;
-	const uint8_t *end;
-	const char *path;
-	uint64_t widthless; /* items without bytes so far */
-	struct fault *fault;
-};
-
-MUST_CHECK bool walk_fault(struct walk *walk, const char *what);
-MUST_CHECK bool walk_long_slow(struct walk *walk, int64_t *out);
-MUST_CHECK bool walk_bytes(struct walk *walk, struct bytes *out);
-MUST_CHECK bool walk_text(struct walk *walk, struct bytes *out);
-MUST_CHECK bool walk_fixed(struct walk *walk, size_t size, struct bytes *out);
-MUST_CHECK bool walk_bool(struct walk *walk, int64_t *out);
-MUST_CHECK bool walk_float(struct walk *walk, double *out);
-MUST_CHECK bool walk_double(struct walk *walk, double *out);
-MUST_CHECK bool walk_int(struct walk *walk, int64_t *out);
-MUST_CHECK bool walk_index(struct walk *walk, size_t count, size_t *out);
-
-/* The ranges of what PostgreSQL can hold. */
-MUST_CHECK bool walk_date(struct walk *walk, int64_t *out);
-MUST_CHECK bool walk_time(struct walk *walk, int64_t *out);
-MUST_CHECK bool walk_moment(struct walk *walk, bool millis, int64_t *out);
-MUST_CHECK bool walk_decimal(struct walk *walk, struct bytes bytes, int precision);
-
-static inline bool walk_long(struct walk *walk, int64_t *out)
-{
-	if (walk->at < walk->end && *walk->at < 0x80) {
-		uint64_t raw = *walk->at++;
-
-		*out = (int64_t)(raw >> 1) ^ -(int64_t)(raw & 1);
-		return true;
-	}
-	return walk_long_slow(walk, out);
-}
-
-/* Run one operation that fills a cell. */
-MUST_CHECK bool op_fill(struct walk *walk, const struct op *op, struct cell *cell,
-        struct buffer *scratch);
+/*
+ * Run one operation that fills a cell, from at on; the place behind it, or NULL with
+ * what is wrong in walk.
+ */
+const uint8_t *op_fill(struct walk *walk, const uint8_t *at, const struct op *op,
+        struct cell *cell, struct buffer *scratch);
 
 /* Walk one value; written as JSON to out where it is not NULL. */
-MUST_CHECK bool shape_walk(
-        struct walk *walk, const struct shape *shape, struct buffer *out);
+const uint8_t *shape_walk(struct walk *walk, const uint8_t *at,
+        const struct shape *shape, struct buffer *out);
 
 #endif

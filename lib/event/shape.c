@@ -17,122 +17,133 @@ enum {
 	MAX_MAP = 1000, /* keys are compared with each other */
 };
 
-static void put_text(struct buffer *out, struct bytes text)
-{
-	if (out != NULL)
-		buffer_append_json(out, text);
-}
-
-static bool walk_leaf_number(
-        struct walk *walk, const struct shape *shape, struct buffer *out)
+static void put_number(struct buffer *out, enum shape_kind kind, int64_t number)
 {
 	char text[CLOCK_TEXT_BYTES];
-	int64_t number;
-	bool ok;
 
-	if (shape->kind == SHAPE_DATE)
-		ok = walk_date(walk, &number);
-	else if (shape->kind == SHAPE_TIME)
-		ok = walk_time(walk, &number);
-	else if (shape->kind == SHAPE_INT)
-		ok = walk_int(walk, &number);
-	else if (shape->kind == SHAPE_LONG)
-		ok = walk_long(walk, &number);
-	else
-		ok = walk_moment(walk, shape->kind == SHAPE_MILLIS, &number);
-	if (!ok || out == NULL)
-		return ok;
-	if (shape->kind == SHAPE_INT || shape->kind == SHAPE_LONG
-	        || shape->kind == SHAPE_TIME) {
+	if (kind == SHAPE_INT || kind == SHAPE_LONG || kind == SHAPE_TIME) {
 		buffer_format(out, "%lld", (long long)number);
-		return true;
+		return;
 	}
-	if (shape->kind == SHAPE_DATE)
+	if (kind == SHAPE_DATE)
 		clock_format_date((int32_t)number, text);
 	else
 		clock_format(number, text);
 	buffer_append_json(out, bytes_of(text));
-	return true;
 }
 
-static bool walk_leaf_real(
-        struct walk *walk, const struct shape *shape, struct buffer *out)
+WALK_APART static const uint8_t *walk_leaf_number(struct walk *walk, const uint8_t *at,
+        const struct shape *shape, struct buffer *out)
 {
+	int64_t number = 0;
+
+	if (shape->kind == SHAPE_DATE)
+		at = walk_date(walk, at, &number);
+	else if (shape->kind == SHAPE_TIME)
+		at = walk_time(walk, at, &number);
+	else if (shape->kind == SHAPE_INT)
+		at = walk_int(walk, at, &number);
+	else if (shape->kind == SHAPE_LONG)
+		at = walk_long(walk, at, &number);
+	else if (shape->kind == SHAPE_MILLIS)
+		at = walk_millis(walk, at, &number);
+	else
+		at = walk_micros(walk, at, &number);
+	if (at != NULL && out != NULL)
+		put_number(out, shape->kind, number);
+	return at;
+}
+
+WALK_APART static const uint8_t *walk_leaf_real(struct walk *walk, const uint8_t *at,
+        const struct shape *shape, struct buffer *out)
+{
+	bool is_float = shape->kind == SHAPE_FLOAT;
 	double number;
 
-	if (shape->kind == SHAPE_FLOAT ? !walk_float(walk, &number)
-	                               : !walk_double(walk, &number))
-		return false;
-	if (out == NULL)
-		return true;
+	at = is_float ? walk_float(walk, at, &number) : walk_double(walk, at, &number);
+	if (at == NULL || out == NULL)
+		return at;
 	if (!isfinite(number))
-		return walk_fault(walk, "a number is not finite");
-	buffer_format(out, "%.*g", shape->kind == SHAPE_FLOAT ? shape->precision : 17,
-	        number);
-	return true;
+		return walk_refuse(walk, at, "a number is not finite");
+	buffer_format(out, "%.*g", is_float ? shape->precision : 17, number);
+	return at;
 }
 
 /* Bytes as Avro's JSON has them: each as the character of its number. */
-static void put_bytes(struct buffer *out, struct bytes bytes)
+static const uint8_t *put_bytes(
+        struct walk *walk, const uint8_t *at, struct bytes bytes, struct buffer *out)
 {
-	if (out == NULL)
-		return;
+	if (memchr(bytes.data, 0, bytes.size) != NULL)
+		return walk_refuse(walk, at, "bytes with a NUL cannot be JSON");
 	buffer_append_byte(out, '"');
 	for (size_t i = 0; i < bytes.size; i++)
 		buffer_format(out, "\\u%04x", bytes.data[i]);
 	buffer_append_byte(out, '"');
+	return at;
 }
 
-static bool walk_leaf_bytes(
-        struct walk *walk, const struct shape *shape, struct buffer *out)
+static const uint8_t *put_decimal(struct walk *walk, const uint8_t *at,
+        const struct shape *shape, struct bytes bytes, struct buffer *out)
 {
 	char text[DECIMAL_TEXT_BYTES];
-	struct bytes bytes;
 	decimal number;
 
-	if (shape->kind == SHAPE_FIXED
-	                        || (shape->kind == SHAPE_DECIMAL && shape->size > 0)
-	                ? !walk_fixed(walk, shape->size, &bytes)
-	                : !walk_bytes(walk, &bytes))
-		return false;
-	if (out == NULL)
-		return true;
-	if (shape->kind == SHAPE_BYTES || shape->kind == SHAPE_FIXED) {
-		if (memchr(bytes.data, 0, bytes.size) != NULL)
-			return walk_fault(walk, "bytes with a NUL cannot be JSON");
-		put_bytes(out, bytes);
-		return true;
-	}
-	if (shape->kind == SHAPE_DECIMAL) {
-		if (!walk_decimal(walk, bytes, shape->precision)
-		        || !decimal_read(bytes, &number))
-			return false;
-		decimal_format(number, shape->scale, text);
-		put_text(out, bytes_of(text));
-		return true;
-	}
-	if (shape->kind == SHAPE_UUID ? !identity_is_uuid(bytes)
-	                              : !bytes_is_text(bytes))
-		return walk_fault(walk, "text is not well-formed");
-	put_text(out, bytes);
-	return true;
+	at = walk_check_decimal(walk, at, bytes, shape->precision);
+	if (at == NULL || !decimal_read(bytes, &number))
+		return NULL;
+	decimal_format(number, shape->scale, text);
+	buffer_append_json(out, bytes_of(text));
+	return at;
 }
 
-static bool walk_enum(struct walk *walk, const struct shape *shape, struct buffer *out)
+WALK_APART static const uint8_t *walk_leaf_bytes(struct walk *walk, const uint8_t *at,
+        const struct shape *shape, struct buffer *out)
+{
+	bool is_fixed = shape->kind == SHAPE_FIXED
+	                || (shape->kind == SHAPE_DECIMAL && shape->size > 0);
+	struct bytes bytes;
+
+	at = is_fixed ? walk_fixed(walk, at, shape->size, &bytes)
+	              : walk_bytes(walk, at, &bytes);
+	if (at == NULL || out == NULL)
+		return at;
+	if (shape->kind == SHAPE_BYTES || shape->kind == SHAPE_FIXED)
+		return put_bytes(walk, at, bytes, out);
+	if (shape->kind == SHAPE_DECIMAL)
+		return put_decimal(walk, at, shape, bytes, out);
+	if (!identity_is_uuid(bytes))
+		return walk_refuse(walk, at, "text is no UUID");
+	buffer_append_json(out, bytes);
+	return at;
+}
+
+WALK_APART static const uint8_t *walk_leaf_text(
+        struct walk *walk, const uint8_t *at, struct buffer *out)
+{
+	struct bytes text;
+
+	at = walk_bytes(walk, at, &text);
+	if (at != NULL && out != NULL && !buffer_append_json_checked(out, text))
+		return walk_refuse(walk, at, "text is not UTF-8 without NUL");
+	return at;
+}
+
+WALK_APART static const uint8_t *walk_enum(struct walk *walk, const uint8_t *at,
+        const struct shape *shape, struct buffer *out)
 {
 	size_t index;
 
-	if (!walk_index(walk, shape->count, &index))
-		return false;
-	if (out != NULL && shape->symbols[index].data == NULL)
-		return walk_fault(walk, "a symbol is unknown and has no default");
-	if (out != NULL)
-		put_text(out, shape->symbols[index]);
-	return true;
+	at = walk_index(walk, at, shape->count, &index);
+	if (at == NULL || out == NULL)
+		return at;
+	if (shape->symbols[index].data == NULL)
+		return walk_refuse(walk, at, "a symbol is unknown and has no default");
+	buffer_append_json(out, shape->symbols[index]);
+	return at;
 }
 
-static bool walk_members(
-        struct walk *walk, const struct shape *shape, struct buffer *out)
+WALK_APART static const uint8_t *walk_members(struct walk *walk, const uint8_t *at,
+        const struct shape *shape, struct buffer *out)
 {
 	bool first = true;
 
@@ -148,15 +159,16 @@ static bool walk_members(
 			first = false;
 			buffer_append(to, child->label.data, child->label.size);
 		}
-		if (!shape_walk(walk, child, to))
-			return false;
+		at = shape_walk(walk, at, child, to);
+		if (at == NULL)
+			return NULL;
 	}
 	if (out != NULL) {
 		if (shape->defaults != NULL)
 			buffer_append_text(out, shape->defaults + first);
 		buffer_append_byte(out, '}');
 	}
-	return true;
+	return at;
 }
 
 struct blocks {
@@ -165,38 +177,50 @@ struct blocks {
 	const uint8_t *limit; /* where the block must end, NULL when it did not say */
 };
 
-/* Begin the next block: false when there is a fault; left is 0 at the end of all. */
-static bool next_block(
-        struct walk *walk, const struct shape *item, struct blocks *blocks)
+/* A block that says its size: where it must end. */
+static const uint8_t *take_size(
+        struct walk *walk, const uint8_t *at, int64_t *count, struct blocks *blocks)
 {
-	int64_t count;
-	int64_t size = -1;
+	int64_t size = 0;
 
-	if (blocks->limit != NULL && walk->at != blocks->limit)
-		return walk_fault(walk, "a block does not end where it says");
-	blocks->limit = NULL;
-	if (!walk_long(walk, &count))
-		return false;
-	if (count < 0) {
-		if (count == INT64_MIN || !walk_long(walk, &size))
-			return walk_fault(walk, "a block's count is broken");
-		if (size < 0 || size > walk->end - walk->at)
-			return walk_fault(walk, "a block is longer than the value");
-		blocks->limit = walk->at + size;
-		count = -count;
-	}
-	blocks->left = (uint64_t)count;
-	blocks->total += blocks->left;
-	if (!item->widthless)
-		return blocks->left <= (uint64_t)(walk->end - walk->at)
-		       || walk_fault(walk, "a block has more items than bytes");
-	if (blocks->left > MAX_WIDTHLESS - walk->widthless)
-		return walk_fault(walk, "a list has too many empty items");
-	walk->widthless += blocks->left;
-	return true;
+	if (*count == INT64_MIN)
+		return walk_refuse(walk, at, "a block's count is broken");
+	at = walk_long(walk, at, &size);
+	if (at == NULL)
+		return NULL;
+	if (size < 0 || size > walk->end - at)
+		return walk_refuse(walk, at, "a block is longer than the value");
+	blocks->limit = at + size;
+	*count = -*count;
+	return at;
 }
 
-static bool walk_array(struct walk *walk, const struct shape *shape, struct buffer *out)
+/* Begin the next block; left is 0 at the end of all. */
+static const uint8_t *next_block(struct walk *walk, const uint8_t *at,
+        const struct shape *item, struct blocks *blocks)
+{
+	int64_t count = 0;
+
+	if (blocks->limit != NULL && at != blocks->limit)
+		return walk_refuse(walk, at, "a block does not end where it says");
+	blocks->limit = NULL;
+	at = walk_long(walk, at, &count);
+	if (at != NULL && count < 0)
+		at = take_size(walk, at, &count, blocks);
+	if (at == NULL)
+		return NULL;
+	blocks->left = (uint64_t)count;
+	blocks->total += blocks->left;
+	if (!item->widthless && blocks->left > (uint64_t)(walk->end - at))
+		return walk_refuse(walk, at, "a block has more items than bytes");
+	if (item->widthless && blocks->left > MAX_WIDTHLESS - walk->widthless)
+		return walk_refuse(walk, at, "a list has too many empty items");
+	walk->widthless += item->widthless ? blocks->left : 0;
+	return at;
+}
+
+WALK_APART static const uint8_t *walk_array(struct walk *walk, const uint8_t *at,
+        const struct shape *shape, struct buffer *out)
 {
 	struct blocks blocks = { 0 };
 	bool first = true;
@@ -204,129 +228,145 @@ static bool walk_array(struct walk *walk, const struct shape *shape, struct buff
 	if (out != NULL)
 		buffer_append_byte(out, '[');
 	for (;;) {
-		if (!next_block(walk, shape->children[0], &blocks))
-			return false;
-		if (blocks.left == 0)
+		at = next_block(walk, at, shape->children[0], &blocks);
+		if (at == NULL || blocks.left == 0)
 			break;
 		for (; blocks.left > 0; blocks.left--) {
 			if (out != NULL && !first)
 				buffer_append_byte(out, ',');
 			first = false;
-			if (!shape_walk(walk, shape->children[0], out))
-				return false;
+			at = shape_walk(walk, at, shape->children[0], out);
+			if (at == NULL)
+				return NULL;
 		}
 	}
 	if (out != NULL)
 		buffer_append_byte(out, ']');
-	return true;
+	return at;
 }
 
-static bool walk_key(struct walk *walk, struct bytes *keys, size_t count)
+static const uint8_t *walk_key(
+        struct walk *walk, const uint8_t *at, struct bytes *keys, size_t count)
 {
-	if (!walk_text(walk, &keys[count]))
-		return false;
-	for (size_t i = 0; i < count; i++)
+	at = walk_text(walk, at, &keys[count]);
+	for (size_t i = 0; at != NULL && i < count; i++)
 		if (bytes_equal(keys[i], keys[count]))
-			return walk_fault(walk, "a map has a key twice");
-	return true;
+			return walk_refuse(walk, at, "a map has a key twice");
+	return at;
 }
 
-static bool walk_entries(struct walk *walk, const struct shape *shape,
-        struct buffer *out, struct bytes *keys)
+static const uint8_t *walk_entry(struct walk *walk, const uint8_t *at,
+        const struct shape *value, struct buffer *out, struct bytes *keys, size_t count)
+{
+	at = walk_key(walk, at, keys, count);
+	if (at == NULL)
+		return NULL;
+	if (out != NULL) {
+		if (count > 0)
+			buffer_append_byte(out, ',');
+		buffer_append_json(out, keys[count]);
+		buffer_append_byte(out, ':');
+	}
+	return shape_walk(walk, at, value, out);
+}
+
+static const uint8_t *walk_entries(struct walk *walk, const uint8_t *at,
+        const struct shape *shape, struct buffer *out, struct bytes *keys)
 {
 	static const struct shape key = { .kind = SHAPE_TEXT };
 	struct blocks blocks = { 0 };
 	size_t count = 0;
 
 	for (;;) {
-		if (!next_block(walk, &key, &blocks))
-			return false;
-		if (blocks.left == 0)
-			return true;
+		at = next_block(walk, at, &key, &blocks);
+		if (at == NULL || blocks.left == 0)
+			return at;
 		if (blocks.total > MAX_MAP)
-			return walk_fault(walk, "a map has more than 1000 entries");
+			return walk_refuse(
+			        walk, at, "a map has more than 1000 entries");
 		for (; blocks.left > 0; blocks.left--) {
-			if (!walk_key(walk, keys, count))
-				return false;
-			if (out != NULL) {
-				if (count > 0)
-					buffer_append_byte(out, ',');
-				put_text(out, keys[count]);
-				buffer_append_byte(out, ':');
-			}
-			count++;
-			if (!shape_walk(walk, shape->children[0], out))
-				return false;
+			at = walk_entry(
+			        walk, at, shape->children[0], out, keys, count++);
+			if (at == NULL)
+				return NULL;
 		}
 	}
 }
 
-static bool walk_map(struct walk *walk, const struct shape *shape, struct buffer *out)
+WALK_APART static const uint8_t *walk_map(struct walk *walk, const uint8_t *at,
+        const struct shape *shape, struct buffer *out)
 {
 	struct bytes keys[MAX_MAP];
 
 	if (out != NULL)
 		buffer_append_byte(out, '{');
-	if (!walk_entries(walk, shape, out, keys))
-		return false;
+	at = walk_entries(walk, at, shape, out, keys);
 	if (out != NULL)
 		buffer_append_byte(out, '}');
-	return true;
+	return at;
 }
 
-static bool walk_union(struct walk *walk, const struct shape *shape, struct buffer *out)
+WALK_APART static const uint8_t *walk_union(struct walk *walk, const uint8_t *at,
+        const struct shape *shape, struct buffer *out)
 {
 	size_t index;
 
-	return walk_index(walk, shape->count, &index)
-	       && shape_walk(walk, shape->children[index], out);
+	at = walk_index(walk, at, shape->count, &index);
+	return at ? shape_walk(walk, at, shape->children[index], out) : NULL;
 }
 
-bool shape_walk(struct walk *walk, const struct shape *shape, struct buffer *out)
+WALK_APART static const uint8_t *walk_truth(
+        struct walk *walk, const uint8_t *at, struct buffer *out)
 {
-	int64_t number;
+	int64_t number = 0;
 
+	at = walk_bool(walk, at, &number);
+	if (at != NULL && out != NULL)
+		buffer_append_text(out, number ? "true" : "false");
+	return at;
+}
+
+const uint8_t *shape_walk(struct walk *walk, const uint8_t *at,
+        const struct shape *shape, struct buffer *out)
+{
 	switch (shape->kind) {
 	case SHAPE_NULL:
 		if (out != NULL)
 			buffer_append_text(out, "null");
-		return true;
+		return at;
 	case SHAPE_BOOL:
-		if (!walk_bool(walk, &number))
-			return false;
-		if (out != NULL)
-			buffer_append_text(out, number ? "true" : "false");
-		return true;
+		return walk_truth(walk, at, out);
 	case SHAPE_INT:
 	case SHAPE_LONG:
 	case SHAPE_DATE:
 	case SHAPE_TIME:
 	case SHAPE_MILLIS:
 	case SHAPE_MICROS:
-		return walk_leaf_number(walk, shape, out);
+		return walk_leaf_number(walk, at, shape, out);
 	case SHAPE_FLOAT:
 	case SHAPE_DOUBLE:
-		return walk_leaf_real(walk, shape, out);
+		return walk_leaf_real(walk, at, shape, out);
 	case SHAPE_TEXT:
+		return walk_leaf_text(walk, at, out);
 	case SHAPE_BYTES:
 	case SHAPE_FIXED:
 	case SHAPE_UUID:
 	case SHAPE_DECIMAL:
-		return walk_leaf_bytes(walk, shape, out);
+		return walk_leaf_bytes(walk, at, shape, out);
 	case SHAPE_ENUM:
-		return walk_enum(walk, shape, out);
+		return walk_enum(walk, at, shape, out);
 	case SHAPE_RECORD:
-		return walk_members(walk, shape, out);
+		return walk_members(walk, at, shape, out);
 	case SHAPE_ARRAY:
-		return walk_array(walk, shape, out);
+		return walk_array(walk, at, shape, out);
 	case SHAPE_MAP:
-		return walk_map(walk, shape, out);
+		return walk_map(walk, at, shape, out);
 	case SHAPE_UNION:
-		return walk_union(walk, shape, out);
+		return walk_union(walk, at, shape, out);
 	case SHAPE_REFUSE:
-		return out == NULL
-		       || walk_fault(
-		               walk, "the writer's type has no place in the reader's");
+		break;
 	}
-	return false;
+	if (out == NULL)
+		return at;
+	return walk_refuse(walk, at, "the writer's type has no place in the reader's");
 }

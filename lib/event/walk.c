@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The smallest steps over Avro's binary encoding, each with its bound. */
+#include "event/walk.h"
+
 #include <string.h>
 
 #include "event/decimal.h"
-#include "event/plan_parts.h"
 
 /*
  * PostgreSQL's first date and time, 4714-11-24 BC, and its last date, 5874897-12-31:
@@ -14,141 +14,140 @@
 #define FIRST_MICROS (INT64_C(-210866803200000000))
 #define DAY_MICROS   (INT64_C(86400000000))
 
-bool walk_fault(struct walk *walk, const char *what)
+const uint8_t *walk_refuse(struct walk *walk, const uint8_t *at, const char *what)
 {
-	return fault_code(walk->fault, FAULT_REJECT, "decode", "%.200s at byte %zu: %s",
-	        walk->path, (size_t)(walk->at - walk->start), what);
+	walk->what = what;
+	walk->where = at;
+	return NULL;
 }
 
-bool walk_long_slow(struct walk *walk, int64_t *out)
+bool walk_fault(const struct walk *walk, const uint8_t *start, const char *path,
+        struct fault *fault)
+{
+	return fault_code(fault, FAULT_REJECT, "decode", "%.200s at byte %zu: %s", path,
+	        (size_t)(walk->where - start), walk->what);
+}
+
+static const uint8_t *long_by_byte(struct walk *walk, const uint8_t *at, int64_t *out)
 {
 	uint64_t raw = 0;
 
 	for (unsigned shift = 0; shift < 64; shift += 7) {
 		uint8_t byte;
 
-		if (walk->at == walk->end)
-			return walk_fault(walk, "the value ends within a number");
-		byte = *walk->at++;
+		if (at == walk->end)
+			return walk_refuse(walk, at, "the value ends within a number");
+		byte = *at++;
 		if (shift == 63 && byte > 1)
-			return walk_fault(walk, "a number is too large");
+			return walk_refuse(walk, at, "a number is too large");
 		raw |= (uint64_t)(byte & 0x7F) << shift;
 		if (byte < 0x80) {
 			*out = (int64_t)(raw >> 1) ^ -(int64_t)(raw & 1);
-			return true;
+			return at;
 		}
 	}
-	return walk_fault(walk, "a number is too long");
+	return walk_refuse(walk, at, "a number is too long");
 }
 
-bool walk_int(struct walk *walk, int64_t *out)
+/* Eight bytes of seven bits each, the lowest first, as one number. */
+static uint64_t join_sevens(uint64_t word)
 {
-	if (!walk_long(walk, out))
-		return false;
-	return (*out >= INT32_MIN && *out <= INT32_MAX)
-	       || walk_fault(walk, "a number does not fit 32 bits");
+	word = (word & 0x7F007F007F007F00u) >> 1 | (word & 0x007F007F007F007Fu);
+	word = (word & 0x3FFF00003FFF0000u) >> 2 | (word & 0x00003FFF00003FFFu);
+	return (word & 0x0FFFFFFF00000000u) >> 4 | (word & 0x000000000FFFFFFFu);
 }
 
-bool walk_index(struct walk *walk, size_t count, size_t *out)
+/* A number of up to eight bytes is read at once where so many are left: a time is. */
+const uint8_t *walk_long_slow(struct walk *walk, const uint8_t *at, int64_t *out)
 {
-	int64_t index;
+	uint64_t word;
+	uint64_t last; /* the high bit of each byte that ends a number */
+	uint64_t raw;
 
-	if (!walk_long(walk, &index))
-		return false;
-	if (index < 0 || (uint64_t)index >= count)
-		return walk_fault(walk, "an index is out of range");
-	*out = (size_t)index;
-	return true;
+	if (walk->end - at < 8)
+		return long_by_byte(walk, at, out);
+	memcpy(&word, at, sizeof word);
+	last = ~word & 0x8080808080808080u;
+	if (last == 0)
+		return long_by_byte(walk, at, out);
+	raw = join_sevens(word & (last ^ (last - 1)));
+	*out = (int64_t)(raw >> 1) ^ -(int64_t)(raw & 1);
+	return at + __builtin_ctzll(last) / 8 + 1;
 }
 
-bool walk_fixed(struct walk *walk, size_t size, struct bytes *out)
+const uint8_t *walk_bool(struct walk *walk, const uint8_t *at, int64_t *out)
 {
-	if ((size_t)(walk->end - walk->at) < size)
-		return walk_fault(walk, "the value ends too early");
-	*out = (struct bytes){ walk->at, size };
-	walk->at += size;
-	return true;
-}
-
-bool walk_bytes(struct walk *walk, struct bytes *out)
-{
-	int64_t size;
-
-	if (!walk_long(walk, &size))
-		return false;
-	if (size < 0 || size > walk->end - walk->at)
-		return walk_fault(walk, "a length is beyond the end of the value");
-	return walk_fixed(walk, (size_t)size, out);
-}
-
-bool walk_text(struct walk *walk, struct bytes *out)
-{
-	if (!walk_bytes(walk, out))
-		return false;
-	return bytes_is_text(*out) || walk_fault(walk, "text is not UTF-8 without NUL");
-}
-
-bool walk_bool(struct walk *walk, int64_t *out)
-{
-	if (walk->at == walk->end)
-		return walk_fault(walk, "the value ends too early");
-	*out = *walk->at++;
-	return *out <= 1 || walk_fault(walk, "a boolean is neither 0 nor 1");
+	if (at == walk->end)
+		return walk_refuse(walk, at, "the value ends too early");
+	if (*at > 1)
+		return walk_refuse(walk, at, "a boolean is neither 0 nor 1");
+	*out = *at;
+	return at + 1;
 }
 
 /* Little-endian IEEE 754, as this machine has it. */
-bool walk_float(struct walk *walk, double *out)
+const uint8_t *walk_float(struct walk *walk, const uint8_t *at, double *out)
 {
-	struct bytes bytes = { 0 };
+	struct bytes bytes;
 	float number;
 
-	if (!walk_fixed(walk, sizeof number, &bytes))
-		return false;
+	at = walk_fixed(walk, at, sizeof number, &bytes);
+	if (at == NULL)
+		return NULL;
 	memcpy(&number, bytes.data, sizeof number);
 	*out = (double)number;
-	return true;
+	return at;
 }
 
-bool walk_double(struct walk *walk, double *out)
+const uint8_t *walk_double(struct walk *walk, const uint8_t *at, double *out)
 {
-	struct bytes bytes = { 0 };
+	struct bytes bytes;
 
-	if (!walk_fixed(walk, sizeof *out, &bytes))
-		return false;
-	memcpy(out, bytes.data, sizeof *out);
-	return true;
+	at = walk_fixed(walk, at, sizeof *out, &bytes);
+	if (at != NULL)
+		memcpy(out, bytes.data, sizeof *out);
+	return at;
 }
 
-bool walk_date(struct walk *walk, int64_t *out)
+const uint8_t *walk_date(struct walk *walk, const uint8_t *at, int64_t *out)
 {
-	if (!walk_int(walk, out))
-		return false;
-	return (*out >= FIRST_DAY && *out <= LAST_DAY)
-	       || walk_fault(walk, "a date is out of range");
+	at = walk_int(walk, at, out);
+	if (at != NULL && (*out < FIRST_DAY || *out > LAST_DAY))
+		return walk_refuse(walk, at, "a date is out of range");
+	return at;
 }
 
-bool walk_time(struct walk *walk, int64_t *out)
+const uint8_t *walk_time(struct walk *walk, const uint8_t *at, int64_t *out)
 {
-	if (!walk_long(walk, out))
-		return false;
-	return (*out >= 0 && *out < DAY_MICROS)
-	       || walk_fault(walk, "a time of day is out of range");
+	at = walk_long(walk, at, out);
+	if (at != NULL && (*out < 0 || *out >= DAY_MICROS))
+		return walk_refuse(walk, at, "a time of day is out of range");
+	return at;
 }
 
-bool walk_moment(struct walk *walk, bool millis, int64_t *out)
+const uint8_t *walk_millis(struct walk *walk, const uint8_t *at, int64_t *out)
 {
-	if (!walk_long(walk, out))
-		return false;
-	if (millis && __builtin_mul_overflow(*out, 1000, out))
-		return walk_fault(walk, "a time is out of range");
-	return *out >= FIRST_MICROS || walk_fault(walk, "a time is out of range");
+	at = walk_long(walk, at, out);
+	if (at != NULL
+	        && (__builtin_mul_overflow(*out, 1000, out) || *out < FIRST_MICROS))
+		return walk_refuse(walk, at, "a time is out of range");
+	return at;
 }
 
-bool walk_decimal(struct walk *walk, struct bytes bytes, int precision)
+const uint8_t *walk_micros(struct walk *walk, const uint8_t *at, int64_t *out)
+{
+	at = walk_long(walk, at, out);
+	if (at != NULL && *out < FIRST_MICROS)
+		return walk_refuse(walk, at, "a time is out of range");
+	return at;
+}
+
+const uint8_t *walk_check_decimal(
+        struct walk *walk, const uint8_t *at, struct bytes bytes, int precision)
 {
 	decimal number;
 
 	if (!decimal_read(bytes, &number) || !decimal_fits(number, precision))
-		return walk_fault(walk, "a decimal has too many digits");
-	return true;
+		return walk_refuse(walk, at, "a decimal has too many digits");
+	return at;
 }
