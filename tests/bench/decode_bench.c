@@ -20,7 +20,13 @@
 #include "event/plan.h"
 #include "port/avro.h"
 
-enum { RUNS = 21, ROUNDS = 50000, AVRO_ROUNDS = 10000, JSON_ROUNDS = 2000, COMPILE_ROUNDS = 500 };
+enum {
+	RUNS = 21,
+	ROUNDS = 50000,
+	AVRO_ROUNDS = 10000,
+	JSON_ROUNDS = 2000,
+	COMPILE_ROUNDS = 500
+};
 
 static const char body[] =
         "{\"case_id\":\"SKTM-2026-0042\",\"service\":\"surat-keterangan-kurang-mampu\","
@@ -76,8 +82,8 @@ static void encode_once(void)
 
 static void parse_once(void)
 {
-	json_t *json = json_loadb(body, sizeof body - 1,
-	        JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
+	json_t *json = json_loadb(
+	        body, sizeof body - 1, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
 
 	must(json != NULL);
 	json_decref(json);
