@@ -24,6 +24,15 @@ static bool read_part(struct buffer *out)
 	return place != NULL && fread(place, 1, count, stdin) == count;
 }
 
+static void print_fault(const struct fault *fault)
+{
+	struct buffer line = { 0 };
+
+	buffer_append_json(&line, bytes_of(fault->text));
+	printf("%.*s\n", (int)line.size, (const char *)line.data);
+	buffer_clear(&line);
+}
+
 static void print_columns(const struct plan *plan, struct bytes value)
 {
 	struct buffer scratch = { 0 };
@@ -36,12 +45,14 @@ static void print_columns(const struct plan *plan, struct bytes value)
 	columns = plan_columns(plan, &count);
 	cells = calloc(count + 1, sizeof *cells);
 	if (cells == NULL || !plan_decode(plan, value, cells, &scratch, &fault)) {
-		printf("\"%s\"\n", fault.text);
+		print_fault(&fault);
 		free(cells);
 		return;
 	}
+	buffer_append_byte(&line, '{');
 	for (size_t i = 0; i < count; i++) {
-		buffer_append_byte(&line, i > 0 ? ',' : '{');
+		if (i > 0)
+			buffer_append_byte(&line, ',');
 		buffer_append_json(&line, bytes_of(columns[i].name));
 		buffer_append_byte(&line, ':');
 		cell_json(&columns[i], &cells[i], &line);
@@ -66,7 +77,7 @@ static bool show(struct bytes writer_text, struct bytes reader_text, struct byte
 	if (ok)
 		print_columns(plan, value);
 	else
-		printf("\"%s\"\n", fault.text);
+		print_fault(&fault);
 	plan_close(&plan);
 	schema_close(&reader);
 	schema_close(&writer);
