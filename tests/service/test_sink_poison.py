@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""Poison of every kind between good records: only the culprit is set aside, everything else arrives as it was sent."""
+import datetime
+import io
+import json
+import os
+import tarfile
+import uuid
+import zlib
+
+import fastavro
+import pytest
+from conftest import PROJECT, SHARED, VILLAGES
+from hub.base import wait_until
+
+confluent_kafka = pytest.importorskip("confluent_kafka", reason="tests/run installs it into .venv")
+LIFE = "01890000-0000-4000-8000-000000000001"
+with open(PROJECT + "/schemas/avro/Payment.avsc", encoding="utf-8") as schema:
+    PAYMENT = fastavro.parse_schema(json.load(schema))
+
+
+class Writer:
+    """A village that writes to Kafka what no gateway would."""
+
+    def __init__(self, world):
+        self.world, self.seq = world, 0
+        self.producer = confluent_kafka.Producer({"bootstrap.servers": world.brokers})
+
+    def payment(self, **changes):
+        self.seq += 1
+        now = datetime.datetime(2026, 11, 24, 8, tzinfo=datetime.timezone.utc)
+        return {"event_id": str(uuid.uuid4()), "village_code": VILLAGES[0], "incarnation": LIFE, "seq": self.seq, "occurred_at": now,
+                "recorded_at": now, "clock": "SYNCED", "case_id": f"P-{self.seq}", "service": "blt-dd",
+                "actor": {"role": "TREASURER", "name": None}, "corrects": None, "action": "PAID", "kind": "blt-dd", "amount": b"\x64",
+                "currency": "IDR", "method": "CASH", "payer": {"nik": None, "name": "Budi"}, "reference": None, "period": None, **changes}
+
+    def encode(self, **changes):
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, plain_schema(), self.payment(**changes))
+        return b"\0\0\0\0\3" + out.getvalue()
+
+    def send(self, value):
+        self.producer.produce(self.world.topic("payments"), value=value, key=VILLAGES[0], partition=zlib.crc32(VILLAGES[0].encode()) % 12)
+
+    def flush(self):
+        assert self.producer.flush(30) == 0
+
+
+def plain_schema():
+    """The schema without logical types: bytes and numbers go in as they are."""
+    def strip(kind):
+        if isinstance(kind, dict):
+            return {name: strip(value) for name, value in kind.items() if name not in ("logicalType", "__fastavro_parsed__")}
+        return [strip(value) for value in kind] if isinstance(kind, list) else kind
+    text = json.load(open(PROJECT + "/schemas/avro/Payment.avsc", encoding="utf-8"))
+    return fastavro.parse_schema(strip(text))
+
+
+def micros(moment):
+    return int((moment - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)).total_seconds()) * 1000000
+
+
+def naughty_strings():
+    path = os.path.join(SHARED, "data", "corpora", "naughty-strings", "naughty-strings.tar.gz")
+    if not os.path.exists(path):
+        return []
+    with tarfile.open(path) as archive:
+        name = next(name for name in archive.getnames() if name.endswith("blns.json"))
+        return list(dict.fromkeys(json.load(archive.extractfile(name))))
+
+
+def lag(sink):
+    return sum(value for name, value in sink.metrics().items() if name.startswith("kentongan_sink_lag_records"))
+
+
+def times(**changes):
+    now = micros(datetime.datetime(2026, 11, 24, 8, tzinfo=datetime.timezone.utc))
+    return {"occurred_at": now, "recorded_at": now, **changes}
+
+
+def test_only_the_culprit_is_set_aside(world):
+    world.expects("dead letter class=")
+    writer = Writer(world)
+    ends = (1 << 63) - 1
+    kinds = {  # what is wrong, and what becomes of it
+        "year 1": (writer.encode(**times(occurred_at=micros(datetime.datetime(1, 1, 1, tzinfo=datetime.timezone.utc)))), None),
+        "year 294247, the last that fits": (writer.encode(**times(occurred_at=ends)), None),
+        "before all time": (writer.encode(**times(occurred_at=-ends - 1)), "decode"),
+        "what would be minus infinity": (writer.encode(**times(occurred_at=-ends - 1 + 946684800000000)), "decode"),
+        "4714 BC": (writer.encode(**times(occurred_at=-211000000000000000)), "decode"),
+        "an amount of 40 digits": (writer.encode(**times(amount=(10 ** 40).to_bytes(18, "big"))), None),
+        "an amount of nothing": (writer.encode(**times(amount=b"")), None),
+        "an empty name": (writer.encode(**times(payer={"nik": None, "name": ""})), None),
+        "a name of 300,000": (writer.encode(**times(payer={"nik": None, "name": "a" * 300000})), None),
+        "NUL": (writer.encode(**times(payer={"nik": None, "name": "a\0b"})), "decode"),
+        "a NIK of letters": (writer.encode(**times(payer={"nik": "x" * 16, "name": None})), None),
+        "no UUID": (writer.encode(**times(event_id="x" * 36)), "decode"),
+        "number 0": (writer.encode(**times(seq=0)), "sequence"),
+        "a number below 0": (writer.encode(**times(seq=-5)), "sequence"),
+        "the last number of all": (writer.encode(**times(seq=ends)), "sequence"),
+    }
+    good = writer.encode(**times())
+    for cut in range(5, len(good), 7):
+        kinds[f"cut at {cut}"] = good[:cut], "decode"
+    for value, _ in kinds.values():
+        writer.send(value)
+        writer.send(writer.encode(**times()))
+    writer.flush()
+    sink = world.sink("satu_data", batch_records=500)
+    world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.payments", len(kinds), 60)
+    wait_until(lambda: lag(sink) == 0, 30, "no lag is left")
+    offsets = dict(world.sql("satu_data", "SELECT kafka_offset, class FROM kentongan.dead_letter"))
+    for number, (name, (_, wanted)) in enumerate(kinds.items()):
+        found = offsets.pop(2 * number, None)
+        assert found == wanted or wanted is None and found in (None, "decode", "data"), (name, found)
+    assert offsets == {}, "no good record is set aside"
+    assert sink.get("/readyz")[0] == 200
+
+
+@pytest.mark.skipif(not naughty_strings(), reason="../shared/data/corpora is not here")
+def test_naughty_strings_arrive_as_they_are(world):
+    world.expects("dead letter class=decode")
+    writer = Writer(world)
+    texts = naughty_strings()
+    for text in texts:
+        writer.send(writer.encode(**times(payer={"nik": None, "name": text}, reference=text)))
+    writer.flush()
+    sink = world.sink("satu_data")
+    good = [text for text in texts if "\0" not in text]
+    world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.payments", len(good), 60)
+    wait_until(lambda: lag(sink) == 0, 30, "no lag is left")
+    assert world.sql("satu_data", "SELECT payer_name, reference FROM satu_data.payments ORDER BY seq") == [(text, text) for text in good]
+    assert len(good) > 100 and len(world.dead_letters("satu_data")) == len(texts) - len(good)
