@@ -45,7 +45,9 @@ struct partition {
 	bool verify; /* the next record read must be the anchor */
 	int64_t anchor_offset;
 	uint8_t anchor_hash[SHA256_DIGEST_LENGTH];
-	bool touched; /* by the batch in hand */
+	bool touched;        /* by the batch in hand */
+	int64_t appended_us; /* the broker's time of what was applied last; 0: unknown
+	                      */
 };
 
 struct deliver {
@@ -66,7 +68,6 @@ struct deliver {
 	bool mend_due;      /* a case moved on which a record waits */
 	bool knows_unknown; /* letters of unknown schemas were tried again */
 	int64_t mend_us;    /* monotonic: when to try again at the latest */
-	int64_t open_dead;
 	struct deliver_counters counters;
 	char owner[OWNER_BYTES];
 };
@@ -172,6 +173,9 @@ bool deliver_lag(const struct deliver *deliver, size_t index, struct deliver_lag
 	out->records = !deliver->running || end < 0 ? -1
 	               : end > partition->next      ? end - partition->next
 	                                            : 0;
+	out->seconds = out->records <= 0 || partition->appended_us == 0
+	                       ? 0
+	                       : (clock_wall_us() - partition->appended_us) / 1000000;
 	return true;
 }
 
@@ -188,7 +192,7 @@ static void report(struct deliver *deliver)
 	snprintf(metadata, sizeof metadata,
 	        "{\"state\":\"%s\",\"dead\":%" PRId64 ",\"applied\":%" PRId64
 	        ",\"at\":%" PRId64 "}",
-	        deliver->counters.state, deliver->open_dead, applied,
+	        deliver->counters.state, deliver->counters.open_dead, applied,
 	        clock_wall_us() / 1000000);
 	for (size_t i = 0; places != NULL && i < deliver->partition_count; i++)
 		places[i] = (struct topic_place){ deliver->partitions[i].topic,
@@ -335,7 +339,7 @@ static bool note_dead(
 
 	(void)count;
 	(void)fault;
-	deliver->open_dead = strtoll(texts[0], NULL, 10);
+	deliver->counters.open_dead = strtoll(texts[0], NULL, 10);
 	return true;
 }
 
@@ -488,6 +492,15 @@ static bool claim(struct deliver *deliver, struct fault *fault)
 	       && start_reading(deliver, fault);
 }
 
+static void count_held(struct deliver *deliver)
+{
+	const struct batch *batch = &deliver->apply.batch;
+
+	deliver->counters.held = 0;
+	for (size_t i = 0; i < batch->lane_count; i++)
+		deliver->counters.held += (int64_t)batch->lanes[i].held.count;
+}
+
 /*
  * A claim that waits for a transaction of a sink that was stopped, or cut off, would
  * wait until the database ends it. The old owner's backend is ended by its name, which
@@ -540,6 +553,7 @@ static void try_to_claim(struct deliver *deliver)
 		return;
 	}
 	deliver->running = true;
+	count_held(deliver);
 	set_state(deliver, "running", "");
 }
 
@@ -689,7 +703,7 @@ static void count_item(
 		break;
 	case FATE_DEAD:
 		deliver->counters.dead[item->class]++;
-		deliver->open_dead++;
+		deliver->counters.open_dead++;
 		log_warn(NULL,
 		        "dead letter class=%s topic=%s partition=%d offset=%" PRId64
 		        " sqlstate=%s constraint=%s",
@@ -708,9 +722,14 @@ static void settle(struct deliver *deliver, int64_t began_us)
 			count_item(deliver, &deliver->apply.batch.lanes[i],
 			        &deliver->apply.batch.lanes[i].items[j]);
 	for (size_t i = 0; i < deliver->partition_count; i++)
-		if (deliver->partitions[i].touched)
+		if (deliver->partitions[i].touched) {
 			deliver->partitions[i].next = deliver->partitions[i].read;
+			deliver->partitions[i].appended_us =
+			        last_record(deliver, &deliver->partitions[i])
+			                ->appended_at_us;
+		}
 	batch_settle(&deliver->apply.batch);
+	count_held(deliver);
 	deliver->counters.commits++;
 	deliver->counters.last_commit_us = clock_monotonic_us() - began_us;
 	deliver->report_due = true;

@@ -35,6 +35,8 @@ struct deliver_counters {
 	int64_t dead[DEAD_CLASSES];
 	int64_t commits;
 	int64_t last_commit_us; /* how long the last commit took */
+	int64_t open_dead;      /* letters that wait for a person */
+	int64_t held;           /* cases that wait behind them */
 	const char *state;      /* "running", "waiting" or "halted" */
 	char reason[256];       /* why not running */
 };
@@ -43,6 +45,7 @@ struct deliver_lag {
 	const char *topic;
 	int32_t partition;
 	int64_t records; /* -1: not known yet */
+	int64_t seconds; /* since the broker took what was applied last; 0: no lag */
 };
 
 /* conf has CONSUMER_KEYS and DELIVER_KEYS; all must outlive the deliver. */

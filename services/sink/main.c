@@ -24,9 +24,14 @@ struct sink {
 	struct metric *dead[DEAD_CLASSES];
 	struct metric *repeats;
 	struct metric *parked;
+	struct metric *open_dead;
+	struct metric *held;
+	struct metric *states[3];
 	struct metric *commit_seconds;
 	int64_t commits;
 };
+
+static const char *const states[] = { "running", "waiting", "halted" };
 
 static const struct conf_key sink_keys[] = {
 	CONF_MUST(PATH, department, "folder of the department, with department.conf"),
@@ -63,6 +68,17 @@ static void open_metrics(struct sink *sink)
 	sink->parked = health_metric(sink->health, METRIC_COUNTER,
 	        "kentongan_sink_parked_events_total", "",
 	        "Records that had to wait since the start");
+	sink->open_dead = health_metric(sink->health, METRIC_GAUGE,
+	        "kentongan_sink_open_dead_letters", "",
+	        "Dead letters that wait for a person");
+	sink->held =
+	        health_metric(sink->health, METRIC_GAUGE, "kentongan_sink_held_cases",
+	                "", "Cases of which a record waits or is a dead letter");
+	for (int i = 0; i < 3; i++) {
+		snprintf(label, sizeof label, "state=\"%s\"", states[i]);
+		sink->states[i] = health_metric(sink->health, METRIC_GAUGE,
+		        "kentongan_sink_state", label, "1 for the state it is in");
+	}
 	sink->commit_seconds = health_metric(sink->health, METRIC_HISTOGRAM,
 	        "kentongan_sink_commit_seconds", "",
 	        "From a batch in hand to its commit");
@@ -108,6 +124,10 @@ static void show_lag(struct sink *sink)
 		                   "kentongan_sink_lag_records", label,
 		                   "Records not yet applied; -1 when not known"),
 		        lag.records);
+		metric_set(health_metric(sink->health, METRIC_GAUGE,
+		                   "kentongan_sink_lag_seconds", label,
+		                   "Age of what was applied last, where more has come"),
+		        lag.seconds);
 	}
 }
 
@@ -121,6 +141,10 @@ static void show(struct sink *sink)
 		metric_set(sink->dead[i], counters->dead[i]);
 	metric_set(sink->repeats, counters->repeats);
 	metric_set(sink->parked, counters->parked);
+	metric_set(sink->open_dead, counters->open_dead);
+	metric_set(sink->held, counters->held);
+	for (int i = 0; i < 3; i++)
+		metric_set(sink->states[i], strcmp(counters->state, states[i]) == 0);
 	if (counters->commits > sink->commits)
 		metric_seconds(sink->commit_seconds, counters->last_commit_us);
 	sink->commits = counters->commits;
