@@ -345,6 +345,20 @@ struct bytes batch_case(const struct lane *lane, const struct item *item)
 	return (struct bytes){ lane->texts.data + item->case_start, item->case_size };
 }
 
+/* Its number, for people and for not asking for it again; it is not counted. */
+static void note_number(struct item *item)
+{
+	struct bytes text = consumer_header(item->record, "ce_sequence");
+	int64_t seq = 0;
+
+	for (size_t i = 0; i < text.size && seq < INT64_MAX / 100; i++) {
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return;
+		seq = seq * 10 + (text.data[i] - '0');
+	}
+	item->seq = seq;
+}
+
 /* A value that cannot be read has a case all the same, by its key and its headers. */
 static bool place_by_headers(
         struct batch *batch, struct lane *lane, struct item *item, struct fault *fault)
@@ -358,6 +372,7 @@ static bool place_by_headers(
 	                   != item->record->partition)
 		return true;
 	note_case(lane, item, key, case_id);
+	note_number(item);
 	item->holds = lane->topic->policy != POLICY_CONTINUE;
 	return buffer_ok(&lane->texts, fault);
 }
@@ -634,6 +649,14 @@ static void count_items(struct batch *batch)
 	}
 }
 
+bool batch_has_gaps(const struct batch *batch)
+{
+	for (const struct stream *at = batch->touched; at; at = at->next_touched)
+		if (at->place.gap_count > 0)
+			return true;
+	return false;
+}
+
 bool batch_moves(struct batch *batch, struct buffer *out)
 {
 	size_t start = out->size;
@@ -750,10 +773,10 @@ static void put_letter(struct batch *batch, const struct lane *lane,
 	put_text(out, "sqlstate", bytes_of(item->sqlstate));
 	put_text(out, "constraint_name", bytes_of(item->constraint));
 	put_text(out, "reason", bytes_of(item->reason));
-	if (item->stream != NULL) {
+	if (item->stream != NULL)
 		put_text(out, "incarnation", bytes_of(item->stream->incarnation));
+	if (item->stream != NULL || item->seq > 0)
 		buffer_format(out, ",\"seq\":%lld", (long long)item->seq);
-	}
 	if (item->case_size > 0)
 		put_text(out, "case_id", case_id_of(lane, item));
 	put_fields(batch, lane, item, out);

@@ -191,6 +191,9 @@ bool batch_waiting(struct batch *batch, struct buffer *out);
 /* What became of the records that were mended, for kentongan.settle(). */
 void batch_outcomes(struct batch *batch, struct buffer *out);
 
+/* Whether a number is missing in a stream that the batch touched. */
+bool batch_has_gaps(const struct batch *batch);
+
 /* The transaction is through: what the streams gained is theirs now. */
 void batch_settle(struct batch *batch);
 

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "flow/apply.h"
+#include "flow/ask.h"
 #include "flow/mend.h"
 #include "port/topic_consumer.h"
 
@@ -65,7 +66,9 @@ struct deliver {
 	int64_t resume_us; /* monotonic: when to try again */
 	int64_t reported_us;
 	bool report_due;
-	bool mend_due;      /* a case moved on which a record waits */
+	bool has_gaps;  /* numbers are missing, as far as is known */
+	int64_t ask_us; /* monotonic: when to ask villages for them at the earliest */
+	bool mend_due;  /* a case moved on which a record waits */
 	bool knows_unknown; /* letters of unknown schemas were tried again */
 	int64_t mend_us;    /* monotonic: when to try again at the latest */
 	struct deliver_counters counters;
@@ -553,6 +556,7 @@ static void try_to_claim(struct deliver *deliver)
 		return;
 	}
 	deliver->running = true;
+	deliver->has_gaps = true; /* until asked */
 	count_held(deliver);
 	set_state(deliver, "running", "");
 }
@@ -728,6 +732,7 @@ static void settle(struct deliver *deliver, int64_t began_us)
 			        last_record(deliver, &deliver->partitions[i])
 			                ->appended_at_us;
 		}
+	deliver->has_gaps |= batch_has_gaps(&deliver->apply.batch);
 	batch_settle(&deliver->apply.batch);
 	count_held(deliver);
 	deliver->counters.commits++;
@@ -903,6 +908,37 @@ static void notice_loss(struct deliver *deliver)
 	give_way(deliver, &fault);
 }
 
+static bool owns(void *context, const char *topic, int32_t partition)
+{
+	return find_partition(context, topic, partition) != NULL;
+}
+
+/* Missing numbers are asked for at once, and again while they stay away. */
+static void ask_now_and_then(struct deliver *deliver)
+{
+	int64_t now_us = clock_monotonic_us();
+	int64_t pause_us = (int64_t)conf_number(deliver->conf, "resend_ms") * 1000;
+	struct fault fault = { 0 };
+	size_t asked;
+
+	if (!deliver->running || !deliver->has_gaps || pause_us == 0
+	        || now_us < deliver->ask_us)
+		return;
+	if (!ask_villages(&deliver->apply, deliver->conf, deliver->catalog, owns,
+	            deliver, &asked, &fault)) {
+		if (!table_is_open(deliver->apply.table))
+			give_way(deliver, &fault);
+		else
+			log_fault(NULL, "ask for missing numbers", &fault);
+	} else if (asked > 0) {
+		log_info(NULL, "asked villages for missing numbers ranges=%zu", asked);
+	} else {
+		deliver->has_gaps = false;
+		return;
+	}
+	deliver->ask_us = now_us + pause_us;
+}
+
 enum step deliver_step(struct deliver *deliver, struct fault *fault)
 {
 	size_t count;
@@ -915,6 +951,7 @@ enum step deliver_step(struct deliver *deliver, struct fault *fault)
 		notice_loss(deliver);
 	if (step != STEP_FAULT) {
 		mend_now_and_then(deliver);
+		ask_now_and_then(deliver);
 		try_to_claim(deliver);
 		report_now_and_then(deliver);
 	}

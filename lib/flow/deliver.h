@@ -77,6 +77,9 @@ bool deliver_lag(const struct deliver *deliver, size_t index, struct deliver_lag
 	                "pause before asking an ill database again"),                  \
 	        CONF_KEY(MS, halt_retry_ms, "60000",                                   \
 	                "pause before trying again what was refused as wrong"),        \
+	        CONF_KEY(MS, resend_ms, "600000",                                      \
+	                "pause before asking a village again for missing numbers; "    \
+	                "0 never asks"),                                               \
 	        CONF_KEY(MS, order_retry_ms, "60000",                                  \
 	                "pause before trying again what waits for rows of others")
 

@@ -50,8 +50,8 @@ enum producer_link { LINK_UNKNOWN, LINK_UP, LINK_DOWN };
 enum producer_kind { PRODUCER_EVENTS, PRODUCER_NOTICES };
 
 /*
- * conf has brokers, link and the family kafka. FAULT_RETRY when the machine has no
- * threads to give just now.
+ * conf has brokers and the family kafka; for PRODUCER_EVENTS also link. FAULT_RETRY
+ * when the machine has no threads to give just now.
  */
 MUST_CHECK bool producer_open(struct producer **out, enum producer_kind kind,
         const struct conf *conf, producer_listener *listener, void *context,

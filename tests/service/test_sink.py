@@ -124,6 +124,9 @@ def test_missing_numbers_are_named_and_late_ones_fill_them(world, value):
     write(world, "requests", numbered(5))
     wait_until(lambda: world.accounts("satu_data") == (2, 0, 3, 0), 20, "three are missing")
     assert world.sql("satu_data", "SELECT gaps::text FROM kentongan.stream_position") == [("{[2,5)}",)]
+    wait_until(lambda: read_values(world, "commands"), 30, "the village is asked to send them again")
+    order = json.loads(read_values(world, "commands")[0])["resend"]
+    assert (order["topic"], order["from_seq"], order["to_seq"]) == (world.topic("requests"), 2, 4)
     write(world, "requests", numbered(3))
     wait_until(lambda: world.accounts("satu_data") == (3, 0, 2, 0), 20, "one came late")
     assert world.sql("satu_data", "SELECT gaps::text FROM kentongan.stream_position") == [("{[2,3),[4,5)}",)]

@@ -212,7 +212,7 @@ def test_a_value_that_cannot_be_read_holds_its_case_and_is_tried_again_with_a_ne
     sink = world.sink("dinsos", schemas=old)
     wait_until(lambda: len(world.dead_letters("dinsos")) == 3, 30, "three that cannot be read")
     assert numbers(world) == (0, 0, 0, 0, 0)
-    assert world.sql("dinsos", "SELECT case_id, holds, seq FROM kentongan.dead_letter ORDER BY id") == [("A", True, None), ("A", True, None), ("B", True, None)]
+    assert world.sql("dinsos", "SELECT case_id, holds, seq FROM kentongan.dead_letter ORDER BY id") == [("A", True, 1), ("A", True, 2), ("B", True, 3)]
     sink.stop()
     sink.settings["schemas"] = world.schemas
     sink.start()
