@@ -235,42 +235,73 @@ static bool refuse(
 	return true;
 }
 
-/* Halve until a record that the tables refuse is alone; all others go on, in order. */
+/* Back to before a range; the fault is kept, unless this fails too. */
+static bool undo_range(struct apply *apply, struct fault *fault)
+{
+	struct fault own;
+
+	buffer_reset(&apply->sql);
+	if (table_run(apply->table, "ROLLBACK TO SAVEPOINT part", &own))
+		return true;
+	*fault = own;
+	return false;
+}
+
+/*
+ * Halve until a record that the tables refuse is alone; all others go on, in order.
+ * What was refused whole and whose first half passed is refused in its second: that is
+ * not tried again, so one bad record costs about the time of one batch more.
+ */
 static bool isolate(struct apply *apply, struct lane *lane, size_t from, size_t to,
-        struct fault *fault)
+        bool surely, size_t *refused, struct fault *fault)
 {
 	size_t middle = from + (to - from) / 2;
+	size_t before = *refused;
 	size_t rows;
-	struct fault ignored;
 
 	if (from == to)
 		return true;
-	if (map_range(apply, lane, from, to, &rows, fault)) {
-		breaker_passed(&apply->breaker, (int64_t)rows);
-		return true;
+	if (!surely || to - from == 1) {
+		if (map_range(apply, lane, from, to, &rows, fault)) {
+			breaker_passed(&apply->breaker, (int64_t)rows);
+			return true;
+		}
+		if (fault->kind != FAULT_REJECT || !undo_range(apply, fault))
+			return false;
 	}
-	if (fault->kind != FAULT_REJECT)
-		return false;
-	buffer_reset(&apply->sql);
-	if (!table_run(apply->table, "ROLLBACK TO SAVEPOINT part", &ignored))
-		return fault_code(
-		        fault, ignored.kind, ignored.code, "%s", ignored.text);
-	if (to - from > 1)
-		return isolate(apply, lane, from, middle, fault)
-		       && isolate(apply, lane, middle, to, fault);
-	return refuse(apply, lane, &lane->items[from], fault);
+	if (to - from == 1) {
+		++*refused;
+		return refuse(apply, lane, &lane->items[from], fault);
+	}
+	return isolate(apply, lane, from, middle, false, refused, fault)
+	       && isolate(apply, lane, middle, to, *refused == before, refused, fault);
 }
 
-static bool map_apart(struct apply *apply, struct fault *fault)
+/* Lanes that have something for the mapping. */
+static size_t count_mapped(const struct apply *apply)
 {
+	size_t count = 0;
+
+	for (size_t i = 0; i < apply->batch.lane_count; i++)
+		count += apply->batch.lanes[i].mapped > 0;
+	return count;
+}
+
+/* refused_whole: all at once was just tried. */
+static bool map_apart(struct apply *apply, bool refused_whole, struct fault *fault)
+{
+	bool alone = refused_whole && count_mapped(apply) == 1;
+
 	buffer_append_text(&apply->sql, "SET CONSTRAINTS ALL IMMEDIATE;");
 	if (!apply_send(apply, fault))
 		return false;
 	for (size_t i = 0; i < apply->batch.lane_count; i++) {
 		struct lane *lane = &apply->batch.lanes[i];
+		bool surely = alone && lane->mapped > 0;
+		size_t refused = 0;
 
 		lane->mapped = 0;
-		if (!isolate(apply, lane, 0, lane->item_count, fault))
+		if (!isolate(apply, lane, 0, lane->item_count, surely, &refused, fault))
 			return false;
 	}
 	return true;
@@ -318,7 +349,8 @@ static bool run_once(struct apply *apply, const struct apply_frame *frame, bool 
 	buffer_reset(&apply->sql);
 	buffer_append_text(&apply->sql, "BEGIN;");
 	if (!frame->begin(apply, frame->context, fault)
-	        || !(apart ? map_apart(apply, fault) : map_whole(apply, fault))
+	        || !(apart ? map_apart(apply, !frame->apart, fault)
+	                   : map_whole(apply, fault))
 	        || !put_account(apply, frame, fault)
 	        || (frame->end != NULL && !frame->end(apply, frame->context, fault)))
 		return false;
