@@ -75,7 +75,7 @@ def test_topics_have_the_settings_that_keep_what_was_confirmed(world):
     (["topics", "create"], 64, "--brokers"),
     (["villages", "find"], 64, "the name of a village"),
     (["villages", "find", "x", "--villages", "/nowhere"], 78, "/nowhere"),
-    (["villages", "find", "x", "--vilages", "y"], 64, "did you mean villages?"),
+    (["villages", "find", "x", "--datbase", "y"], 64, "did you mean database?"),
     (["topics", "create", "--brokers", "127.0.0.1:1"], 69, "no broker answers"),
     (["department", "init", "deploy/departments/dinsos"], 64, "--database"),
     (["department", "check", "deploy/departments/dinsos", "--database", "postgresql://x@127.0.0.1:1/x"], 75, "does not answer"),
