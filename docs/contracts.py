@@ -237,6 +237,17 @@ def get_operation(summary, schema, *statuses, parameters=()):
                     "responses": {"200": answer("here it is", schema), **problems(*statuses)}}}
 
 
+def resend_operation():
+    number = {"type": "integer", "minimum": 1}
+    order = {"type": "object", "required": ["topic", "from_seq", "to_seq"],
+             "properties": {"topic": {"type": "string"}, "from_seq": number, "to_seq": number,
+                            "incarnation": {"type": "string", "format": "uuid"}}}
+    ordered = {"description": "ordered", "content": {"application/json": {"schema": {"type": "object"}}}}
+    return {"post": {"summary": "Send delivered events once more, as far as they are kept; needs the scope `repair`",
+                     "requestBody": {"required": True, "content": {"application/json": {"schema": order}}},
+                     "responses": {"202": ordered, **problems(411, 413, 415, 422)}}}
+
+
 def thing(properties, *optional):
     return {"type": "object", "required": [name for name in properties if name not in optional], "properties": properties}
 
@@ -295,6 +306,7 @@ def openapi(catalog):
              {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500}}]
     paths["/v1/events/{event_id}"] = get_operation("Where an event is now", "Receipt", parameters=[event_id])
     paths["/v1/events"] = get_operation("The newest events", "Events", 422, parameters=query)
+    paths["/v1/resend"] = resend_operation()
     paths["/v1/status"] = get_operation("How the gateway is", "Status")
     return {"openapi": "3.1.0", "info": {"title": "Kentongan gateway", "version": "1", "license": {"name": "MIT", "identifier": "MIT"}},
             "servers": [{"url": "/"}], "paths": paths, "components": {"schemas": schemas}}

@@ -10,6 +10,8 @@
 #include "base/log.h"
 
 enum {
+	AGAIN = 0x8000, /* in a report's stream: of those that are sent once more */
+	AGAIN_WINDOW = 64,
 	SLICE = 256,   /* events of one stream before the next has its turn */
 	WINDOW = 1024, /* sent and not confirmed, of one stream */
 	FIRST_PAUSE_MS = 1000,
@@ -28,7 +30,11 @@ struct lane {
 	int64_t careful_seq;   /* up to here one at a time: one of them was refused */
 	int64_t blocked_us;    /* monotonic: refused, not tried again before; 0: free */
 	char reason[128];      /* of the refusal */
-	bool went_back;        /* the topic lost what it had confirmed */
+	int64_t again_sent;    /* of those that are sent once more */
+	int64_t again_confirmed;
+	int64_t again_from; /* as the spool had it when last looked at */
+	int64_t again_to;   /* the order that the two are of; 0: none */
+	bool went_back;     /* the topic lost what it had confirmed */
 };
 
 struct forward {
@@ -51,6 +57,8 @@ struct forward {
 	struct fault *fault;
 	/* while a slice is read */
 	size_t reading;
+	bool reading_again;
+	int64_t reading_to;
 };
 
 /* Nothing more is believed of what this producer was given. */
@@ -68,10 +76,23 @@ static void fail(struct forward *forward, struct lane *lane, bool configuration,
 	snprintf(lane->reason, sizeof lane->reason, "%s", reason);
 }
 
+static void note_offset(struct forward *forward, struct lane *lane, int64_t offset)
+{
+	if (offset < 0)
+		return;
+	lane->went_back = offset <= lane->last_offset;
+	if (lane->went_back)
+		fail(forward, lane, false,
+		        "the topic was made anew or lost its end; all events that are "
+		        "kept are sent again");
+	else
+		lane->last_offset = offset;
+}
+
 static void on_report(void *context, const struct producer_report *report)
 {
 	struct forward *forward = context;
-	struct lane *lane = &forward->lanes[report->stream];
+	struct lane *lane = &forward->lanes[report->stream & ~(size_t)AGAIN];
 
 	if (forward->failed)
 		return;
@@ -79,17 +100,15 @@ static void on_report(void *context, const struct producer_report *report)
 		fail(forward, lane, report->configuration, report->reason);
 		return;
 	}
-	if (report->seq <= lane->confirmed_seq)
+	if ((report->stream & AGAIN) == 0 && report->seq <= lane->confirmed_seq)
 		return; /* a repeat of what was confirmed before */
-	if (report->offset >= 0 && report->offset <= lane->last_offset) {
-		lane->went_back = true;
-		fail(forward, lane, false,
-		        "the topic was made anew or lost its end; all events that are "
-		        "kept are sent again");
+	note_offset(forward, lane, report->offset);
+	if (lane->went_back)
+		return;
+	if ((report->stream & AGAIN) != 0) {
+		lane->again_confirmed = report->seq;
 		return;
 	}
-	if (report->offset >= 0)
-		lane->last_offset = report->offset;
 	lane->confirmed_seq = report->seq;
 	lane->delivered++;
 	lane->blocked_us = 0;
@@ -99,8 +118,12 @@ static void on_report(void *context, const struct producer_report *report)
 
 static void rewind_lanes(struct forward *forward)
 {
-	for (size_t i = 0; i < forward->lane_count; i++)
-		forward->lanes[i].sent_seq = forward->lanes[i].confirmed_seq;
+	for (size_t i = 0; i < forward->lane_count; i++) {
+		struct lane *lane = &forward->lanes[i];
+
+		lane->sent_seq = lane->confirmed_seq;
+		lane->again_sent = lane->again_confirmed;
+	}
 }
 
 static void pause(struct forward *forward, int64_t pause_ms)
@@ -175,6 +198,7 @@ void forward_close(struct forward **forward)
 static bool send_row(void *context, const struct spool_row *row)
 {
 	struct forward *forward = context;
+	size_t again = forward->reading_again ? AGAIN : 0;
 	struct header headers[ENVELOPE_MAX_HEADERS];
 	char sequence[24];
 	struct producer_record record = {
@@ -185,10 +209,12 @@ static bool send_row(void *context, const struct spool_row *row)
 		.headers = headers,
 		.header_count =
 		        envelope_unpack(row->headers, row->seq, sequence, headers),
-		.stream = forward->reading,
+		.stream = forward->reading | again,
 		.seq = row->seq,
 	};
 
+	if (again && row->seq > forward->reading_to)
+		return false;
 	return producer_send(forward->producer, &record, forward->fault);
 }
 
@@ -222,31 +248,71 @@ static int64_t room_of(const struct lane *lane)
 	return most - (lane->sent_seq - lane->confirmed_seq);
 }
 
+static bool read_slice(struct forward *forward, size_t stream, int64_t limit,
+        int64_t *sent_seq, bool *out_sent, struct fault *fault)
+{
+	struct fault trouble = { 0 };
+	int64_t before = *sent_seq;
+
+	forward->reading = stream;
+	forward->fault = &trouble;
+	if (!spool_read(forward->spool, stream, before, (int)limit, send_row, forward,
+	            sent_seq, fault))
+		return false;
+	*out_sent |= *sent_seq > before;
+	if (trouble.kind == FAULT_UNSURE)
+		fail(forward, &forward->lanes[stream],
+		        strcmp(trouble.code, "blocked") == 0, trouble.text);
+	return true;
+}
+
 /* Send a slice of one stream. *out_sent tells whether anything went. */
 static bool send_slice(
         struct forward *forward, size_t stream, bool *out_sent, struct fault *fault)
 {
 	const struct spool_stream *at = spool_stream(forward->spool, stream);
 	struct lane *lane = &forward->lanes[stream];
-	struct fault trouble = { 0 };
-	int64_t before;
 	int64_t room;
 
 	if (!follow_spool(lane, at))
 		return true;
-	before = lane->sent_seq;
 	room = room_of(lane);
+	forward->reading_again = false;
 	if (at->last_seq <= lane->sent_seq || room <= 0)
 		return true;
-	forward->reading = stream;
-	forward->fault = &trouble;
-	if (!spool_read(forward->spool, stream, lane->sent_seq,
-	            (int)(room < SLICE ? room : SLICE), send_row, forward,
-	            &lane->sent_seq, fault))
+	return read_slice(forward, stream, room < SLICE ? room : SLICE, &lane->sent_seq,
+	        out_sent, fault);
+}
+
+/*
+ * What was delivered before and is asked for once more: a few at a time, and only while
+ * nothing new waits. What is not kept any more is passed over.
+ */
+static bool send_again(
+        struct forward *forward, size_t stream, bool *out_sent, struct fault *fault)
+{
+	const struct spool_stream *at = spool_stream(forward->spool, stream);
+	struct lane *lane = &forward->lanes[stream];
+	bool sent = false;
+	int64_t room;
+
+	if (lane->again_to != at->again_to || at->again_seq < lane->again_from) {
+		lane->again_to = at->again_to;
+		lane->again_sent = lane->again_confirmed = at->again_seq;
+	}
+	lane->again_from = at->again_seq;
+	room = AGAIN_WINDOW - (lane->again_sent - lane->again_confirmed);
+	if (at->again_to == 0 || lane->again_sent >= at->again_to || room <= 0
+	        || at->last_seq > lane->sent_seq || room_of(lane) <= 0
+	        || lane->went_back || forward->failed)
+		return true;
+	forward->reading_again = true;
+	forward->reading_to = at->again_to;
+	if (!read_slice(forward, stream, room, &lane->again_sent, &sent, fault))
 		return false;
-	*out_sent |= lane->sent_seq > before;
-	if (trouble.kind == FAULT_UNSURE)
-		fail(forward, lane, strcmp(trouble.code, "blocked") == 0, trouble.text);
+	if (!sent && !forward->failed && lane->again_sent == lane->again_confirmed)
+		lane->again_sent = lane->again_confirmed = at->again_to;
+	*out_sent |= sent;
 	return true;
 }
 
@@ -331,7 +397,8 @@ enum step forward_step(struct forward *forward, struct fault *fault)
 	for (size_t i = 0; i < forward->lane_count && !forward->failed; i++) {
 		size_t stream = (forward->turn + i) % forward->lane_count;
 
-		if (!send_slice(forward, stream, &sent, fault))
+		if (!send_slice(forward, stream, &sent, fault)
+		        || !send_again(forward, stream, &sent, fault))
 			return STEP_FAULT;
 	}
 	forward->turn = (forward->turn + 1) % forward->lane_count;
@@ -340,10 +407,19 @@ enum step forward_step(struct forward *forward, struct fault *fault)
 	return sent ? STEP_DONE : STEP_IDLE;
 }
 
+static bool has_sent_again(const struct forward *forward, size_t stream)
+{
+	const struct lane *lane = &forward->lanes[stream];
+	const struct spool_stream *at = spool_stream(forward->spool, stream);
+
+	return at->again_to != 0 && lane->again_to == at->again_to
+	       && lane->again_confirmed > at->again_seq;
+}
+
 bool forward_has_marks(const struct forward *forward)
 {
 	for (size_t i = 0; i < forward->lane_count; i++)
-		if (forward->lanes[i].went_back
+		if (forward->lanes[i].went_back || has_sent_again(forward, i)
 		        || forward->lanes[i].confirmed_seq
 		                   > spool_stream(forward->spool, i)->delivered_seq)
 			return true;
@@ -360,6 +436,8 @@ bool forward_mark(struct forward *forward, struct fault *fault)
 			        lane->last_offset);
 		else if (!spool_rewind(forward->spool, i, fault))
 			return false;
+		if (has_sent_again(forward, i))
+			spool_again_done(forward->spool, i, lane->again_confirmed);
 	}
 	return true;
 }

@@ -49,7 +49,8 @@ static const char *const query_texts[QUERY_COUNT] = {
 	               "WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
 	[QUERY_STREAM] =
 	        "UPDATE stream SET next_seq = ?, delivered_seq = ?, chain = ?, "
-	        "sum = ?, topic_offset = ? WHERE id = ?",
+	        "sum = ?, topic_offset = ?, again_seq = ?, again_to = ? "
+	        "WHERE id = ?",
 	/* The limit is inside: looking for old rows must not read all the young ones.
 	 */
 	[QUERY_EXPIRE] =
@@ -271,7 +272,9 @@ static bool take_lane(struct lane *lane, sqlite3_stmt *statement, struct fault *
 		.incarnation = lane->incarnation,
 		.last_seq = sqlite3_column_int64(statement, 1),
 		.delivered_seq = sqlite3_column_int64(statement, 2),
-		.offset = sqlite3_column_int64(statement, 5) };
+		.offset = sqlite3_column_int64(statement, 5),
+		.again_seq = sqlite3_column_int64(statement, 6),
+		.again_to = sqlite3_column_int64(statement, 7) };
 	memset(lane->now.chain, 0, DIGEST_BYTES);
 	if (chain.size == DIGEST_BYTES)
 		memcpy(lane->now.chain, chain.data, DIGEST_BYTES);
@@ -303,7 +306,7 @@ bool lane_open(struct spool *spool, const char *incarnation, const char *topic,
 	            "INSERT INTO stream (incarnation, topic) VALUES (?, ?) "
 	            "ON CONFLICT DO UPDATE SET topic = excluded.topic "
 	            "RETURNING id, next_seq - 1, delivered_seq, chain, sum, "
-	            "topic_offset",
+	            "topic_offset, again_seq, again_to",
 	            -1, &statement, NULL)
 	        != SQLITE_OK)
 		return spool_fault(spool, fault);
@@ -597,7 +600,9 @@ static bool write_lanes(struct spool *spool, struct fault *fault)
 
 		if (now->last_seq == old->last_seq
 		        && now->delivered_seq == old->delivered_seq
-		        && now->offset == old->offset)
+		        && now->offset == old->offset
+		        && now->again_seq == old->again_seq
+		        && now->again_to == old->again_to)
 			continue;
 		sqlite3_bind_int64(statement, 1, now->last_seq + 1);
 		sqlite3_bind_int64(statement, 2, now->delivered_seq);
@@ -606,7 +611,9 @@ static bool write_lanes(struct spool *spool, struct fault *fault)
 		lane_sum(lane->incarnation, lane->topic, &lane->now, sum);
 		sqlite3_bind_blob(statement, 4, sum, sizeof sum, SQLITE_STATIC);
 		sqlite3_bind_int64(statement, 5, now->offset);
-		sqlite3_bind_int64(statement, 6, lane->id);
+		sqlite3_bind_int64(statement, 6, now->again_seq);
+		sqlite3_bind_int64(statement, 7, now->again_to);
+		sqlite3_bind_int64(statement, 8, lane->id);
 		if (!spool_query(spool, QUERY_STREAM, fault))
 			return false;
 	}
@@ -905,6 +912,61 @@ bool spool_rewind(struct spool *spool, size_t stream, struct fault *fault)
 	sqlite3_finalize(statement);
 	lane->now.stream.offset = SPOOL_OFFSET_REWOUND;
 	return result == SQLITE_ROW;
+}
+
+void spool_again(struct spool *spool, size_t stream, int64_t from_seq, int64_t to_seq)
+{
+	struct spool_stream *now = &spool->lanes[stream].now.stream;
+
+	if (to_seq > now->delivered_seq)
+		to_seq = now->delivered_seq;
+	if (from_seq < 1)
+		from_seq = 1;
+	if (from_seq > to_seq)
+		return;
+	if (now->again_to == 0 || now->again_seq > from_seq - 1)
+		now->again_seq = from_seq - 1;
+	if (now->again_to < to_seq)
+		now->again_to = to_seq;
+}
+
+void spool_again_done(struct spool *spool, size_t stream, int64_t seq)
+{
+	struct spool_stream *now = &spool->lanes[stream].now.stream;
+
+	if (now->again_to == 0 || seq <= now->again_seq)
+		return;
+	now->again_seq = seq;
+	if (seq >= now->again_to)
+		now->again_seq = now->again_to = 0;
+}
+
+bool spool_note_orders(struct spool *spool, int64_t next_offset, struct fault *fault)
+{
+	char sql[160];
+
+	snprintf(sql, sizeof sql,
+	        "INSERT INTO orders VALUES (1, %lld) ON CONFLICT DO UPDATE "
+	        "SET next_offset = max(next_offset, excluded.next_offset)",
+	        (long long)next_offset);
+	return spool_run(spool, sql, fault);
+}
+
+bool spool_next_order(struct spool *spool, int64_t *out_offset, struct fault *fault)
+{
+	sqlite3_stmt *statement;
+	int result;
+
+	if (sqlite3_prepare_v2(
+	            spool->db, "SELECT next_offset FROM orders", -1, &statement, NULL)
+	        != SQLITE_OK)
+		return spool_fault(spool, fault);
+	result = sqlite3_step(statement);
+	*out_offset = result == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : -1;
+	if (result != SQLITE_ROW && result != SQLITE_DONE)
+		spool_fault(spool, fault);
+	sqlite3_finalize(statement);
+	return result == SQLITE_ROW || result == SQLITE_DONE;
 }
 
 static bool damaged(const struct lane *lane, int64_t seq, struct fault *fault)

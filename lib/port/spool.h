@@ -73,7 +73,9 @@ struct spool_stream {
 	const char *incarnation;
 	int64_t last_seq;
 	int64_t delivered_seq;
-	int64_t offset; /* of delivered_seq on its topic, or SPOOL_OFFSET_... */
+	int64_t offset;    /* of delivered_seq on its topic, or SPOOL_OFFSET_... */
+	int64_t again_seq; /* delivered ones that are sent once more: after this ... */
+	int64_t again_to;  /* ... up to this one; 0: none */
 };
 
 enum { SPOOL_OFFSET_UNKNOWN = -1, SPOOL_OFFSET_REWOUND = -2 };
@@ -170,6 +172,21 @@ void spool_delivered(struct spool *spool, size_t stream, int64_t seq, int64_t of
  * confirmed.
  */
 MUST_CHECK bool spool_rewind(struct spool *spool, size_t stream, struct fault *fault);
+
+/*
+ * Within a group: send these once more, as far as they are delivered and kept; an order
+ * that is not yet carried out is widened. Confirmed up to seq: spool_again_done().
+ */
+void spool_again(struct spool *spool, size_t stream, int64_t from_seq, int64_t to_seq);
+void spool_again_done(struct spool *spool, size_t stream, int64_t seq);
+
+/* Within a group: the hub's orders before this offset are carried out. */
+MUST_CHECK bool spool_note_orders(
+        struct spool *spool, int64_t next_offset, struct fault *fault);
+
+/* Where to read on; -1: none was carried out yet. */
+MUST_CHECK bool spool_next_order(
+        struct spool *spool, int64_t *out_offset, struct fault *fault);
 
 /*
  * Show up to limit events after after_seq in order; the visitor returns false to stop.

@@ -20,9 +20,17 @@ CREATE TABLE IF NOT EXISTS stream (
     delivered_seq INTEGER NOT NULL DEFAULT 0,
     chain         BLOB NOT NULL DEFAULT (zeroblob(32)), -- SHA-256 of the chain before and a row's sum, row by row
     topic_offset  INTEGER NOT NULL DEFAULT -1, -- where the broker put delivered_seq: one that goes back is another topic
-    sum           BLOB, -- SHA-256 of all that the row says; none: nothing was ever written
+    again_seq     INTEGER NOT NULL DEFAULT 0, -- delivered ones that are sent once more: after this one
+    again_to      INTEGER NOT NULL DEFAULT 0, -- ... up to this one; 0: none
+    sum           BLOB, -- SHA-256 of all that the row says but again_*; none: nothing was ever written
     UNIQUE (incarnation, topic),
     CHECK (delivered_seq < next_seq)
+) STRICT;
+
+-- One row: the hub's orders (the channel "commands") that were not yet carried out.
+CREATE TABLE IF NOT EXISTS orders (
+    one         INTEGER PRIMARY KEY CHECK (one = 1),
+    next_offset INTEGER NOT NULL
 ) STRICT;
 
 -- How far a stream had come when a day began that the clock was sure of: what rows say

@@ -37,6 +37,7 @@ bool ctl_letters_waive(struct ctl *ctl, struct fault *fault);
 bool ctl_account(struct ctl *ctl, struct fault *fault);
 bool ctl_log_adopt(struct ctl *ctl, struct fault *fault);
 bool ctl_department_try(struct ctl *ctl, struct fault *fault);
+bool ctl_resend(struct ctl *ctl, struct fault *fault);
 bool ctl_villages_find(struct ctl *ctl, struct fault *fault);
 bool ctl_version(struct ctl *ctl, struct fault *fault);
 

@@ -101,6 +101,11 @@ static const struct command commands[] = {
 	        "TOPIC --reason WHY --department DIR --database CONNINFO --brokers "
 	        "HOST:PORT",
 	        "go on with a topic that was lost or made anew", ctl_log_adopt },
+	{ "resend", "",
+	        "TOPIC FROM_SEQ TO_SEQ [INCARNATION] --village CODE --brokers "
+	        "HOST:PORT",
+	        "order a village to send these once more, as far as it still has them",
+	        ctl_resend },
 	{ "villages", "find", "NAME", "codes of the villages of that name",
 	        ctl_villages_find },
 	{ "version", "", "", "print the version", ctl_version },

@@ -9,6 +9,7 @@
 #include "event/check.h"
 #include "heartbeat.h"
 #include "keeper.h"
+#include "orders.h"
 #include "port/avro.h"
 #include "port/http.h"
 #include "port/loop.h"
@@ -38,6 +39,7 @@ struct gateway {
 	struct health *health;
 	struct keeper *keeper;
 	struct heartbeat *heartbeat;
+	struct orders *orders;
 	struct tokens *tokens;
 	struct catalog *catalog;
 	struct intake intakes[GATEWAY_TOPICS];
@@ -58,6 +60,9 @@ void accept_batch(void *gateway, struct http_request *request);
 void status_show(void *gateway, struct http_request *request);
 void status_event(void *gateway, struct http_request *request);
 void status_events(void *gateway, struct http_request *request);
+
+/* repair.c: what a person orders. */
+void repair_resend(void *gateway, struct http_request *request);
 
 /* Ask the keeper for the figures behind /metrics; they arrive a moment later. */
 void status_refresh(void *gateway);

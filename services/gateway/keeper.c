@@ -36,6 +36,7 @@ struct keeper {
 	const struct conf *conf;
 	const struct timekeeper *timekeeper;
 	int32_t newest_day; /* when it was opened */
+	int64_t next_order; /* when it was opened */
 	struct spool *spool;
 	struct forward *forward;
 	struct witness *witness;
@@ -386,6 +387,42 @@ static bool answer_status(struct keeper *keeper, struct keeper_question *questio
 	return spool_status(keeper->spool, &status->spool, &question->fault);
 }
 
+static size_t find_stream(
+        const struct keeper *keeper, const char *topic, const char *incarnation)
+{
+	size_t count = spool_stream_count(keeper->spool);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct spool_stream *stream = spool_stream(keeper->spool, i);
+
+		if (strcmp(stream->topic, topic) == 0
+		        && (incarnation[0] == '\0'
+		                || strcmp(stream->incarnation, incarnation) == 0))
+			return i;
+	}
+	return count;
+}
+
+/* Note what is to be sent once more; the forward sees it in the spool. */
+static bool order_again(struct keeper *keeper, struct keeper_question *question)
+{
+	const struct keeper_resend *resend = &question->resend;
+	size_t stream = find_stream(keeper, resend->topic, resend->incarnation);
+
+	question->count = stream < spool_stream_count(keeper->spool);
+	if (!spool_begin(keeper->spool, &question->fault))
+		return false;
+	if (question->count > 0)
+		spool_again(keeper->spool, stream, resend->from_seq, resend->to_seq);
+	if (resend->next_offset > 0
+	        && !spool_note_orders(
+	                keeper->spool, resend->next_offset, &question->fault)) {
+		spool_rollback(keeper->spool);
+		return false;
+	}
+	return spool_commit(keeper->spool, &question->fault);
+}
+
 static void answer(struct keeper *keeper, struct keeper_question *question)
 {
 	bool found;
@@ -403,6 +440,9 @@ static void answer(struct keeper *keeper, struct keeper_question *question)
 		break;
 	case KEEPER_STATUS:
 		question->ok = answer_status(keeper, question);
+		break;
+	case KEEPER_RESEND:
+		question->ok = order_again(keeper, question);
 		break;
 	}
 	if (!question->ok && question->fault.kind == FAULT_STOP)
@@ -525,6 +565,8 @@ static bool keeper_start(
 	                catalog->modulus, fault))
 		return false;
 	keeper->newest_day = spool_newest_day(keeper->spool);
+	if (!spool_next_order(keeper->spool, &keeper->next_order, fault))
+		return false;
 	tell_loss(keeper);
 	loop_on_wake(keeper->loop, hand_out, keeper);
 	if (!witness_open(&keeper->witness, keeper->spool, witnessed, keeper, fault))
@@ -614,4 +656,9 @@ enum room_stage keeper_room(const struct keeper *keeper)
 int32_t keeper_newest_day(const struct keeper *keeper)
 {
 	return keeper->newest_day;
+}
+
+int64_t keeper_next_order(const struct keeper *keeper)
+{
+	return keeper->next_order;
 }

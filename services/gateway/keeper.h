@@ -63,12 +63,22 @@ struct keeper_status {
 	size_t stream_count;
 };
 
-enum keeper_asking { KEEPER_FIND, KEEPER_LIST, KEEPER_STATUS };
+enum keeper_asking { KEEPER_FIND, KEEPER_LIST, KEEPER_STATUS, KEEPER_RESEND };
+
+/* Delivered events to be sent once more. */
+struct keeper_resend {
+	char topic[128];
+	char incarnation[UUID_TEXT_BYTES]; /* "": the present one */
+	int64_t from_seq;
+	int64_t to_seq;      /* 0: nothing, but note the offset */
+	int64_t next_offset; /* of the hub's orders; 0: it is not one */
+};
 
 struct keeper_question {
 	enum keeper_asking asking;
 	uint8_t event_id[16];           /* FIND */
 	bool pending_only;              /* LIST */
+	struct keeper_resend resend;    /* RESEND; ok with count 0: no such stream */
 	struct spool_receipt *receipts; /* FIND: one; LIST: room of them */
 	size_t room;
 	size_t count;
@@ -89,6 +99,9 @@ MUST_CHECK bool keeper_open(struct keeper **out, struct loop *loop,
  */
 int32_t keeper_newest_day(const struct keeper *keeper);
 
+/* Where to read the hub's orders; -1: from the beginning. As it was when opened. */
+int64_t keeper_next_order(const struct keeper *keeper);
+
 /* Finishes the group in hand, leaves the rest unanswered, ends the thread. */
 void keeper_close(struct keeper **keeper);
 
@@ -100,7 +113,8 @@ const char *keeper_incarnation(const struct keeper *keeper);
 /* False, FAULT_RETRY, when too much is waiting; then done is not called. */
 MUST_CHECK bool keeper_post(
         struct keeper *keeper, struct keeper_post *post, struct fault *fault);
-void keeper_ask(struct keeper *keeper, struct keeper_question *question);
+void keeper_ask(
+        struct keeper *keeper, struct keeper_question *question); /* any thread */
 
 /* Why the gateway cannot take an event now; false when it can. Any thread. */
 bool keeper_is_ill(const struct keeper *keeper, struct fault *out);

@@ -29,6 +29,7 @@ static const struct conf_key gateway_keys[] = {
 	        "longest that a request may take to arrive"),
 	CONF_KEY(TEXT, hosts, "",
 	        "names with commas between under which the page is served"),
+	ORDERS_KEYS,
 	CONF_KEY(PATH, tokens, "",
 	        "file of lines `name sha256 scope,scope`; without it the gateway "
 	        "listens on this machine only"),
@@ -64,6 +65,8 @@ static void lay_routes(struct gateway *gateway)
 			&gateway->intakes[i] };
 	*at++ = (struct http_route){ "POST", "/v1/batch", "application/x-ndjson",
 		catalog->batch_bytes, accept_batch, gateway };
+	*at++ = (struct http_route){ "POST", "/v1/resend", "application/json",
+		catalog->body_bytes, repair_resend, gateway };
 	at = add_route(at, "GET", "/v1/status", status_show, gateway);
 	at = add_route(at, "GET", "/v1/events/", status_event, gateway);
 	at = add_route(at, "GET", "/v1/events", status_events, gateway);
@@ -198,6 +201,9 @@ static bool gateway_open(struct gateway *gateway, struct fault *fault)
 	                fault)
 	        || !open_http(gateway, fault))
 		return false;
+	if (!orders_open(
+	            &gateway->orders, gateway->keeper, conf, gateway->catalog, fault))
+		return false;
 	now = clock_reading_now();
 	timekeeper_init(&gateway->timekeeper, keeper_newest_day(gateway->keeper), &now);
 	lay_routes(gateway);
@@ -210,9 +216,10 @@ static bool gateway_open(struct gateway *gateway, struct fault *fault)
 	return true;
 }
 
-/* The keeper first: what it has in hand is still answered. */
+/* The keeper before the HTTP: what it has in hand is still answered. */
 static void gateway_close(struct gateway *gateway)
 {
+	orders_close(&gateway->orders);
 	keeper_close(&gateway->keeper);
 	http_close(&gateway->http);
 	tokens_close(&gateway->tokens);

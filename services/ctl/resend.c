@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl.h"
+#include "event/catalog.h"
+#include "event/envelope.h"
+#include "port/topic_producer.h"
+
+enum { WAIT_MS = 1000, WAITS = 40 };
+
+struct sending {
+	bool done;
+	struct producer_report report;
+};
+
+static void note_report(void *context, const struct producer_report *report)
+{
+	struct sending *sending = context;
+
+	sending->done = true;
+	sending->report = *report;
+}
+
+static bool wait_for_report(
+        struct producer *producer, const struct sending *sending, struct fault *fault)
+{
+	struct pollfd fd = { .fd = producer_fd(producer), .events = POLLIN };
+
+	for (int i = 0; i < WAITS && !sending->done; i++) {
+		poll(&fd, 1, WAIT_MS);
+		producer_poll(producer);
+	}
+	if (!sending->done || strstr(sending->report.reason, "TIMED_OUT") != NULL)
+		return fault_code(fault, FAULT_RETRY, "unreachable",
+		        "no broker answers; nothing was ordered");
+	return sending->report.delivered
+	       || fault_set(fault, FAULT_STOP, "the broker refuses the order: %s",
+	               sending->report.reason);
+}
+
+static bool send_order(struct ctl *ctl, const struct catalog *catalog,
+        struct bytes order, struct fault *fault)
+{
+	const struct catalog_channel *channel = catalog_channel(catalog, "commands");
+	struct bytes village = bytes_of(conf_text(ctl->conf, "village"));
+	struct sending sending = { 0 };
+	struct producer *producer = NULL;
+	struct producer_record record = { .key = village,
+		.partition = envelope_partition(village, catalog->modulus),
+		.value = order };
+	bool ok;
+
+	if (channel == NULL)
+		return fault_set(fault, FAULT_STOP,
+		        "catalog.json: there is no channel commands");
+	record.topic = channel->topic;
+	ok = producer_open(&producer, PRODUCER_NOTICES, ctl->conf, note_report,
+	             &sending, fault)
+	     && producer_send(producer, &record, fault)
+	     && wait_for_report(producer, &sending, fault);
+	producer_close(&producer);
+	return ok;
+}
+
+static bool number_of(const char *text, long long *out)
+{
+	char *end;
+
+	*out = strtoll(text, &end, 10);
+	return *end == '\0' && *out >= 1;
+}
+
+/* {"resend": {...}}; every text has been looked at, so that it needs no quoting. */
+static bool write_order(struct ctl *ctl, const struct catalog *catalog,
+        struct buffer *out, struct fault *fault)
+{
+	long long from_seq;
+	long long to_seq;
+
+	if (ctl->count < 3 || ctl->count > 4 || !number_of(ctl->arguments[1], &from_seq)
+	        || !number_of(ctl->arguments[2], &to_seq) || to_seq < from_seq)
+		return ctl_usage(fault, "resend takes TOPIC FROM_SEQ TO_SEQ "
+		                        "[INCARNATION] and --village");
+	if (catalog_topic(catalog, ctl->arguments[0]) == NULL)
+		return fault_set(fault, FAULT_REJECT, "there is no topic %.100s",
+		        ctl->arguments[0]);
+	buffer_format(out,
+	        "{\"resend\":{\"topic\":\"%s\",\"from_seq\":%lld,\"to_seq\":%lld",
+	        ctl->arguments[0], from_seq, to_seq);
+	if (ctl->count == 4) {
+		buffer_append_text(out, ",\"incarnation\":");
+		buffer_append_json(out, bytes_of(ctl->arguments[3]));
+	}
+	buffer_append_text(out, "}}");
+	return buffer_ok(out, fault);
+}
+
+bool ctl_resend(struct ctl *ctl, struct fault *fault)
+{
+	struct catalog *catalog = NULL;
+	struct buffer order = { 0 };
+	bool ok;
+
+	if (conf_text(ctl->conf, "brokers")[0] == '\0'
+	        || conf_text(ctl->conf, "village")[0] == '\0')
+		return ctl_usage(
+		        fault, "resend takes --village CODE and --brokers HOST:PORT");
+	ok = catalog_open(&catalog, conf_text(ctl->conf, "schemas"),
+	             conf_text(ctl->conf, "mode"), fault)
+	     && write_order(ctl, catalog, &order, fault)
+	     && send_order(ctl, catalog, buffer_bytes(&order), fault);
+	if (ok && ctl->json)
+		printf("{\"village_code\": \"%s\", \"ordered\": true}\n",
+		        conf_text(ctl->conf, "village"));
+	else if (ok)
+		printf("ordered; the village obeys within two minutes of having a "
+		       "link\n");
+	buffer_clear(&order);
+	catalog_close(&catalog);
+	return ok;
+}
