@@ -237,6 +237,15 @@ def get_operation(summary, schema, *statuses, parameters=()):
                     "responses": {"200": answer("here it is", schema), **problems(*statuses)}}}
 
 
+def void_operation(event_id):
+    order = {"type": "object", "required": ["reason"], "additionalProperties": False,
+             "properties": {"reason": {"type": "string", "minLength": 1, "maxLength": 2000}}}
+    return {"post": {"summary": "Take a pending event out of its stream, by a person's order; needs the scope `repair`",
+                     "parameters": [event_id],
+                     "requestBody": {"required": True, "content": {"application/json": {"schema": order}}},
+                     "responses": {"201": answer("a void has its number", "Receipt"), **problems(411, 413, 415, 422)}}}
+
+
 def resend_operation():
     number = {"type": "integer", "minimum": 1}
     order = {"type": "object", "required": ["topic", "from_seq", "to_seq"],
@@ -306,6 +315,7 @@ def openapi(catalog):
              {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500}}]
     paths["/v1/events/{event_id}"] = get_operation("Where an event is now", "Receipt", parameters=[event_id])
     paths["/v1/events"] = get_operation("The newest events", "Events", 422, parameters=query)
+    paths["/v1/events/{event_id}/void"] = void_operation(event_id)
     paths["/v1/resend"] = resend_operation()
     paths["/v1/status"] = get_operation("How the gateway is", "Status")
     return {"openapi": "3.1.0", "info": {"title": "Kentongan gateway", "version": "1", "license": {"name": "MIT", "identifier": "MIT"}},

@@ -407,6 +407,15 @@ enum step forward_step(struct forward *forward, struct fault *fault)
 	return sent ? STEP_DONE : STEP_IDLE;
 }
 
+void forward_recall(struct forward *forward, size_t stream, int64_t seq)
+{
+	struct lane *lane = &forward->lanes[stream];
+
+	lane->blocked_us = 0;
+	if (lane->sent_seq >= seq && forward->producer != NULL)
+		fail(forward, lane, false, "an event was made void");
+}
+
 static bool has_sent_again(const struct forward *forward, size_t stream)
 {
 	const struct lane *lane = &forward->lanes[stream];

@@ -38,12 +38,13 @@ static const char *const query_texts[QUERY_COUNT] = {
 	[QUERY_UNDO] = "ROLLBACK TO unit",
 	[QUERY_INSERT] =
 	        "INSERT INTO event (stream, seq, event_id, id_high, recorded_at, "
-	        "headers, value, digest, alias, alias_high, sum) "
-	        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	[QUERY_BY_ID] = "SELECT stream, seq, event_id, recorded_at, digest FROM event "
-	                "WHERE id_high = ?2 AND event_id = ?1",
+	        "headers, value, digest, alias, alias_high, sum, reason) "
+	        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[QUERY_BY_ID] =
+	        "SELECT stream, seq, event_id, recorded_at, digest, reason FROM event "
+	        "WHERE id_high = ?2 AND event_id = ?1",
 	[QUERY_BY_ALIAS] =
-	        "SELECT stream, seq, event_id, recorded_at, digest FROM event "
+	        "SELECT stream, seq, event_id, recorded_at, digest, reason FROM event "
 	        "WHERE alias_high = ?2 AND alias = ?1",
 	[QUERY_READ] = "SELECT " ROW_COLUMNS " FROM event "
 	               "WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
@@ -57,6 +58,9 @@ static const char *const query_texts[QUERY_COUNT] = {
 	        "DELETE FROM event WHERE stream = ?1 AND seq IN (SELECT seq FROM event "
 	        "WHERE stream = ?1 AND seq <= min(?2, (SELECT coalesce(max(last_seq), "
 	        "0) FROM day WHERE stream = ?1 AND day < ?3)) ORDER BY seq LIMIT ?4)",
+	[QUERY_ROW] = "SELECT " ROW_COLUMNS " FROM event WHERE stream = ? AND seq = ?",
+	[QUERY_VOID] = "UPDATE event SET headers = ?, value = ?, reason = ?, sum = ? "
+	               "WHERE stream = ? AND seq = ?",
 	[QUERY_DAY] = "INSERT INTO day (day, stream, last_seq) VALUES (?, ?, ?) "
 	              "ON CONFLICT DO NOTHING",
 	[QUERY_MISS] = "INSERT INTO missing VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "
@@ -677,7 +681,23 @@ static size_t stream_index(const struct spool *spool, int64_t id)
 	return index;
 }
 
-/* Fill a receipt from the columns stream, seq, event_id, recorded_at. */
+/* As much of it as a receipt holds, whole characters only. */
+static void put_reason(struct spool_receipt *receipt, struct bytes reason)
+{
+	size_t size = reason.size;
+
+	if (size == 0)
+		return;
+	if (size >= sizeof receipt->reason)
+		for (size = sizeof receipt->reason - 1;
+		        size > 0 && (reason.data[size] & 0xC0) == 0x80; size--)
+			continue;
+	receipt->state = SPOOL_VOID;
+	memcpy(receipt->reason, reason.data, size);
+	receipt->reason[size] = '\0';
+}
+
+/* Fill a receipt from stream, seq, event_id, recorded_at, a digest or none, reason. */
 static bool read_receipt(
         const struct spool *spool, sqlite3_stmt *statement, struct spool_receipt *out)
 {
@@ -697,6 +717,7 @@ static bool read_receipt(
 	identity_format(id.data, out->event_id);
 	if (out->seq <= spool->lanes[out->stream].committed.stream.delivered_seq)
 		out->state = SPOOL_DELIVERED;
+	put_reason(out, column_bytes(statement, 5));
 	return true;
 }
 
@@ -778,6 +799,7 @@ void row_read(sqlite3_stmt *statement, struct row *out)
 		.digest = column_bytes(statement, 5),
 		.alias = column_bytes(statement, 6),
 		.sum = column_bytes(statement, 7),
+		.reason = column_bytes(statement, 8),
 	};
 }
 
@@ -785,7 +807,8 @@ void row_sum(const struct lane *lane, const struct row *row, uint8_t sum[DIGEST_
 {
 	const int64_t numbers[] = { row->seq, row->recorded_at_us,
 		(int64_t)row->headers.size, (int64_t)row->value.size,
-		(int64_t)row->digest.size, (int64_t)row->alias.size };
+		(int64_t)row->digest.size, (int64_t)row->alias.size,
+		(int64_t)row->reason.size };
 	struct bytes pieces[] = {
 		bytes_of(lane->incarnation),
 		bytes_of(lane->topic),
@@ -795,6 +818,7 @@ void row_sum(const struct lane *lane, const struct row *row, uint8_t sum[DIGEST_
 		row->value,
 		row->digest,
 		row->alias,
+		row->reason,
 	};
 
 	digest_of(pieces, sizeof pieces / sizeof *pieces, sum);
@@ -814,6 +838,15 @@ static void bind_bytes(sqlite3_stmt *statement, int index, struct bytes bytes)
 	if (bytes.size > 0)
 		sqlite3_bind_blob64(
 		        statement, index, bytes.data, bytes.size, SQLITE_STATIC);
+	else
+		sqlite3_bind_null(statement, index);
+}
+
+static void bind_reason(sqlite3_stmt *statement, int index, struct bytes reason)
+{
+	if (reason.size > 0)
+		sqlite3_bind_text(statement, index, (const char *)reason.data,
+		        (int)reason.size, SQLITE_STATIC);
 	else
 		sqlite3_bind_null(statement, index);
 }
@@ -838,6 +871,7 @@ bool row_store(
 	else
 		sqlite3_bind_null(statement, 10);
 	bind_bytes(statement, 11, row->sum);
+	bind_reason(statement, 12, row->reason);
 	if (!spool_query(spool, QUERY_INSERT, fault))
 		return false;
 	digest_of(links, 2, lane->now.chain);
@@ -914,6 +948,58 @@ bool spool_rewind(struct spool *spool, size_t stream, struct fault *fault)
 	return result == SQLITE_ROW;
 }
 
+static bool damaged(const struct lane *lane, int64_t seq, struct fault *fault)
+{
+	return fault_code(fault, FAULT_STOP, "damaged",
+	        "spool: number %lld of %s is damaged", (long long)seq, lane->topic);
+}
+
+static bool write_void(struct spool *spool, const struct lane *lane, struct row *row,
+        struct bytes headers, struct bytes value, struct bytes reason,
+        struct fault *fault)
+{
+	sqlite3_stmt *statement = spool->queries[QUERY_VOID];
+	uint8_t sum[DIGEST_BYTES];
+
+	row->headers = headers;
+	row->value = value;
+	row->reason = reason;
+	row_sum(lane, row, sum);
+	bind_bytes(statement, 1, headers);
+	bind_bytes(statement, 2, value);
+	bind_reason(statement, 3, reason);
+	sqlite3_bind_blob(statement, 4, sum, sizeof sum, SQLITE_TRANSIENT);
+	sqlite3_bind_int64(statement, 5, lane->id);
+	sqlite3_bind_int64(statement, 6, row->seq);
+	return spool_query(spool, QUERY_VOID, fault);
+}
+
+bool spool_void(struct spool *spool, size_t stream, int64_t seq, struct bytes headers,
+        struct bytes value, struct bytes reason, struct fault *fault)
+{
+	sqlite3_stmt *statement = spool->queries[QUERY_ROW];
+	const struct lane *lane = &spool->lanes[stream];
+	struct row row;
+	bool ok;
+
+	if (seq <= lane->now.stream.delivered_seq)
+		return fault_code(fault, FAULT_REJECT, "delivered",
+		        "the event is delivered; correct it by a new one");
+	sqlite3_bind_int64(statement, 1, lane->id);
+	sqlite3_bind_int64(statement, 2, seq);
+	if (sqlite3_step(statement) != SQLITE_ROW) {
+		spool_fault(spool, fault);
+		sqlite3_reset(statement);
+		return false;
+	}
+	row_read(statement, &row);
+	ok = row_is_whole(lane, &row)
+	             ? write_void(spool, lane, &row, headers, value, reason, fault)
+	             : damaged(lane, seq, fault);
+	sqlite3_reset(statement);
+	return ok;
+}
+
 void spool_again(struct spool *spool, size_t stream, int64_t from_seq, int64_t to_seq)
 {
 	struct spool_stream *now = &spool->lanes[stream].now.stream;
@@ -967,12 +1053,6 @@ bool spool_next_order(struct spool *spool, int64_t *out_offset, struct fault *fa
 		spool_fault(spool, fault);
 	sqlite3_finalize(statement);
 	return result == SQLITE_ROW || result == SQLITE_DONE;
-}
-
-static bool damaged(const struct lane *lane, int64_t seq, struct fault *fault)
-{
-	return fault_code(fault, FAULT_STOP, "damaged",
-	        "spool: number %lld of %s is damaged", (long long)seq, lane->topic);
 }
 
 /* Numbers between two rows that a salvage named as missing. */
@@ -1070,8 +1150,8 @@ static bool list_stream(struct spool *spool, const struct lane *lane, bool pendi
 	int result;
 
 	if (sqlite3_prepare_v2(spool->db,
-	            "SELECT stream, seq, event_id, recorded_at FROM event WHERE stream "
-	            "= ? "
+	            "SELECT stream, seq, event_id, recorded_at, NULL, reason "
+	            "FROM event WHERE stream = ? "
 	            "AND seq > ? ORDER BY seq DESC LIMIT ?",
 	            -1, &statement, NULL)
 	        != SQLITE_OK)

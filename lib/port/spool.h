@@ -32,7 +32,8 @@
 
 struct spool;
 
-enum spool_state { SPOOL_ACCEPTED, SPOOL_DELIVERED };
+enum spool_state { SPOOL_ACCEPTED, SPOOL_DELIVERED, SPOOL_VOID };
+enum { SPOOL_REASON_BYTES = 256 };
 
 /* An event that has everything but its number. Borrowed for the call. */
 struct spool_draft {
@@ -56,6 +57,7 @@ struct spool_receipt {
 	int64_t seq;
 	int64_t recorded_at_us;
 	enum spool_state state;
+	char reason[SPOOL_REASON_BYTES]; /* VOID: why, cut where it is longer */
 	bool repeated; /* the event was here before; nothing was stored */
 };
 
@@ -172,6 +174,15 @@ void spool_delivered(struct spool *spool, size_t stream, int64_t seq, int64_t of
  * confirmed.
  */
 MUST_CHECK bool spool_rewind(struct spool *spool, size_t stream, struct fault *fault);
+
+/*
+ * Within a group: a person's order takes the pending event out of its stream; headers
+ * and value are those of the record that takes its number. FAULT_REJECT, code
+ * "delivered", when the broker has it already.
+ */
+MUST_CHECK bool spool_void(struct spool *spool, size_t stream, int64_t seq,
+        struct bytes headers, struct bytes value, struct bytes reason,
+        struct fault *fault);
 
 /*
  * Within a group: send these once more, as far as they are delivered and kept; an order

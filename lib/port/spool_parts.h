@@ -45,6 +45,8 @@ enum query {
 	QUERY_EXPIRE,
 	QUERY_MISS,
 	QUERY_DAY,
+	QUERY_ROW,
+	QUERY_VOID,
 	QUERY_COUNT,
 };
 
@@ -93,11 +95,13 @@ struct row {
 	struct bytes value;
 	struct bytes digest; /* of the body; none: data is NULL */
 	struct bytes alias;
-	struct bytes sum; /* row_sum() when it was written */
+	struct bytes sum;    /* row_sum() when it was written */
+	struct bytes reason; /* none: not void */
 };
 
 /* Columns of SELECT_ROW, in the order that row_read() reads. */
-#define ROW_COLUMNS "seq, event_id, recorded_at, headers, value, digest, alias, sum"
+#define ROW_COLUMNS                                                                    \
+	"seq, event_id, recorded_at, headers, value, digest, alias, sum, reason"
 
 void row_read(sqlite3_stmt *statement, struct row *out);
 

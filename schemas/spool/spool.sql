@@ -63,6 +63,7 @@ CREATE TABLE IF NOT EXISTS event (
     digest      BLOB,    -- of the body, where a repeat may come
     alias       BLOB,    -- id derived from the key of a post that had an own event_id
     alias_high  INTEGER,
+    reason      TEXT,    -- why a person made it void; headers and value are then a Void's
     sum         BLOB NOT NULL, -- SHA-256 of all that the row says and of its stream
     PRIMARY KEY (stream, seq)
 ) STRICT, WITHOUT ROWID;

@@ -7,7 +7,9 @@
 
 static const char *state_name(enum spool_state state)
 {
-	return state == SPOOL_DELIVERED ? "DELIVERED" : "ACCEPTED";
+	static const char *const names[] = { "ACCEPTED", "DELIVERED", "VOID" };
+
+	return names[state];
 }
 
 void answer_receipt(const struct gateway *gateway, const struct spool_receipt *receipt,
@@ -19,16 +21,25 @@ void answer_receipt(const struct gateway *gateway, const struct spool_receipt *r
 	buffer_format(out,
 	        "{\"event_id\":\"%s\",\"village_code\":\"%s\",\"incarnation\":\"%s\","
 	        "\"topic\":\"%s\",\"seq\":%lld,\"recorded_at\":\"%s\",\"state\":\"%"
-	        "s\"}",
+	        "s\"",
 	        receipt->event_id, conf_text(svc_conf(gateway->svc), "village"),
 	        receipt->incarnation, receipt->topic, (long long)receipt->seq, recorded,
 	        state_name(receipt->state));
+	if (receipt->state == SPOOL_VOID) {
+		buffer_append_text(out, ",\"reason\":");
+		buffer_append_json(out, bytes_of(receipt->reason));
+	}
+	buffer_append_byte(out, '}');
 }
 
 static const struct http_problem key_reused = { 422, "key-reused",
 	"Key used with another body",
 	"This Idempotency-Key or event_id was used before with another body.",
 	"Kunci atau event_id ini sudah dipakai untuk isi kiriman yang lain." };
+static const struct http_problem delivered = { 422, "delivered", "Already delivered",
+	"The event is delivered and cannot be made void; correct it by a new one.",
+	"Catatan ini sudah terkirim dan tidak dapat dibatalkan; buat catatan "
+	"pembetulan." };
 static const struct http_problem disk_full = { 507, "disk-full", "No room",
 	"The disk of the gateway is full; nothing was stored.",
 	"Tempat penyimpanan komputer desa penuh; kiriman tidak tersimpan. "
@@ -55,7 +66,10 @@ void answer_fault(struct http_request *request, const struct fault *fault)
 {
 	switch (fault->kind) {
 	case FAULT_REJECT:
-		http_refuse(request, &key_reused, NULL);
+		http_refuse(request,
+		        strcmp(fault->code, "delivered") == 0 ? &delivered
+		                                              : &key_reused,
+		        NULL);
 		return;
 	case FAULT_RETRY:
 		if (strcmp(fault->code, "disk-full") == 0) {

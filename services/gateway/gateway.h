@@ -41,6 +41,8 @@ struct gateway {
 	struct heartbeat *heartbeat;
 	struct orders *orders;
 	struct tokens *tokens;
+	const struct catalog_schema *void_schema; /* NULL: the catalog has none */
+	struct avro_encoder *void_encoder;
 	struct catalog *catalog;
 	struct intake intakes[GATEWAY_TOPICS];
 	struct http_route routes[GATEWAY_TOPICS + 16];
@@ -63,9 +65,12 @@ void status_events(void *gateway, struct http_request *request);
 
 /* repair.c: what a person orders. */
 void repair_resend(void *gateway, struct http_request *request);
+void repair_void(void *gateway, struct http_request *request);
 
 /* Ask the keeper for the figures behind /metrics; they arrive a moment later. */
 void status_refresh(void *gateway);
+
+void status_unknown(struct http_request *request); /* there is no such event */
 
 /* answer.c: what both say. */
 void answer_receipt(const struct gateway *gateway, const struct spool_receipt *receipt,

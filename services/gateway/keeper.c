@@ -423,6 +423,27 @@ static bool order_again(struct keeper *keeper, struct keeper_question *question)
 	return spool_commit(keeper->spool, &question->fault);
 }
 
+static bool make_void(struct keeper *keeper, struct keeper_question *question)
+{
+	const struct keeper_void *wanted = &question->voiding;
+	struct fault *fault = &question->fault;
+	bool found;
+
+	if (!spool_begin(keeper->spool, fault))
+		return false;
+	if (!forward_mark(keeper->forward, fault)
+	        || !spool_void(keeper->spool, wanted->stream, wanted->seq,
+	                wanted->headers, wanted->value, wanted->reason, fault)) {
+		spool_rollback(keeper->spool);
+		return false;
+	}
+	if (!spool_commit(keeper->spool, fault))
+		return false;
+	forward_recall(keeper->forward, wanted->stream, wanted->seq);
+	return spool_find(
+	        keeper->spool, question->event_id, &found, question->receipts, fault);
+}
+
 static void answer(struct keeper *keeper, struct keeper_question *question)
 {
 	bool found;
@@ -443,6 +464,9 @@ static void answer(struct keeper *keeper, struct keeper_question *question)
 		break;
 	case KEEPER_RESEND:
 		question->ok = order_again(keeper, question);
+		break;
+	case KEEPER_VOID:
+		question->ok = make_void(keeper, question);
 		break;
 	}
 	if (!question->ok && question->fault.kind == FAULT_STOP)

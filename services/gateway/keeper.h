@@ -63,7 +63,22 @@ struct keeper_status {
 	size_t stream_count;
 };
 
-enum keeper_asking { KEEPER_FIND, KEEPER_LIST, KEEPER_STATUS, KEEPER_RESEND };
+enum keeper_asking {
+	KEEPER_FIND,
+	KEEPER_LIST,
+	KEEPER_STATUS,
+	KEEPER_RESEND,
+	KEEPER_VOID
+};
+
+/* What takes the number of an event. Borrowed until `done`. */
+struct keeper_void {
+	size_t stream;
+	int64_t seq;
+	struct bytes headers;
+	struct bytes value;
+	struct bytes reason;
+};
 
 /* Delivered events to be sent once more. */
 struct keeper_resend {
@@ -78,6 +93,7 @@ struct keeper_question {
 	enum keeper_asking asking;
 	uint8_t event_id[16];           /* FIND */
 	bool pending_only;              /* LIST */
+	struct keeper_void voiding;     /* VOID; event_id too, for the receipt */
 	struct keeper_resend resend;    /* RESEND; ok with count 0: no such stream */
 	struct spool_receipt *receipts; /* FIND: one; LIST: room of them */
 	size_t room;

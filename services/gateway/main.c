@@ -17,6 +17,8 @@ extern const struct embedded embedded_page[];
 
 enum { REFRESH_MS = 5000 };
 
+static const char void_subject[] = "id.go.jember.desa.Void";
+
 static const struct conf_key gateway_keys[] = {
 	KEEPER_KEYS,
 	CONF_KEY(PATH, schemas, "schemas", "folder of catalog.json and the schemas"),
@@ -67,6 +69,8 @@ static void lay_routes(struct gateway *gateway)
 		catalog->batch_bytes, accept_batch, gateway };
 	*at++ = (struct http_route){ "POST", "/v1/resend", "application/json",
 		catalog->body_bytes, repair_resend, gateway };
+	*at++ = (struct http_route){ "POST", "/v1/events/", "application/json",
+		catalog->body_bytes, repair_void, gateway };
 	at = add_route(at, "GET", "/v1/status", status_show, gateway);
 	at = add_route(at, "GET", "/v1/events/", status_event, gateway);
 	at = add_route(at, "GET", "/v1/events", status_events, gateway);
@@ -101,6 +105,13 @@ static bool open_intakes(struct gateway *gateway, struct fault *fault)
 		            &intake->encoder, intake->topic->newest->schema, fault))
 			return false;
 	}
+	for (size_t i = 0; i < gateway->catalog->schema_count; i++)
+		if (strcmp(gateway->catalog->schemas[i].subject, void_subject) == 0)
+			gateway->void_schema = &gateway->catalog->schemas[i];
+	if (gateway->void_schema != NULL
+	        && !avro_encoder_open(
+	                &gateway->void_encoder, gateway->void_schema->schema, fault))
+		return false;
 	gateway->pending = health_metric(gateway->health, METRIC_GAUGE,
 	        "kentongan_gateway_pending_events", "",
 	        "Events that wait to be delivered");
@@ -227,6 +238,7 @@ static void gateway_close(struct gateway *gateway)
 	loop_close(&gateway->loop);
 	for (size_t i = 0; i < GATEWAY_TOPICS; i++)
 		avro_encoder_close(&gateway->intakes[i].encoder);
+	avro_encoder_close(&gateway->void_encoder);
 	health_close(&gateway->health);
 	catalog_close(&gateway->catalog);
 	arena_clear(&gateway->arena);

@@ -212,7 +212,7 @@ void status_refresh(void *context)
 	ask_status(gateway, NULL);
 }
 
-static void refuse_unknown(struct http_request *request)
+void status_unknown(struct http_request *request)
 {
 	static const struct http_problem problem = { 404, "not-found", "Not found",
 		"There is no event with this id here.",
@@ -229,7 +229,7 @@ static void event_answered(void *context, struct keeper_question *question)
 	if (!question->ok) {
 		answer_fault(asking->request, &question->fault);
 	} else if (question->count == 0) {
-		refuse_unknown(asking->request);
+		status_unknown(asking->request);
 	} else {
 		answer_receipt(asking->gateway, question->receipts, &out);
 		buffer_append_byte(&out, '\n');
@@ -247,7 +247,7 @@ void status_event(void *context, struct http_request *request)
 	uint8_t event_id[16];
 
 	if (!identity_parse(bytes_of(http_tail(request)), event_id)) {
-		refuse_unknown(request);
+		status_unknown(request);
 		return;
 	}
 	asking = asking_new(gateway, request, 1);
