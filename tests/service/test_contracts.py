@@ -54,15 +54,15 @@ def test_asyncapi_is_valid_down_to_its_avro(tmp_path):
     assert run_node("asyncapi.mjs", str(tmp_path / "broken.json")).returncode == 1
 
 
-@pytest.mark.parametrize("record", RECORDS)
-def test_examples_fit_their_schema_and_are_accepted(gateway, record):
-    schema = document("schemas", "json", record + ".json")
-    jsonschema.Draft202012Validator.check_schema(schema)
-    assert len(schema["examples"]) == 2
-    for example in schema["examples"]:
-        jsonschema.Draft202012Validator(schema).validate(example)
-        status, answer = post(gateway, f"/v1/{RECORDS[record]}", example)
-        assert status == 201, answer
+def test_examples_fit_their_schema_and_are_accepted(gateway):
+    for record, path in RECORDS.items():
+        schema = document("schemas", "json", record + ".json")
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert len(schema["examples"]) == 2
+        for example in schema["examples"]:
+            jsonschema.Draft202012Validator(schema).validate(example)
+            status, answer = post(gateway, "/v1/" + path, example)
+            assert status == 201, (record, answer)
 
 
 def test_every_record_has_its_files():
@@ -80,13 +80,16 @@ NEAR = {
     "a slug with two dashes": {"service": "a--b"}, "a slug": {"service": "a-b-1"}, "a capital": {"service": "A"}}
 
 
-@pytest.mark.parametrize("name", NEAR)
-def test_json_schema_and_gateway_agree_at_the_edges(gateway, name):
+def test_json_schema_and_gateway_agree_at_the_edges(gateway):
     schema = document("schemas", "json", "Request.json")
-    body = {**schema["examples"][0], **NEAR[name]}
-    fits = jsonschema.Draft202012Validator(schema).is_valid(body)
-    status, answer = post(gateway, "/v1/requests", body)
-    assert status == (201 if fits else 422), (fits, answer)
+    verdicts = set()
+    for name, change in NEAR.items():
+        body = {**schema["examples"][0], **change}
+        fits = jsonschema.Draft202012Validator(schema).is_valid(body)
+        status, answer = post(gateway, "/v1/requests", body)
+        assert status == (201 if fits else 422), (name, fits, answer)
+        verdicts.add(fits)
+    assert verdicts == {True, False}
 
 
 def test_schemathesis_finds_no_fault_and_no_undocumented_answer(gateway, tmp_path):

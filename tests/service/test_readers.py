@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Other people's clients read our topics with the monitor as their registry (Python's is in test_chain.py)."""
 import base64
+import glob
 import json
 import os
+import pty
+import select
 import shutil
 import subprocess
+import time
 import uuid
 
 import pytest
-from conftest import PROJECT, payment_body, post, request_body
+from conftest import FULL, PROJECT, payment_body, post, request_body
 from hub.base import wait_until
 
 NPM = os.path.join(PROJECT, "tests", "npm")
@@ -92,3 +96,75 @@ def test_the_read_side_answers_404_to_what_it_does_not_know_and_405_to_other_met
     spaced = json.dumps({"schema": json.dumps(json.loads(text["schema"]), indent=7)})
     found = json.loads(monitor.get(f"/subjects/{subject}", {"Content-Type": "application/json"}, "POST", spaced.encode())[1])
     assert (found["id"], found["version"]) == (1, 1)
+
+
+long_only = pytest.mark.skipif(not FULL, reason="tests/full fetches and starts it")
+CONNECT = os.path.join(PROJECT, "build", "connect")
+KASKADE = os.path.join(PROJECT, "build", "kaskade")
+
+
+def connect_jars():
+    if not glob.glob(os.path.join(CONNECT, "connect-runtime-*.jar")):
+        here = os.path.join(PROJECT, "tests", "connect")
+        subprocess.run(["mvn", "-q", "-B", "-s", os.path.join(here, "settings.xml"), "-f", os.path.join(here, "pom.xml"),
+                        "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={CONNECT}"], check=True)
+    return os.path.join(CONNECT, "*")
+
+
+def properties(path, **settings):
+    path.write_text("".join(f"{key.replace('__', '.')}={value}\n" for key, value in settings.items()))
+    return str(path)
+
+
+@long_only
+def test_kafka_connect_reads_all_three_topics_with_apicurios_converter(chain, tmp_path):
+    world, monitor, receipts = chain
+    jars = connect_jars()
+    worker = properties(
+        tmp_path / "worker.properties", bootstrap__servers=world.brokers, listeners="http://127.0.0.1:0", offset__storage__file__filename=tmp_path / "offsets",
+        key__converter="org.apache.kafka.connect.storage.StringConverter", value__converter="io.apicurio.registry.utils.converter.AvroConverter",
+        value__converter__apicurio__registry__url=monitor.url + "/apis/registry/v2", consumer__auto__offset__reset="earliest",
+        **{"value__converter__apicurio__registry__as-confluent": "true", "value__converter__apicurio__registry__use-id": "contentId"})
+    sink = properties(tmp_path / "sink.properties", name="sink", connector__class="org.apache.kafka.connect.file.FileStreamSinkConnector",
+                      tasks__max="1", topics=",".join(receipts), file=tmp_path / "out")
+    with open(tmp_path / "connect.log", "wb") as log:
+        process = subprocess.Popen(["java", "-Xmx256m", "-Dorg.apache.logging.log4j.level=WARN", "-cp", jars, "org.apache.kafka.connect.cli.ConnectStandalone", worker, sink],
+                                   stdout=log, stderr=log)
+    ids = [receipt["event_id"] for receipt in receipts.values()]
+    try:
+        wait_until(lambda: (tmp_path / "out").exists() and all(event in (tmp_path / "out").read_text() for event in ids), 120,
+                   "three records out of Connect", lambda: process.poll() is None)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def read_screen(arguments, wanted, seconds):
+    """What a program of the terminal has shown once wanted is on its screen, or after so many seconds."""
+    child, master = pty.fork()
+    if child == 0:
+        os.environ.update(TERM="xterm-256color", COLUMNS="200", LINES="50")
+        os.execv(arguments[0], arguments)
+    shown, until = b"", time.monotonic() + seconds
+    try:
+        while wanted not in shown and time.monotonic() < until:
+            if select.select([master], [], [], 1)[0]:
+                shown += os.read(master, 65536)
+    finally:
+        os.kill(child, 15)
+        os.waitpid(child, 0)
+        os.close(master)
+    return shown
+
+
+@long_only
+def test_kaskade_shows_a_record_of_each_topic(chain):
+    world, monitor, receipts = chain
+    if not os.path.exists(os.path.join(KASKADE, "bin", "kaskade")):
+        subprocess.run(["/usr/bin/python3", "-m", "venv", KASKADE], check=True)
+        subprocess.run([os.path.join(KASKADE, "bin", "pip"), "install", "-q", "kaskade==5.1.0"], check=True)
+    for topic, receipt in receipts.items():
+        event_id = receipt["event_id"].encode()
+        shown = read_screen([os.path.join(KASKADE, "bin", "kaskade"), "consumer", "-b", world.brokers, "-t", topic, "--earliest", "-k", "string",
+                             "-v", "registry", "--registry", "url=" + monitor.url], event_id, 60)
+        assert event_id in shown, topic
