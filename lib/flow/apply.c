@@ -25,7 +25,6 @@ void apply_close(struct apply *apply)
 	batch_close(&apply->batch);
 	buffer_clear(&apply->sql);
 	buffer_clear(&apply->text);
-	buffer_clear(&apply->rows);
 	*apply = (struct apply){ 0 };
 }
 
@@ -130,37 +129,51 @@ bool apply_learn(struct apply *apply, struct fault *fault)
 
 /* Rows and mapping */
 
-/* Collect the rows of items [from, to) that are for the mapping; how many. */
-static size_t collect_rows(
-        struct apply *apply, const struct lane *lane, size_t from, size_t to)
+static size_t count_rows(const struct lane *lane, size_t from, size_t to)
 {
 	size_t count = 0;
 
-	buffer_reset(&apply->rows);
-	table_rows_begin(&apply->rows);
-	for (size_t i = from; i < to; i++) {
-		const struct item *item = &lane->items[i];
-
-		if (item->fate != FATE_ROW)
-			continue;
-		buffer_append(&apply->rows, lane->rows.data + item->row_start,
-		        item->row_size);
-		count++;
-	}
-	table_rows_end(&apply->rows);
+	for (size_t i = from; i < to; i++)
+		count += lane->items[i].fate == FATE_ROW;
 	return count;
 }
 
-/* Send sql as it stands with a COPY of the collected rows behind it. */
-static bool copy_rows(struct apply *apply, const struct lane *lane, struct fault *fault)
+/* Feed the rows of items [from, to) from where they lie; neighbours go together. */
+static bool feed_rows(struct apply *apply, const struct lane *lane, size_t from,
+        size_t to, struct fault *fault)
+{
+	struct bytes run = { 0 };
+
+	for (size_t i = from; i < to; i++) {
+		const struct item *item = &lane->items[i];
+		const uint8_t *row = lane->rows.data + item->row_start;
+
+		if (item->fate != FATE_ROW)
+			continue;
+		if (run.size > 0 && run.data + run.size != row) {
+			if (!table_copy_rows(apply->table, run, fault))
+				return false;
+			run.size = 0;
+		}
+		if (run.size == 0)
+			run.data = row;
+		run.size += item->row_size;
+	}
+	return table_copy_rows(apply->table, run, fault);
+}
+
+/* Send sql as it stands with a COPY of the rows of items [from, to) behind it. */
+static bool copy_rows(struct apply *apply, const struct lane *lane, size_t from,
+        size_t to, struct fault *fault)
 {
 	bool ok;
 
 	buffer_format(&apply->sql, "COPY %s FROM STDIN BINARY", lane->batch_name);
 	buffer_append_byte(&apply->sql, 0);
-	ok = buffer_ok(&apply->sql, fault) && buffer_ok(&apply->rows, fault)
-	     && table_copy(apply->table, (char *)apply->sql.data,
-	             buffer_bytes(&apply->rows), fault);
+	ok = buffer_ok(&apply->sql, fault)
+	     && table_copy_begin(apply->table, (char *)apply->sql.data, fault)
+	     && feed_rows(apply, lane, from, to, fault)
+	     && table_copy_end(apply->table, fault);
 	buffer_reset(&apply->sql);
 	return ok;
 }
@@ -173,9 +186,10 @@ static bool map_whole(struct apply *apply, struct fault *fault)
 	for (size_t i = 0; i < apply->batch.lane_count; i++) {
 		struct lane *lane = &apply->batch.lanes[i];
 
-		lane->mapped = collect_rows(apply, lane, 0, lane->item_count);
+		lane->mapped = count_rows(lane, 0, lane->item_count);
 		rows += lane->mapped;
-		if (lane->mapped > 0 && !copy_rows(apply, lane, fault))
+		if (lane->mapped > 0
+		        && !copy_rows(apply, lane, 0, lane->item_count, fault))
 			return false;
 	}
 	for (size_t i = 0; i < apply->batch.lane_count; i++)
@@ -190,11 +204,11 @@ static bool map_whole(struct apply *apply, struct fault *fault)
 static bool map_range(struct apply *apply, struct lane *lane, size_t from, size_t to,
         size_t *rows, struct fault *fault)
 {
-	*rows = collect_rows(apply, lane, from, to);
+	*rows = count_rows(lane, from, to);
 	if (*rows == 0)
 		return true;
 	buffer_format(&apply->sql, "SAVEPOINT part; DELETE FROM %s;", lane->batch_name);
-	if (!copy_rows(apply, lane, fault))
+	if (!copy_rows(apply, lane, from, to, fault))
 		return false;
 	buffer_format(&apply->sql, "EXECUTE map_%s; RELEASE SAVEPOINT part;",
 	        lane->batch_name);

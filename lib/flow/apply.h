@@ -25,7 +25,6 @@ struct apply {
 	struct breaker breaker;
 	struct buffer sql; /* what will be sent next */
 	struct buffer text;
-	struct buffer rows;
 };
 
 /* Append statements to apply->sql, or send it with apply_send() and ask. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event/format.h"
 #include "event/identity.h"
 #include "port/table.h"
 
@@ -83,6 +84,7 @@ bool batch_open(struct batch *batch, const struct department *department,
 	size_t most = 32;
 
 	batch->catalog = catalog;
+	batch->village = format_find("village-code");
 	batch->keep_values = conf_flag(department->conf, "keep_values");
 	batch->order_wait_ms = conf_number(department->conf, "order_wait_ms");
 	batch->lane_count = department->topic_count;
@@ -275,14 +277,20 @@ static void put_row(
 		table_row_cell(&lane->rows, &department_extra[i], &extra[i]);
 }
 
+/* A village's code, on its partition. What is none may hold anything. */
+static bool is_village(const struct batch *batch, const struct topic_record *record)
+{
+	return record->key.size == VILLAGE_BYTES && batch->village->fits(record->key)
+	       && envelope_partition(record->key, batch->catalog->modulus)
+	                  == record->partition;
+}
+
 /* Key, partition and village agree, or somebody writes in another's name. */
 static bool origin_agrees(const struct batch *batch, const struct topic_record *record,
         const struct head *head)
 {
 	return bytes_equal(record->key, head->village_code)
-	       && head->village_code.size == VILLAGE_BYTES
-	       && envelope_partition(head->village_code, batch->catalog->modulus)
-	                  == record->partition;
+	       && is_village(batch, record);
 }
 
 static const struct plan *find_plan(
@@ -366,10 +374,8 @@ static bool place_by_headers(
 	struct bytes key = item->record->key;
 	struct bytes case_id = consumer_header(item->record, "ce_subject");
 
-	if (key.size != VILLAGE_BYTES || !bytes_is_text(key) || case_id.size == 0
-	        || case_id.size > 100 || !bytes_is_text(case_id)
-	        || envelope_partition(key, batch->catalog->modulus)
-	                   != item->record->partition)
+	if (!is_village(batch, item->record) || case_id.size == 0 || case_id.size > 400
+	        || !bytes_is_text(case_id))
 		return true;
 	note_case(lane, item, key, case_id);
 	note_number(item);

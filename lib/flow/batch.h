@@ -99,8 +99,11 @@ struct lane {
 
 enum { STREAM_BUCKETS = 4096 };
 
+struct format;
+
 struct batch {
 	const struct catalog *catalog;
+	const struct format *village;
 	struct lane *lanes;
 	size_t lane_count;
 	bool keep_values;       /* the raw bytes of dead letters too */

@@ -407,6 +407,28 @@ static bool ask(struct deliver *deliver, const char *before, const char *after,
 	               visitor, deliver, fault);
 }
 
+static bool first_offset(struct deliver *deliver, struct partition *partition,
+        int64_t low, int64_t high, struct fault *fault)
+{
+	struct topic_place place = { partition->topic, partition->number, 0 };
+
+	switch (deliver->department->start) {
+	case START_EARLIEST:
+		partition->next = low;
+		return true;
+	case START_LATEST:
+		partition->next = high;
+		return true;
+	case START_TIME:
+		break;
+	}
+	if (!consumer_offsets_at(
+	            deliver->consumer, deliver->department->start_us, &place, 1, fault))
+		return false;
+	partition->next = place.offset < 0 ? high : place.offset;
+	return true;
+}
+
 /* Where each partition begins that the database has never read. */
 static bool find_starts(struct deliver *deliver, struct fault *fault)
 {
@@ -425,7 +447,8 @@ static bool find_starts(struct deliver *deliver, struct fault *fault)
 		if (!consumer_bounds(deliver->consumer, partition->topic,
 		            partition->number, &low, &high, fault))
 			return false;
-		partition->next = deliver->department->from_latest ? high : low;
+		if (!first_offset(deliver, partition, low, high, fault))
+			return false;
 	}
 	return true;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "port/table.h"
 
 enum { PATH_BYTES = 4096 };
@@ -17,8 +18,8 @@ static const struct conf_key department_keys[] = {
 	CONF_KEY(TEXT, title, "", "what people call it"),
 	CONF_MUST(TEXT, database, "name of its database"),
 	CONF_MUST(TEXT, schema, "schema of its tables"),
-	CONF_ONE_OF(start, "earliest", "earliest|latest",
-	        "where a topic begins that was never read"),
+	CONF_KEY(TEXT, start, "earliest",
+	        "where a topic begins that was never read: earliest, latest or a time"),
 	CONF_ONE_OF(on_bad_record, "park_case", "park_case|continue|halt",
 	        "what follows a record that its tables refuse"),
 	CONF_ANY(policy, "on_bad_record of one topic, such as policy.payments = halt"),
@@ -158,6 +159,20 @@ static bool check_members(const struct department *department, const char *famil
 	return true;
 }
 
+static bool read_start(struct department *department, struct fault *fault)
+{
+	const char *start = conf_text(department->conf, "start");
+
+	department->start = strcmp(start, "earliest") == 0 ? START_EARLIEST
+	                    : strcmp(start, "latest") == 0 ? START_LATEST
+	                                                   : START_TIME;
+	return department->start != START_TIME
+	       || clock_parse(bytes_of(start), &department->start_us)
+	       || fault_set(fault, FAULT_STOP,
+	               "start must be earliest, latest or a time such as "
+	               "2026-11-21T00:00:00+07:00");
+}
+
 static bool department_read(struct department *department, const char *folder,
         const struct catalog *catalog, struct fault *fault)
 {
@@ -171,8 +186,8 @@ static bool department_read(struct department *department, const char *folder,
 		return false;
 	department->name = conf_text(department->conf, "name");
 	department->schema = conf_text(department->conf, "schema");
-	department->from_latest = conf_is(department->conf, "start", "latest");
-	if (!check_members(department, "fields", catalog, fault)
+	if (!read_start(department, fault)
+	        || !check_members(department, "fields", catalog, fault)
 	        || !check_members(department, "policy", catalog, fault))
 		return fault_wrap(fault, "%s", path);
 	for (size_t i = 0; i < catalog->topic_count; i++)

@@ -29,11 +29,14 @@ struct department_topic {
 	enum policy policy;
 };
 
+enum start { START_EARLIEST, START_LATEST, START_TIME };
+
 struct department {
 	struct conf *conf;
 	const char *name;
 	const char *schema;
-	bool from_latest; /* where a new position starts: else from the earliest */
+	enum start start;                /* of a position that is new */
+	int64_t start_us;                /* for START_TIME */
 	struct department_topic *topics; /* in the catalog's order */
 	size_t topic_count;
 };

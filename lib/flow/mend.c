@@ -148,8 +148,10 @@ static bool list_queue(struct mend *mend, struct fault *fault)
 		return note_waiting(mend, texts, 6, fault);
 	}
 	buffer_reset(sql);
-	buffer_format(sql, "SELECT * FROM kentongan.queue('%s', '%s', ", queue->topic,
-	        queue->village_code);
+	buffer_format(sql, "SELECT * FROM kentongan.queue('%s', ", queue->topic);
+	if (!table_quote(mend->apply->table, bytes_of(queue->village_code), sql, fault))
+		return false;
+	buffer_append_text(sql, ", ");
 	if (!table_quote(mend->apply->table, bytes_of(queue->case_id), sql, fault))
 		return false;
 	buffer_format(sql, ", %" PRId64 ")", queue->first_offset);
@@ -398,9 +400,7 @@ static bool note_queue(
 		.partition = (int32_t)strtol(texts[1], NULL, 10),
 		.first_offset = strtoll(texts[4], NULL, 10),
 		.letter_id = texts[5] ? strtoll(texts[5], NULL, 10) : 0,
-		.alone = texts[5] != NULL && texts[3] == NULL,
 	};
-	keep(queues[all->count].sha256, sizeof queues->sha256, texts[6]);
 	keep(queues[all->count].topic, sizeof queues->topic, texts[0]);
 	keep(queues[all->count].village_code, sizeof queues->village_code, texts[2]);
 	keep(queues[all->count++].case_id, sizeof queues->case_id, texts[3]);
@@ -418,29 +418,41 @@ static bool list_queues(struct apply *apply, const char *function,
 	return apply_ask(apply, note_queue, out, fault);
 }
 
-/* A queue that fails is no reason to leave the others, a lost database is. */
-static bool run_queues(struct apply *apply, const struct conf *conf,
-        const struct queues *all, struct fault *fault)
+/*
+ * A letter of an unknown schema is looked at again when its turn comes: another of its
+ * case may stand before it, or have been mended just now.
+ */
+static bool try_queue(struct apply *apply, struct consumer *consumer,
+        struct mend_queue *queue, struct fault *fault)
 {
 	const struct mend_wish wish = { .who = "sink", .why = "tried again" };
+	struct mend_result result;
+
+	if (queue->letter_id != 0 && !mend_find(apply, queue->letter_id, queue, fault))
+		return fault->kind == FAULT_REJECT;
+	if (!mend_run(apply, consumer, queue, &wish, &result, fault))
+		return false;
+	log_info(NULL,
+	        "tried again topic=%s partition=%d offset=%" PRId64
+	        " applied=%zu waiting=%zu dead=%zu",
+	        queue->topic, (int)queue->partition, queue->first_offset,
+	        result.applied, result.waiting, result.dead);
+	return true;
+}
+
+/* A queue that fails is no reason to leave the others, a lost database is. */
+static bool run_queues(struct apply *apply, const struct conf *conf, struct queues *all,
+        struct fault *fault)
+{
 	struct consumer *consumer = NULL;
 	bool ok = consumer_open(&consumer, conf, NULL, fault);
 
 	for (size_t i = 0; ok && i < all->count; i++) {
-		const struct mend_queue *queue = &all->queues[i];
-		struct mend_result result;
-
-		if (mend_run(apply, consumer, queue, &wish, &result, fault))
-			log_info(NULL,
-			        "tried again topic=%s partition=%d offset=%" PRId64
-			        " applied=%zu waiting=%zu dead=%zu",
-			        queue->topic, (int)queue->partition,
-			        queue->first_offset, result.applied, result.waiting,
-			        result.dead);
-		else if (table_is_open(apply->table))
+		if (try_queue(apply, consumer, &all->queues[i], fault))
+			continue;
+		ok = table_is_open(apply->table);
+		if (ok)
 			log_fault(NULL, "try again", fault);
-		else
-			ok = false;
 	}
 	consumer_close(&consumer);
 	return ok;

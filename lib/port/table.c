@@ -288,15 +288,10 @@ static bool await_copy(struct table *table, struct fault *fault)
 	return result_fault(table, NULL, fault);
 }
 
-bool table_copy(
-        struct table *table, const char *sql, struct bytes rows, struct fault *fault)
+bool table_copy_rows(struct table *table, struct bytes rows, struct fault *fault)
 {
 	enum { SLICE = 256 * 1024 };
 
-	if (PQsendQuery(table->connection, sql) == 0)
-		return result_fault(table, NULL, fault);
-	if (!await_copy(table, fault))
-		return false;
 	for (size_t at = 0; at < rows.size; at += SLICE) {
 		size_t size = rows.size - at < SLICE ? rows.size - at : SLICE;
 
@@ -305,6 +300,28 @@ bool table_copy(
 		        != 1)
 			return result_fault(table, NULL, fault);
 	}
+	return true;
+}
+
+/* Header and trailer: PostgreSQL 15, COPY, "Binary Format". */
+
+bool table_copy_begin(struct table *table, const char *sql, struct fault *fault)
+{
+	static const uint8_t header[19] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
+
+	if (PQsendQuery(table->connection, sql) == 0)
+		return result_fault(table, NULL, fault);
+	return await_copy(table, fault)
+	       && table_copy_rows(
+	               table, (struct bytes){ header, sizeof header }, fault);
+}
+
+bool table_copy_end(struct table *table, struct fault *fault)
+{
+	static const uint8_t trailer[2] = { 0xFF, 0xFF };
+
+	if (!table_copy_rows(table, (struct bytes){ trailer, sizeof trailer }, fault))
+		return false;
 	if (PQputCopyEnd(table->connection, NULL) != 1)
 		return result_fault(table, NULL, fault);
 	return take_results(table, NULL, NULL, fault);
@@ -336,13 +353,6 @@ const char *table_object(const struct table *table)
 int table_position(const struct table *table)
 {
 	return table->position;
-}
-
-/* Binary COPY: PostgreSQL 15, COPY, "Binary Format". */
-
-void table_rows_begin(struct buffer *rows)
-{
-	buffer_append(rows, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
 }
 
 void table_row_begin(struct buffer *rows, size_t columns)
@@ -459,11 +469,6 @@ void table_row_cell(
 		put_json(rows, cell->bytes);
 		break;
 	}
-}
-
-void table_rows_end(struct buffer *rows)
-{
-	buffer_append_u16(rows, UINT16_MAX);
 }
 
 const char *table_type(enum column_type type)

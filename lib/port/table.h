@@ -39,9 +39,15 @@ typedef bool table_visitor(
 MUST_CHECK bool table_query(struct table *table, const char *sql,
         table_visitor *visitor, void *context, struct fault *fault);
 
-/* Run sql, which must end in COPY ... FROM STDIN BINARY, and feed it the rows. */
-MUST_CHECK bool table_copy(
-        struct table *table, const char *sql, struct bytes rows, struct fault *fault);
+/*
+ * Run sql, which must end in COPY ... FROM STDIN BINARY, then feed it rows, in as many
+ * pieces as they lie in, then end it. After a failure the COPY is over.
+ */
+MUST_CHECK bool table_copy_begin(
+        struct table *table, const char *sql, struct fault *fault);
+MUST_CHECK bool table_copy_rows(
+        struct table *table, struct bytes rows, struct fault *fault);
+MUST_CHECK bool table_copy_end(struct table *table, struct fault *fault);
 
 /* Append a literal with its quotes. */
 MUST_CHECK bool table_quote(struct table *table, struct bytes text, struct buffer *out,
@@ -60,12 +66,10 @@ int table_position(const struct table *table);
 /* The kind of fault that an SQLSTATE is; NULL or "" is a lost connection. */
 enum fault_kind table_fault_kind(const char *sqlstate);
 
-/* Binary COPY: header, rows of cells, trailer. */
-void table_rows_begin(struct buffer *rows);
+/* A row of a binary COPY: its beginning, then its cells. */
 void table_row_begin(struct buffer *rows, size_t columns);
 void table_row_cell(
         struct buffer *rows, const struct column *column, const struct cell *cell);
-void table_rows_end(struct buffer *rows);
 
 /* The type of a column in SQL. */
 const char *table_type(enum column_type type);

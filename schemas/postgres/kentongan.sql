@@ -342,10 +342,9 @@ $$;
 -- The heads of queues that wait for rows of others.
 CREATE OR REPLACE FUNCTION kentongan.awaiting(partitions jsonb)
 RETURNS TABLE (topic text, "partition" int, village_code text, case_id text,
-               first_offset bigint, letter bigint, sha256 text)
+               first_offset bigint, letter bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT w.topic, w.partition, w.village_code, w.case_id, min(w.kafka_offset), NULL::bigint,
-           NULL::text
+    SELECT w.topic, w.partition, w.village_code, w.case_id, min(w.kafka_offset), NULL::bigint
       FROM kentongan.waiting w
       JOIN jsonb_to_recordset(partitions) AS p (topic text, partition int)
      USING (topic, partition)
@@ -357,10 +356,9 @@ $$;
 -- Letters whose schema was unknown and may be known now.
 CREATE OR REPLACE FUNCTION kentongan.unknown(partitions jsonb)
 RETURNS TABLE (topic text, "partition" int, village_code text, case_id text,
-               first_offset bigint, letter bigint, sha256 text)
+               first_offset bigint, letter bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT l.topic, l.partition, l.village_code, CASE WHEN l.holds THEN l.case_id END,
-           l.kafka_offset, l.id, encode(l.value_sha256, 'hex')
+    SELECT l.topic, l.partition, l.village_code, l.case_id, l.kafka_offset, l.id
       FROM kentongan.dead_letter l
       JOIN jsonb_to_recordset(partitions) AS p (topic text, partition int)
      USING (topic, partition)

@@ -93,6 +93,21 @@ def test_key_partition_and_village_must_agree(world, value):
     world.wait_rows("dinsos", "SELECT count(*) FROM dinsos.permohonan_sktm", 1)
 
 
+def test_a_village_code_that_breaks_out_of_its_quotes_is_set_aside(world, value):
+    """Thirteen bytes of anybody's key and value come near SQL and JSON text."""
+    world.expects("dead letter class=")
+    names = ["35.09'; -- 01", '35.09","a":"1', "35.09.01.\\001"]
+    assert all(len(name) == len(VILLAGES[0]) for name in names)
+    for name in names:
+        write(world, "requests", value.replace(VILLAGES[0].encode(), name.encode()), key=name)
+        write(world, "requests", b"\0\0\0\0\x63" + value[5:], key=name)
+    world.sink("dinsos")
+    world.wait_rows("dinsos", "SELECT count(*) FROM dinsos.permohonan_sktm", 1)
+    wait_until(lambda: len(world.dead_letters("dinsos")) == 6, 30, "six dead letters")
+    assert {letter[0] for letter in world.dead_letters("dinsos")} == {"origin", "unknown-schema"}
+    assert world.accounts("dinsos") == (1, 0, 0, 0)
+
+
 def test_a_repeat_is_dropped_by_its_number(world, value):
     for _ in range(3):
         write(world, "requests", value)
@@ -376,3 +391,14 @@ def test_a_sleeping_owners_transaction_is_ended(world, value):
         cursor.execute("SELECT 1")
     sleeper.close()
     assert len(read_values(world, "requests")) == 1 and value
+
+
+@pytest.mark.parametrize("start, wanted", [("2026-01-01T00:00:00Z", 1), ("2100-01-01T00:00:00+07:00", 0)])
+def test_a_department_begins_at_a_time(world, value, start, wanted):
+    with open(world.department("satu_data") + "/department.conf", "a", encoding="utf-8") as conf:
+        conf.write(f"start = {start}\n")
+    sink = world.sink("satu_data")
+    wait_until(lambda: sink.get("/readyz")[0] == 200, 30, "ready")
+    assert post(world.started[0], "/v1/requests", request_body(case_id="baru"))[0] == 201
+    world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 1 + wanted)
+    assert world.accounts("satu_data") == (1 + wanted, 0, 0, 0) and value
