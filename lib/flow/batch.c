@@ -139,6 +139,9 @@ void batch_close(struct batch *batch)
 
 		for (size_t j = 0; lane->plans && j < batch->catalog->schema_count; j++)
 			plan_close(&lane->plans[j]);
+		for (size_t j = 0; j < lane->newcomer_count; j++)
+			plan_close(&lane->newcomers[j].plan);
+		free(lane->newcomers);
 		free(lane->plans);
 		free(lane->items);
 		buffer_clear(&lane->rows);
@@ -157,6 +160,8 @@ void batch_reset(struct batch *batch)
 	for (size_t i = 0; i < batch->lane_count; i++) {
 		batch->lanes[i].item_count = 0;
 		batch->lanes[i].mapped = 0;
+		for (size_t j = 0; j < batch->lanes[i].newcomer_count; j++)
+			batch->lanes[i].newcomers[j].met = false;
 		buffer_reset(&batch->lanes[i].rows);
 		buffer_reset(&batch->lanes[i].texts);
 	}
@@ -293,11 +298,75 @@ static bool origin_agrees(const struct batch *batch, const struct topic_record *
 	       && is_village(batch, record);
 }
 
+static struct newcomer *find_newcomer(const struct lane *lane, int32_t id)
+{
+	for (size_t i = 0; i < lane->newcomer_count; i++)
+		if (lane->newcomers[i].id == id)
+			return &lane->newcomers[i];
+	return NULL;
+}
+
+/* Remember an id that nobody here knows; where there is no room, it stays unknown. */
+static void meet(struct lane *lane, int32_t id)
+{
+	enum { NEWCOMERS = 64 };
+	struct newcomer *newcomer = find_newcomer(lane, id);
+
+	if (lane->newcomers == NULL)
+		lane->newcomers = calloc(NEWCOMERS, sizeof *lane->newcomers);
+	if (newcomer == NULL && lane->newcomers != NULL
+	        && lane->newcomer_count < NEWCOMERS) {
+		newcomer = &lane->newcomers[lane->newcomer_count++];
+		newcomer->id = id;
+	}
+	if (newcomer != NULL)
+		newcomer->met = true;
+}
+
+bool batch_newcomer(
+        struct batch *batch, size_t index, int32_t *id, const char **subject)
+{
+	for (size_t i = 0; i < batch->lane_count; i++) {
+		const struct lane *lane = &batch->lanes[i];
+
+		for (size_t j = 0; j < lane->newcomer_count; j++) {
+			const struct newcomer *newcomer = &lane->newcomers[j];
+
+			if (!newcomer->met || newcomer->plan != NULL || index-- > 0)
+				continue;
+			*id = newcomer->id;
+			*subject = lane->topic->topic->newest->subject;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool batch_know(struct batch *batch, const char *subject, int32_t id,
+        const struct schema *schema, struct fault *fault)
+{
+	for (size_t i = 0; i < batch->lane_count; i++) {
+		struct lane *lane = &batch->lanes[i];
+		const struct catalog_schema *newest = lane->topic->topic->newest;
+		struct newcomer *newcomer = find_newcomer(lane, id);
+
+		if (newcomer != NULL && newcomer->plan == NULL
+		        && strcmp(newest->subject, subject) == 0)
+			return plan_compile(&newcomer->plan, schema, newest->schema,
+			        &lane->topic->grant, fault);
+	}
+	return true;
+}
+
 static const struct plan *find_plan(
         const struct batch *batch, const struct lane *lane, int32_t id)
 {
+	const struct newcomer *newcomer = find_newcomer(lane, id);
+
 	if (id == batch->void_id)
 		return batch->void_plan;
+	if (newcomer != NULL)
+		return newcomer->plan;
 	for (size_t i = 0; i < batch->catalog->schema_count; i++)
 		if (batch->catalog->schemas[i].id == id)
 			return lane->plans[i];
@@ -305,7 +374,7 @@ static const struct plan *find_plan(
 }
 
 /* Decode the item's record. False: it was set aside, or fault is STOP. */
-static bool decode_item(struct batch *batch, const struct lane *lane, struct item *item,
+static bool decode_item(struct batch *batch, struct lane *lane, struct item *item,
         struct head *head, bool *is_void, struct fault *fault)
 {
 	const struct plan *plan;
@@ -320,6 +389,7 @@ static bool decode_item(struct batch *batch, const struct lane *lane, struct ite
 	if (plan == NULL) {
 		char reason[128];
 
+		meet(lane, id);
 		snprintf(reason, sizeof reason,
 		        "schema id %d is not one of this topic's in the catalog",
 		        (int)id);
@@ -498,8 +568,7 @@ bool batch_earlier(struct batch *batch, const struct stream *heir,
 	return cases_add(&batch->earlier, buffer_bytes(&batch->key), fault);
 }
 
-static bool is_twin(
-        struct batch *batch, const struct lane *lane, const struct item *item)
+static bool is_twin(struct batch *batch, struct lane *lane, const struct item *item)
 {
 	struct item again = { .record = item->record };
 	struct fault fault;
@@ -727,8 +796,8 @@ static void put_text(struct buffer *out, const char *name, struct bytes text)
 }
 
 /* What the department may see of the record, if it can be decoded at all. */
-static void put_fields(struct batch *batch, const struct lane *lane,
-        const struct item *item, struct buffer *out)
+static void put_fields(struct batch *batch, struct lane *lane, const struct item *item,
+        struct buffer *out)
 {
 	struct item again = { .record = item->record };
 	struct fault fault;
@@ -764,8 +833,8 @@ static void put_digest(struct bytes value, struct buffer *out)
 	buffer_format(out, ",\"sha256\":\"%s\"", hex);
 }
 
-static void put_letter(struct batch *batch, const struct lane *lane,
-        const struct item *item, struct buffer *out)
+static void put_letter(struct batch *batch, struct lane *lane, const struct item *item,
+        struct buffer *out)
 {
 	const struct topic_record *record = item->record;
 	bool is_village = record->key.size == VILLAGE_BYTES;
@@ -817,8 +886,8 @@ bool batch_letters(
 	return buffer_ok(out, fault);
 }
 
-bool batch_harmless(struct batch *batch, const struct lane *lane,
-        const struct item *item, struct cases *out, struct fault *fault)
+bool batch_harmless(struct batch *batch, struct lane *lane, const struct item *item,
+        struct cases *out, struct fault *fault)
 {
 	struct item again = { .record = item->record };
 	struct head head;

@@ -78,9 +78,18 @@ struct item {
 	char reason[160];
 };
 
+/* A schema id that came after the start; plan NULL: not known yet. */
+struct newcomer {
+	int32_t id;
+	struct plan *plan;
+	bool met; /* by the batch in hand */
+};
+
 /* One topic of the department: its plans and, of the batch, its items and rows. */
 struct lane {
 	const struct department_topic *topic;
+	struct newcomer *newcomers; /* plans of schemas that came after the start */
+	size_t newcomer_count;
 	struct plan **plans; /* by index of the catalog's schemas; NULL: not its own */
 	const struct plan *newest;
 	const struct column *columns;
@@ -141,6 +150,16 @@ MUST_CHECK bool batch_hold(struct batch *batch, const char *topic,
 MUST_CHECK bool batch_add(
         struct batch *batch, struct topic_record *record, struct fault *fault);
 
+/*
+ * Schema ids that the batch met and knows no plan for: the index-th, with the subject
+ * it should be of; false after the last. batch_know() gives one its schema, which must
+ * outlive the batch; then the records are to be added again.
+ */
+bool batch_newcomer(
+        struct batch *batch, size_t index, int32_t *id, const char **subject);
+MUST_CHECK bool batch_know(struct batch *batch, const char *subject, int32_t id,
+        const struct schema *schema, struct fault *fault);
+
 /* The streams that must be read, as JSON for kentongan.streams(); false: none. */
 bool batch_unknown(struct batch *batch, struct buffer *out);
 
@@ -178,7 +197,7 @@ MUST_CHECK bool batch_refuse(struct batch *batch, struct lane *lane, struct item
 struct bytes batch_case(const struct lane *lane, const struct item *item);
 
 /* Add the texts of an item's fields that hold no personal data, by the schema. */
-MUST_CHECK bool batch_harmless(struct batch *batch, const struct lane *lane,
+MUST_CHECK bool batch_harmless(struct batch *batch, struct lane *lane,
         const struct item *item, struct cases *out, struct fault *fault);
 
 /* What the streams gained, for kentongan.advance(); false: nothing. */

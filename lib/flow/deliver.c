@@ -55,6 +55,7 @@ struct deliver {
 	const struct conf *conf;
 	const struct department *department;
 	const struct catalog *catalog;
+	const struct deliver_schemas *schemas;
 	struct consumer *consumer;
 	struct apply apply;
 	struct topic_record *records;
@@ -124,7 +125,7 @@ static bool deliver_start(struct deliver *deliver, struct fault *fault)
 
 bool deliver_open(struct deliver **out, const struct conf *conf,
         const struct department *department, const struct catalog *catalog,
-        struct fault *fault)
+        const struct deliver_schemas *schemas, struct fault *fault)
 {
 	struct deliver *deliver = calloc(1, sizeof *deliver);
 
@@ -133,6 +134,7 @@ bool deliver_open(struct deliver **out, const struct conf *conf,
 	deliver->conf = conf;
 	deliver->department = department;
 	deliver->catalog = catalog;
+	deliver->schemas = schemas;
 	if (!deliver_start(deliver, fault)) {
 		deliver_close(&deliver);
 		return false;
@@ -262,6 +264,8 @@ static void give_way(struct deliver *deliver, const struct fault *fault)
 	        deliver->conf, passing ? "retry_ms" : "halt_retry_ms");
 	struct fault ignored;
 
+	if (strcmp(fault->code, "registry") == 0)
+		pause_ms *= 10; /* it is asked less often than one's own database */
 	if (fenced)
 		pause_ms = FENCED_MS + random() % (2 * FENCED_MS);
 	if (fault->kind == FAULT_UNSURE || !table_is_open(deliver->apply.table)
@@ -771,6 +775,33 @@ static bool is_touched(const struct deliver *deliver)
 	return false;
 }
 
+/* Look for schemas that came after the start; the batch is filled again with them. */
+static bool know_newcomers(struct deliver *deliver, size_t count, struct fault *fault)
+{
+	const struct schema *schema;
+	const char *subject;
+	int32_t id;
+	size_t unknown = 0;
+	bool learned = false;
+
+	while (batch_newcomer(&deliver->apply.batch, unknown, &id, &subject)) {
+		if (!deliver->schemas->find(
+		            deliver->schemas->context, id, subject, &schema, fault))
+			return false;
+		if (schema == NULL
+		        || !batch_know(
+		                &deliver->apply.batch, subject, id, schema, fault)) {
+			unknown++;
+			continue;
+		}
+		log_info(NULL, "a new schema id=%d subject=%s", (int)id, subject);
+		learned = true;
+	}
+	if (learned)
+		deliver->knows_unknown = false; /* earlier letters may be read now */
+	return !learned || fill_batch(deliver, count, fault);
+}
+
 /* Read the village's partition of the last weeks up to the end of the batch in hand. */
 static bool read_back(struct deliver *deliver, const struct stream *heir,
         struct consumer *consumer, struct fault *fault)
@@ -840,7 +871,8 @@ static bool commit(struct deliver *deliver, size_t count, struct fault *fault)
 	int64_t began_us = clock_monotonic_us();
 
 	deliver->record_count = count;
-	if (!fill_batch(deliver, count, fault))
+	if (!fill_batch(deliver, count, fault)
+	        || !know_newcomers(deliver, count, fault))
 		return false;
 	if (!is_touched(deliver))
 		return true;

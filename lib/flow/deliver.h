@@ -48,10 +48,21 @@ struct deliver_lag {
 	int64_t seconds; /* since the broker took what was applied last; 0: no lag */
 };
 
+/*
+ * How a schema is found that the catalog did not hold at the start: *out is NULL when
+ * it is unknown for certain, and lives as long as the deliver. FAULT_RETRY: that cannot
+ * be said now; the records wait, as an outage makes no dead letters.
+ */
+struct deliver_schemas {
+	bool (*find)(void *context, int32_t id, const char *subject,
+	        const struct schema **out, struct fault *fault);
+	void *context;
+};
+
 /* conf has CONSUMER_KEYS and DELIVER_KEYS; all must outlive the deliver. */
 MUST_CHECK bool deliver_open(struct deliver **out, const struct conf *conf,
         const struct department *department, const struct catalog *catalog,
-        struct fault *fault);
+        const struct deliver_schemas *schemas, struct fault *fault);
 void deliver_close(struct deliver **deliver);
 
 /*

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "flow/deliver.h"
+#include "newcomers.h"
 #include "port/topic_consumer.h"
 #include "run/health.h"
 #include "run/svc.h"
@@ -18,6 +19,8 @@ struct sink {
 	struct svc *svc;
 	struct catalog *catalog;
 	struct department *department;
+	struct newcomers *newcomers;
+	struct deliver_schemas schemas;
 	struct deliver *deliver;
 	struct health *health;
 	struct metric *applied[DELIVER_TOPICS];
@@ -38,6 +41,8 @@ static const struct conf_key sink_keys[] = {
 	CONF_KEY(PATH, schemas, "schemas", "folder of catalog.json and the schemas"),
 	CONF_ONE_OF(
 	        mode, "live", "live|latihan", "latihan reads the topics of training"),
+	CONF_KEY(TEXT, registry, "",
+	        "schema registry to ask for ids that the catalog lacks; empty: none"),
 	CONSUMER_KEYS,
 	DELIVER_KEYS,
 	SVC_KEYS,
@@ -92,8 +97,11 @@ static bool sink_open(struct sink *sink, struct fault *fault)
 	            conf_text(conf, "mode"), fault)
 	        || !department_open(&sink->department, conf_text(conf, "department"),
 	                sink->catalog, fault)
-	        || !deliver_open(
-	                &sink->deliver, conf, sink->department, sink->catalog, fault)
+	        || !newcomers_open(&sink->newcomers, conf, fault))
+		return false;
+	sink->schemas = (struct deliver_schemas){ newcomers_find, sink->newcomers };
+	if (!deliver_open(&sink->deliver, conf, sink->department, sink->catalog,
+	            &sink->schemas, fault)
 	        || !health_open(&sink->health, fault)
 	        || !health_serve_alone(sink->health, conf_text(conf, "listen"), fault)
 	        || !svc_write_address(sink->svc, health_address(sink->health), fault))
@@ -108,6 +116,7 @@ static void sink_close(struct sink *sink)
 {
 	health_close(&sink->health);
 	deliver_close(&sink->deliver);
+	newcomers_close(&sink->newcomers);
 	department_close(&sink->department);
 	catalog_close(&sink->catalog);
 }
