@@ -5,30 +5,24 @@
  * is forgotten and the positions are claimed again: claiming is a locking write, so it
  * waits for a transaction whose answer was lost and then reads the truth.
  */
-#include "flow/deliver.h"
+#include "flow/deliver_parts.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/sha.h>
-
 #include "base/clock.h"
 #include "base/log.h"
-#include "flow/apply.h"
 #include "flow/ask.h"
 #include "flow/mend.h"
-#include "port/topic_consumer.h"
 
 enum {
 	READ_MS = 100,
 	REPORT_MS = 500,
 	REPORT_IDLE_MS = 10000,
 	FENCED_MS = 5000,
-	OWNER_BYTES = 128,
 	BACK_ROOM = 1000,
 	BACK_BYTES = 1024 * 1024,
 	BACK_PATIENCE = 100, /* empty reads */
@@ -36,45 +30,6 @@ enum {
 
 /* As long as a gateway keeps its clients' keys. */
 #define BACK_US (INT64_C(35) * 86400 * 1000000)
-
-struct partition {
-	char topic[128];
-	int32_t number;
-	int64_t next; /* as the database has it */
-	int64_t read; /* the one after the last of the batch in hand */
-	bool has_anchor;
-	bool verify; /* the next record read must be the anchor */
-	int64_t anchor_offset;
-	uint8_t anchor_hash[SHA256_DIGEST_LENGTH];
-	bool touched;        /* by the batch in hand */
-	int64_t appended_us; /* the broker's time of what was applied last; 0: unknown
-	                      */
-};
-
-struct deliver {
-	const struct conf *conf;
-	const struct department *department;
-	const struct catalog *catalog;
-	const struct deliver_schemas *schemas;
-	struct consumer *consumer;
-	struct apply apply;
-	struct topic_record *records;
-	size_t record_count; /* in hand */
-	size_t record_room;
-	struct partition *partitions;
-	size_t partition_count;
-	bool running;      /* claimed, and reading */
-	int64_t resume_us; /* monotonic: when to try again */
-	int64_t reported_us;
-	bool report_due;
-	bool has_gaps;  /* numbers are missing, as far as is known */
-	int64_t ask_us; /* monotonic: when to ask villages for them at the earliest */
-	bool mend_due;  /* a case moved on which a record waits */
-	bool knows_unknown; /* letters of unknown schemas were tried again */
-	int64_t mend_us;    /* monotonic: when to try again at the latest */
-	struct deliver_counters counters;
-	char owner[OWNER_BYTES];
-};
 
 /* Opening */
 
@@ -277,251 +232,6 @@ static void give_way(struct deliver *deliver, const struct fault *fault)
 
 /* Claiming */
 
-static bool open_session(struct deliver *deliver, struct fault *fault)
-{
-	char name[160];
-
-	snprintf(name, sizeof name, "kentongan-sink %s", deliver->owner);
-	return apply_connect(
-	        &deliver->apply, conf_text(deliver->conf, "database"), name, fault);
-}
-
-static struct partition *find_partition(
-        struct deliver *deliver, const char *topic, int32_t number)
-{
-	for (size_t i = 0; i < deliver->partition_count; i++)
-		if (deliver->partitions[i].number == number
-		        && strcmp(deliver->partitions[i].topic, topic) == 0)
-			return &deliver->partitions[i];
-	return NULL;
-}
-
-static bool note_known(
-        void *context, const char *const *texts, size_t count, struct fault *fault)
-{
-	struct partition *partition =
-	        find_partition(context, texts[0], (int32_t)strtol(texts[1], NULL, 10));
-
-	(void)count;
-	(void)fault;
-	if (partition != NULL)
-		partition->next = 0;
-	return true;
-}
-
-static bool hex_to_hash(const char *text, uint8_t hash[SHA256_DIGEST_LENGTH])
-{
-	for (size_t i = 0; i < SHA256_DIGEST_LENGTH; i++) {
-		unsigned byte;
-
-		if (sscanf(text + 2 + 2 * i, "%2x", &byte) != 1)
-			return false;
-		hash[i] = (uint8_t)byte;
-	}
-	return true;
-}
-
-static bool note_claim(
-        void *context, const char *const *texts, size_t count, struct fault *fault)
-{
-	struct partition *partition =
-	        find_partition(context, texts[0], (int32_t)strtol(texts[1], NULL, 10));
-
-	(void)count;
-	(void)fault;
-	if (partition == NULL)
-		return true;
-	partition->next = strtoll(texts[2], NULL, 10);
-	partition->has_anchor = texts[4] != NULL && texts[5] != NULL
-	                        && hex_to_hash(texts[5], partition->anchor_hash);
-	if (partition->has_anchor)
-		partition->anchor_offset = strtoll(texts[4], NULL, 10);
-	return true;
-}
-
-static bool note_dead(
-        void *context, const char *const *texts, size_t count, struct fault *fault)
-{
-	struct deliver *deliver = context;
-
-	(void)count;
-	(void)fault;
-	deliver->counters.open_dead = strtoll(texts[0], NULL, 10);
-	return true;
-}
-
-static bool note_held(
-        void *context, const char *const *texts, size_t count, struct fault *fault)
-{
-	struct deliver *deliver = context;
-
-	(void)count;
-	return batch_hold(&deliver->apply.batch, texts[0], texts[1], texts[2],
-	        texts[3][0] == 't', fault);
-}
-
-/* The cases whose later records wait. */
-static bool learn_held(struct deliver *deliver, struct fault *fault)
-{
-	buffer_reset(&deliver->apply.text);
-	for (size_t i = 0; i < deliver->department->topic_count; i++)
-		buffer_format(&deliver->apply.text, "%c\"%s\"", i == 0 ? '[' : ',',
-		        deliver->department->topics[i].topic->topic);
-	buffer_append_byte(&deliver->apply.text, ']');
-	buffer_reset(&deliver->apply.sql);
-	buffer_append_text(&deliver->apply.sql, "SELECT * FROM kentongan.held(");
-	if (!table_quote(deliver->apply.table, buffer_bytes(&deliver->apply.text),
-	            &deliver->apply.sql, fault))
-		return false;
-	buffer_append_byte(&deliver->apply.sql, ')');
-	return apply_ask(&deliver->apply, note_held, deliver, fault);
-}
-
-/* The partitions as JSON; start is where one begins that was never read. */
-static void list_partitions(struct deliver *deliver, struct buffer *out)
-{
-	buffer_reset(out);
-	for (size_t i = 0; i < deliver->partition_count; i++)
-		buffer_format(out,
-		        "%c{\"topic\":\"%s\",\"partition\":%d,\"start\":%" PRId64 "}",
-		        i == 0 ? '[' : ',', deliver->partitions[i].topic,
-		        (int)deliver->partitions[i].number,
-		        deliver->partitions[i].next);
-	buffer_append_byte(out, ']');
-}
-
-static bool put_partitions(struct deliver *deliver, struct fault *fault)
-{
-	list_partitions(deliver, &deliver->apply.text);
-	return table_quote(deliver->apply.table, buffer_bytes(&deliver->apply.text),
-	        &deliver->apply.sql, fault);
-}
-
-static bool ask(struct deliver *deliver, const char *before, const char *after,
-        table_visitor *visitor, struct fault *fault)
-{
-	buffer_reset(&deliver->apply.sql);
-	buffer_append_text(&deliver->apply.sql, before);
-	if (!put_partitions(deliver, fault))
-		return false;
-	buffer_append_text(&deliver->apply.sql, after);
-	buffer_append_byte(&deliver->apply.sql, 0);
-	return buffer_ok(&deliver->apply.sql, fault)
-	       && table_query(deliver->apply.table, (char *)deliver->apply.sql.data,
-	               visitor, deliver, fault);
-}
-
-static bool first_offset(struct deliver *deliver, struct partition *partition,
-        int64_t low, int64_t high, struct fault *fault)
-{
-	struct topic_place place = { partition->topic, partition->number, 0 };
-
-	switch (deliver->department->start) {
-	case START_EARLIEST:
-		partition->next = low;
-		return true;
-	case START_LATEST:
-		partition->next = high;
-		return true;
-	case START_TIME:
-		break;
-	}
-	if (!consumer_offsets_at(
-	            deliver->consumer, deliver->department->start_us, &place, 1, fault))
-		return false;
-	partition->next = place.offset < 0 ? high : place.offset;
-	return true;
-}
-
-/* Where each partition begins that the database has never read. */
-static bool find_starts(struct deliver *deliver, struct fault *fault)
-{
-	for (size_t i = 0; i < deliver->partition_count; i++)
-		deliver->partitions[i].next = -1;
-	if (!ask(deliver, "SELECT topic, partition FROM kentongan.known(", ")",
-	            note_known, fault))
-		return false;
-	for (size_t i = 0; i < deliver->partition_count; i++) {
-		struct partition *partition = &deliver->partitions[i];
-		int64_t low;
-		int64_t high;
-
-		if (partition->next >= 0)
-			continue;
-		if (!consumer_bounds(deliver->consumer, partition->topic,
-		            partition->number, &low, &high, fault))
-			return false;
-		if (!first_offset(deliver, partition, low, high, fault))
-			return false;
-	}
-	return true;
-}
-
-/* Whether the log still is the one that was read before. */
-static bool verify_bounds(struct deliver *deliver, struct fault *fault)
-{
-	for (size_t i = 0; i < deliver->partition_count; i++) {
-		struct partition *partition = &deliver->partitions[i];
-		int64_t low;
-		int64_t high;
-
-		if (!consumer_bounds(deliver->consumer, partition->topic,
-		            partition->number, &low, &high, fault))
-			return false;
-		if (partition->next < low)
-			return fault_code(fault, FAULT_STOP, "retention",
-			        "retention gap: %s/%d begins at %" PRId64 ", %" PRId64
-			        " is wanted; records are gone unread",
-			        partition->topic, (int)partition->number, low,
-			        partition->next);
-		if (partition->next > high)
-			return fault_code(fault, FAULT_STOP, "went-back",
-			        "the log went back: %s/%d ends at %" PRId64 ", %" PRId64
-			        " is wanted; the topic was made anew",
-			        partition->topic, (int)partition->number, high,
-			        partition->next);
-		partition->verify =
-		        partition->has_anchor && partition->anchor_offset >= low;
-	}
-	return true;
-}
-
-static bool start_reading(struct deliver *deliver, struct fault *fault)
-{
-	struct topic_place *places = calloc(deliver->partition_count, sizeof *places);
-	bool ok;
-
-	if (places == NULL)
-		return fault_memory(fault);
-	for (size_t i = 0; i < deliver->partition_count; i++) {
-		struct partition *partition = &deliver->partitions[i];
-
-		partition->read = partition->next;
-		places[i] = (struct topic_place){ partition->topic, partition->number,
-			partition->verify ? partition->anchor_offset
-			                  : partition->next };
-	}
-	ok = consumer_start(deliver->consumer, places, deliver->partition_count, fault);
-	free(places);
-	return ok;
-}
-
-static bool claim(struct deliver *deliver, struct fault *fault)
-{
-	char after[OWNER_BYTES + 16];
-
-	snprintf(after, sizeof after, ", '%s')", deliver->owner);
-	return open_session(deliver, fault) && find_starts(deliver, fault)
-	       && ask(deliver, "SELECT * FROM kentongan.claim(", after, note_claim,
-	               fault)
-	       && table_query(deliver->apply.table,
-	               "SELECT count(*) FROM kentongan.dead_letter WHERE status = "
-	               "'open'",
-	               note_dead, deliver, fault)
-	       && learn_held(deliver, fault) && verify_bounds(deliver, fault)
-	       && start_reading(deliver, fault);
-}
-
 static void count_held(struct deliver *deliver)
 {
 	const struct batch *batch = &deliver->apply.batch;
@@ -531,46 +241,6 @@ static void count_held(struct deliver *deliver)
 		deliver->counters.held += (int64_t)batch->lanes[i].held.count;
 }
 
-/*
- * A claim that waits for a transaction of a sink that was stopped, or cut off, would
- * wait until the database ends it. The old owner's backend is ended by its name, which
- * a role may do to its own; that sink is fenced then, if it still lives.
- */
-static bool end_old_owners(struct deliver *deliver, struct fault *fault)
-{
-	struct buffer *sql = &deliver->apply.sql;
-
-	if (!table_run(deliver->apply.table, "ROLLBACK", fault))
-		return false;
-	buffer_reset(sql);
-	buffer_append_text(sql,
-	        "SELECT count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a "
-	        "WHERE "
-	        "a.usename = current_user AND a.pid <> pg_backend_pid() AND "
-	        "a.xact_start "
-	        "< now() - interval '4 s' AND a.application_name IN (SELECT "
-	        "left('kentongan-sink ' || p.owner, 63) FROM kentongan.log_position p "
-	        "JOIN jsonb_to_recordset(");
-	if (!put_partitions(deliver, fault))
-		return false;
-	buffer_append_text(sql,
-	        ") AS w (topic text, partition int) USING (topic, partition) WHERE "
-	        "p.owner <> ");
-	if (!table_quote(deliver->apply.table, bytes_of(deliver->owner), sql, fault))
-		return false;
-	buffer_append_byte(sql, ')');
-	log_warn(NULL, "a claim waits for another sink's transaction; ending it");
-	return apply_send(&deliver->apply, fault);
-}
-
-static bool claim_firmly(struct deliver *deliver, struct fault *fault)
-{
-	if (claim(deliver, fault))
-		return true;
-	return strcmp(fault->code, "55P03") == 0 && end_old_owners(deliver, fault)
-	       && claim(deliver, fault);
-}
-
 static void try_to_claim(struct deliver *deliver)
 {
 	struct fault fault = { 0 };
@@ -578,7 +248,7 @@ static void try_to_claim(struct deliver *deliver)
 	if (deliver->running || deliver->partition_count == 0
 	        || clock_monotonic_us() < deliver->resume_us)
 		return;
-	if (!claim_firmly(deliver, &fault)) {
+	if (!deliver_claim(deliver, &fault)) {
 		give_way(deliver, &fault);
 		return;
 	}
@@ -613,27 +283,20 @@ static bool take_assignment(struct deliver *deliver, struct fault *fault)
 
 /* One batch */
 
-static void hash_record(
-        const struct topic_record *record, uint8_t hash[SHA256_DIGEST_LENGTH])
+static void hash_record(const struct topic_record *record, uint8_t hash[DIGEST_BYTES])
 {
-	SHA256_CTX context;
+	const struct bytes pieces[] = { { (const uint8_t *)&record->appended_at_us,
+		                                sizeof record->appended_at_us },
+		record->key, record->value };
 
-	/* The deprecated calls are the ones that need no allocation. */
-	_Pragma("GCC diagnostic push")
-	        _Pragma("GCC diagnostic ignored \"-Wdeprecated-declarations\"")
-	                SHA256_Init(&context);
-	SHA256_Update(&context, &record->appended_at_us, sizeof record->appended_at_us);
-	SHA256_Update(&context, record->key.data, record->key.size);
-	SHA256_Update(&context, record->value.data, record->value.size);
-	SHA256_Final(hash, &context);
-	_Pragma("GCC diagnostic pop")
+	digest_of(pieces, 3, hash);
 }
 
 /* The first record read must be the one that was applied last, when there is one. */
 static bool passes_anchor(struct partition *partition,
         const struct topic_record *record, bool *is_new, struct fault *fault)
 {
-	uint8_t hash[SHA256_DIGEST_LENGTH];
+	uint8_t hash[DIGEST_BYTES];
 
 	*is_new = record->offset >= partition->next;
 	if (!partition->verify)
@@ -656,8 +319,8 @@ static bool fill_batch(struct deliver *deliver, size_t count, struct fault *faul
 		deliver->partitions[i].touched = false;
 	for (size_t i = 0; i < count; i++) {
 		struct topic_record *record = &deliver->records[i];
-		struct partition *partition =
-		        find_partition(deliver, record->topic, record->partition);
+		struct partition *partition = deliver_find_partition(
+		        deliver, record->topic, record->partition);
 		bool is_new;
 
 		if (partition == NULL)
@@ -688,6 +351,7 @@ static const struct topic_record *last_record(
 static bool put_moves(struct apply *apply, void *context, struct fault *fault)
 {
 	struct deliver *deliver = context;
+	char hash[2 * DIGEST_BYTES + 1];
 	char between = '[';
 
 	if (deliver->record_count == deliver->record_room) /* docs/decisions/0041 */
@@ -700,14 +364,13 @@ static bool put_moves(struct apply *apply, void *context, struct fault *fault)
 			continue;
 		partition->anchor_offset = partition->read - 1;
 		hash_record(last_record(deliver, partition), partition->anchor_hash);
+		digest_hex(partition->anchor_hash, hash);
 		buffer_format(&apply->text,
 		        "%c{\"topic\":\"%s\",\"partition\":%d,\"old\":%" PRId64
-		        ",\"next\":%" PRId64 ",\"anchor\":%" PRId64 ",\"hash\":\"",
+		        ",\"next\":%" PRId64 ",\"anchor\":%" PRId64 ",\"hash\":\"%s\"}",
 		        between, partition->topic, (int)partition->number,
-		        partition->next, partition->read, partition->anchor_offset);
-		for (size_t j = 0; j < SHA256_DIGEST_LENGTH; j++)
-			buffer_format(&apply->text, "%02x", partition->anchor_hash[j]);
-		buffer_append_text(&apply->text, "\"}");
+		        partition->next, partition->read, partition->anchor_offset,
+		        hash);
 		between = ',';
 	}
 	buffer_append_byte(&apply->text, ']');
@@ -809,7 +472,7 @@ static bool read_back(struct deliver *deliver, const struct stream *heir,
 	int32_t number = envelope_partition(
 	        bytes_of(heir->village_code), deliver->catalog->modulus);
 	const struct partition *partition =
-	        find_partition(deliver, heir->topic, number);
+	        deliver_find_partition(deliver, heir->topic, number);
 	struct topic_place place = { heir->topic, number, 0 };
 	struct topic_record *records = calloc(BACK_ROOM, sizeof *records);
 	int64_t last = -1;
@@ -934,7 +597,7 @@ static void mend_now_and_then(struct deliver *deliver)
 
 	if (!deliver->running || (!due && deliver->knows_unknown))
 		return;
-	list_partitions(deliver, &partitions);
+	deliver_list_partitions(deliver, &partitions);
 	ok = buffer_ok(&partitions, &fault)
 	     && mend_partitions(&deliver->apply, deliver->conf,
 	             buffer_bytes(&partitions), !deliver->knows_unknown, &tried,
@@ -965,7 +628,7 @@ static void notice_loss(struct deliver *deliver)
 
 static bool owns(void *context, const char *topic, int32_t partition)
 {
-	return find_partition(context, topic, partition) != NULL;
+	return deliver_find_partition(context, topic, partition) != NULL;
 }
 
 /* Missing numbers are asked for at once, and again while they stay away. */

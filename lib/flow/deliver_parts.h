@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLOW_DELIVER_PARTS_H
+#define FLOW_DELIVER_PARTS_H
+
+/* What deliver.c and deliver_claim.c share, and nobody else sees. */
+
+#include "event/digest.h"
+#include "flow/apply.h"
+#include "flow/deliver.h"
+#include "port/topic_consumer.h"
+
+enum { OWNER_BYTES = 128 };
+
+struct partition {
+	char topic[128];
+	int32_t number;
+	int64_t next; /* as the database has it */
+	int64_t read; /* the one after the last of the batch in hand */
+	bool has_anchor;
+	bool verify; /* the next record read must be the anchor */
+	int64_t anchor_offset;
+	uint8_t anchor_hash[DIGEST_BYTES];
+	bool touched;        /* by the batch in hand */
+	int64_t appended_us; /* the broker's time of what was applied last; 0: unknown
+	                      */
+};
+
+struct deliver {
+	const struct conf *conf;
+	const struct department *department;
+	const struct catalog *catalog;
+	const struct deliver_schemas *schemas;
+	struct consumer *consumer;
+	struct apply apply;
+	struct topic_record *records;
+	size_t record_count; /* in hand */
+	size_t record_room;
+	struct partition *partitions;
+	size_t partition_count;
+	bool running;      /* claimed, and reading */
+	int64_t resume_us; /* monotonic: when to try again */
+	int64_t reported_us;
+	bool report_due;
+	bool has_gaps;  /* numbers are missing, as far as is known */
+	int64_t ask_us; /* monotonic: when to ask villages for them at the earliest */
+	bool mend_due;  /* a case moved on which a record waits */
+	bool knows_unknown; /* letters of unknown schemas were tried again */
+	int64_t mend_us;    /* monotonic: when to try again at the latest */
+	struct deliver_counters counters;
+	char owner[OWNER_BYTES];
+};
+
+/* NULL when it is not ours. */
+struct partition *deliver_find_partition(
+        struct deliver *deliver, const char *topic, int32_t number);
+
+/* The partitions as JSON; start is where one begins that was never read. */
+void deliver_list_partitions(struct deliver *deliver, struct buffer *out);
+
+/*
+ * Connect, claim all partitions, learn what is held, see whether the log still is the
+ * one that was read before, and begin to read. A transaction of an old owner that is in
+ * the way is ended.
+ */
+MUST_CHECK bool deliver_claim(struct deliver *deliver, struct fault *fault);
+
+#endif
