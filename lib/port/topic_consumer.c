@@ -6,11 +6,9 @@
  */
 #include "port/topic_consumer.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <librdkafka/rdkafka.h>
 
@@ -19,7 +17,6 @@
 
 enum {
 	ASK_MS = 5000,
-	CLOSE_SECONDS = 10,
 	NUDGE_BYTES = 256 * 1024, /* taken at once: there is a backlog */
 };
 
@@ -151,15 +148,11 @@ void consumer_close(struct consumer **consumer)
 
 	if (old == NULL)
 		return;
+	*consumer = NULL;
 	if (old->rk != NULL) {
-		/* The library can hang here: nothing of ours is lost by leaving hard.
-		 */
-		alarm(CLOSE_SECONDS);
-		if (old->member)
-			rd_kafka_consumer_close(old->rk);
 		rd_kafka_queue_destroy(old->queue);
-		rd_kafka_destroy(old->rk);
-		alarm(0);
+		if (!topic_end(old->rk, old->member))
+			return; /* its callbacks may still come */
 	}
 	if (old->assigned != NULL)
 		rd_kafka_topic_partition_list_destroy(old->assigned);
@@ -168,7 +161,6 @@ void consumer_close(struct consumer **consumer)
 	free(old->places);
 	free(old->batch);
 	free(old);
-	*consumer = NULL;
 }
 
 bool consumer_subscribe(struct consumer *consumer, const char *const *topics,

@@ -206,18 +206,19 @@ void producer_close(struct producer **producer)
 
 	if (old == NULL)
 		return;
+	*producer = NULL;
 	old->listener = ignore_report;
 	if (old->rk != NULL) {
 		rd_kafka_purge(old->rk, RD_KAFKA_PURGE_F_QUEUE
 		                                | RD_KAFKA_PURGE_F_INFLIGHT
 		                                | RD_KAFKA_PURGE_F_NON_BLOCKING);
 		rd_kafka_poll(old->rk, 0);
-		rd_kafka_destroy(old->rk);
+		if (!topic_end(old->rk, false))
+			return; /* its callbacks may still come */
 	}
 	if (old->fd >= 0)
 		close(old->fd);
 	free(old);
-	*producer = NULL;
 }
 
 static rd_kafka_headers_t *make_headers(const struct producer_record *record)

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/topic_settings.h"
 
+#include <pthread.h>
+#include <time.h>
+
 #include <librdkafka/rdkafka.h>
+
+#include "base/log.h"
+
+enum { END_SECONDS = 5 };
 
 static bool set_one(rd_kafka_conf_t *settings, const char *name, const char *value,
         struct fault *fault)
@@ -52,4 +59,34 @@ bool topic_set_conf(
 		if (!set_one(settings, name, value, fault))
 			return false;
 	return true;
+}
+
+static void *leave_and_destroy(void *rk)
+{
+	rd_kafka_consumer_close(rk);
+	rd_kafka_destroy(rk);
+	return NULL;
+}
+
+static void *destroy(void *rk)
+{
+	rd_kafka_destroy(rk);
+	return NULL;
+}
+
+bool topic_end(rd_kafka_t *rk, bool is_member)
+{
+	struct timespec until;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, is_member ? leave_and_destroy : destroy, rk)
+	        != 0)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += END_SECONDS;
+	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0)
+		return true;
+	pthread_detach(thread);
+	log_info(NULL, "a connection to Kafka does not end; it is left to itself");
+	return false;
 }

@@ -3,13 +3,14 @@
 #define PORT_TOPIC_SETTINGS_H
 
 /*
- * How the topic ports set librdkafka's properties; for lib/port/topic_*.c only, which
- * know its types.
+ * How the topic ports set librdkafka's properties and end its handles; for
+ * lib/port/topic_*.c only, which know its types.
  */
 
 #include "base/conf.h"
 
 struct rd_kafka_conf_s;
+struct rd_kafka_s;
 
 /* Pairs of name and value, ended by NULL. */
 MUST_CHECK bool topic_set(struct rd_kafka_conf_s *settings, const char *const *pairs,
@@ -22,5 +23,13 @@ MUST_CHECK bool topic_set_conf(
 /* The same where there is no conf: an address only. */
 MUST_CHECK bool topic_set_brokers(
         struct rd_kafka_conf_s *settings, const char *brokers, struct fault *fault);
+
+/*
+ * Leave the group, where rk is a member of one, and destroy rk. The library can hang
+ * here, also when the wall clock was set meanwhile: false after some seconds, and rk
+ * and all that its callbacks may touch is to be left to itself. Nothing of ours is lost
+ * by that.
+ */
+bool topic_end(struct rd_kafka_s *rk, bool is_member);
 
 #endif

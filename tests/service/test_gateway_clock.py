@@ -40,7 +40,7 @@ def test_order_receipts_and_delivery_outlive_every_clock(world):
         for number in range(20):
             key = f"kunci-{len(receipts)}"
             status, receipt = post(gateway, "/v1/payments", payment_body(case_id=f"kasus-{number}"), Idempotency_Key=key)
-            assert status == 201
+            assert status == 201, receipt
             receipts.append(receipt)
     assert [receipt["seq"] for receipt in receipts] == list(range(1, len(receipts) + 1))
     assert min(receipt["recorded_at"] for receipt in receipts) > "2026", "no time before the program was made"
