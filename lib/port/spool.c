@@ -25,7 +25,8 @@
 #include "base/embedded.h"
 
 enum {
-	IDLE_PAGES = 1024,     /* 4 MiB of log */
+	IDLE_PAGES = 1024, /* 4 MiB of log */
+	ENDING_MS = 3000,
 	BUSY_PAGES = 4 * 1024, /* 16 MiB */
 };
 
@@ -174,8 +175,11 @@ static bool spool_connect(struct spool *spool, struct fault *fault)
 	             "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
 	             "PRAGMA journal_size_limit=67108864;",
 	             fault)
-	     /* The lock is taken by the first write; now is when to learn of another.
+	     /*
+	      * The lock is taken by the first write; now is when to learn of another.
+	      * One that was killed may still be ending, while its last sync is.
 	      */
+	     && sqlite3_busy_timeout(spool->db, ENDING_MS) == SQLITE_OK
 	     && spool_run(spool, "BEGIN IMMEDIATE", fault)
 	     && spool_run(spool, (const char *)embedded_spool[0].bytes, fault)
 	     && spool_run(spool, "COMMIT", fault);

@@ -12,7 +12,8 @@
  * stream have no gap: one that was rolled back is given again. Once spool_witness() has
  * returned true too, damage to them does not go unnoticed.
  *
- * One thread of one process owns a spool; a second opener gets FAULT_RETRY. A full disk
+ * One thread of one process owns a spool; a second opener gets FAULT_RETRY, after
+ * three seconds, since one that was killed may still be ending. A full disk
  * is FAULT_RETRY with code "disk-full"; what was committed can still be read.
  *
  * Damage is FAULT_STOP with code "damaged", whenever a row or the file is found not to
