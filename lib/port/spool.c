@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/embedded.h"
@@ -175,11 +176,8 @@ static bool spool_connect(struct spool *spool, struct fault *fault)
 	             "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
 	             "PRAGMA journal_size_limit=67108864;",
 	             fault)
-	     /*
-	      * The lock is taken by the first write; now is when to learn of another.
-	      * One that was killed may still be ending, while its last sync is.
+	     /* The lock is taken by the first write; now is when to learn of another.
 	      */
-	     && sqlite3_busy_timeout(spool->db, ENDING_MS) == SQLITE_OK
 	     && spool_run(spool, "BEGIN IMMEDIATE", fault)
 	     && spool_run(spool, (const char *)embedded_spool[0].bytes, fault)
 	     && spool_run(spool, "COMMIT", fault);
@@ -539,12 +537,29 @@ static bool open_once(struct spool **out, const char *path, const char *village_
 	return true;
 }
 
+/* One that was killed may still be ending, while its last sync is under way. */
+static bool open_patiently(struct spool **out, const char *path,
+        const char *village_code, const char *const *topics, size_t topic_count,
+        struct fault *fault)
+{
+	static const struct timespec moment = { .tv_nsec = 50000000 };
+	int64_t until_us = clock_monotonic_us() + ENDING_MS * 1000;
+
+	while (!open_once(out, path, village_code, topics, topic_count, fault)) {
+		if (strcmp(fault->code, "busy") != 0 || clock_monotonic_us() > until_us)
+			return false;
+		fault_clear(fault);
+		nanosleep(&moment, NULL);
+	}
+	return true;
+}
+
 bool spool_open(struct spool **out, const char *path, const char *village_code,
         const char *const *topics, size_t topic_count, struct fault *fault)
 {
 	struct fault aside;
 
-	if (open_once(out, path, village_code, topics, topic_count, fault))
+	if (open_patiently(out, path, village_code, topics, topic_count, fault))
 		return true;
 	if (strcmp(fault->code, "damaged") != 0)
 		return false;
@@ -553,7 +568,7 @@ bool spool_open(struct spool **out, const char *path, const char *village_code,
 		return false;
 	}
 	fault_clear(fault);
-	return open_once(out, path, village_code, topics, topic_count, fault);
+	return open_patiently(out, path, village_code, topics, topic_count, fault);
 }
 
 void spool_close(struct spool **spool)
