@@ -184,6 +184,18 @@ static bool check_text(struct check *check, const struct schema_field *field,
 	return node->logical != LOGICAL_UUID || lower_uuid(check, out);
 }
 
+static bool refuse_below(struct check *check, const struct schema_field *field)
+{
+	char expected[64];
+	char words[96];
+	char words_id[96];
+
+	snprintf(expected, sizeof expected, ">= %.40s", field->minimum);
+	snprintf(words, sizeof words, "a number of %.40s or more", field->minimum);
+	snprintf(words_id, sizeof words_id, "angka %.40s atau lebih", field->minimum);
+	return refuse(check, field, (struct wish){ expected, words, words_id });
+}
+
 static bool check_decimal(struct check *check, const struct schema_field *field,
         const struct schema_node *node, const json_t *json, struct value *out)
 {
@@ -207,12 +219,13 @@ static bool check_decimal(struct check *check, const struct schema_field *field,
 	        node->scale);
 	if (!json_is_string(json)
 	        || !decimal_parse(
-	                bytes_of_json(json), node->precision, node->scale, &number)
-	        || (field->minimum[0] != '\0'
-	                && decimal_parse(bytes_of(field->minimum), node->precision,
-	                        node->scale, &least)
-	                && number < least))
+	                bytes_of_json(json), node->precision, node->scale, &number))
 		return refuse(check, field, (struct wish){ expected, words, words_id });
+	if (field->minimum[0] != '\0'
+	        && decimal_parse(
+	                bytes_of(field->minimum), node->precision, node->scale, &least)
+	        && number < least)
+		return refuse_below(check, field);
 	bytes = check_alloc(check, size, 1);
 	if (bytes == NULL)
 		return false;
@@ -300,7 +313,7 @@ static bool check_integer(struct check *check, const struct schema_field *field,
 	                && (number < 0 || number >= INT64_C(86400000000))))
 		return refuse(check, field, whole);
 	if (field->minimum[0] != '\0' && number < strtoll(field->minimum, NULL, 10))
-		return refuse(check, field, whole);
+		return refuse_below(check, field);
 	out->integer = number;
 	return true;
 }

@@ -118,6 +118,9 @@ def test_a_fourth_record_is_checked_and_shown_by_its_own_words(fourth):
     words = {error["pointer"]: error for error in answer["errors"]}
     assert sorted(words) == ["/damage", "/kind", "/reporter/phone", "/seen_on"]
     assert all("isian" in error["detail_id"] for error in words.values())
+    status, answer = post(gateway, "/v1/complaints", {**BODY, "damage": "-1"})
+    assert status == 422 and [error["expected"] for error in answer["errors"]] == [">= 0"]
+    assert "0 atau lebih" in answer["errors"][0]["detail_id"]
     shown = programs.kentongan(BINARIES, "schemas", "show", "Complaint", "--schemas", fourth.schemas)
     assert "reporter_phone" in shown and "numeric" in shown
 
