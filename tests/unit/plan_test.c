@@ -518,6 +518,15 @@ static void numbers_widen_as_avro_promotes_them(void **state)
 	assert_true(decode(&reading, "\x00\x00\xc0\x3f", 4));
 	assert_true(reading.cells[0].real == 1.5);
 	close_reading(&reading);
+	open_reading(&reading,
+	        RECORD(FIELD("a", "{\"type\":\"array\",\"items\":\"float\"}")),
+	        RECORD(FIELD("a", "{\"type\":\"array\",\"items\":\"double\"}")));
+	must(plan_decode(reading.plan,
+	             (struct bytes){ (const uint8_t *)"\x02\xcd\xcc\xcc\x3d\x00", 6 },
+	             reading.cells, &reading.scratch, &reading.fault),
+	        &reading.fault);
+	assert_string_equal(text_of(reading.cells[0]), "[0.10000000149011612]");
+	close_reading(&reading);
 	open_reading(&reading, RECORD(FIELD("a", "\"bytes\"")),
 	        RECORD(FIELD("a", "\"string\"")));
 	assert_false(decode(&reading, "\x02\xff", 2));
