@@ -99,7 +99,8 @@ def test_schemathesis_finds_no_fault_and_no_undocumented_answer(gateway, tmp_pat
     program = os.path.join(os.path.dirname(sys.executable), "schemathesis")
     if not os.path.exists(program):
         pytest.skip("schemathesis is not here; tests/run install puts it into .venv")
-    done = subprocess.run([program, "run", gateway.url + "/openapi.json", "--url", gateway.url, "--max-time", seconds, *seed, "--no-shrink",
+    conf = os.path.join(PROJECT, "tests", "service", "schemathesis.toml")
+    done = subprocess.run([program, "--config-file", conf, "run", gateway.url + "/openapi.json", "--url", gateway.url, "--max-time", seconds, *seed, "--no-shrink",
                            "--phases", "examples,coverage,fuzzing", "--exclude-checks", "unsupported_method"],
                           capture_output=True, text=True, env=here, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stdout[-6000:]
