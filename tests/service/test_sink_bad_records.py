@@ -4,6 +4,7 @@ import getpass
 import json
 import os
 import subprocess
+import zlib
 
 from conftest import BINARIES, PROJECT, VILLAGES, payment_body, post, request_body
 from hub import programs
@@ -236,3 +237,24 @@ def test_real_records_are_tried_and_nothing_is_kept(world):
     assert seen["rows"][0]["after"]["nama"] == "***" and [row["sqlstate"] for row in seen["set_aside"]] == ["23514"]
     assert world.sql("dinsos", ROWS) == [] and world.sql("dinsos", "SELECT count(*) FROM pg_class") == tables
     assert world.dead_letters("dinsos") == []
+
+
+def test_what_kafka_lost_is_adopted_asked_for_and_filled(world):
+    """Records were removed before the department read them: a person adopts the log, the village sends them again by itself."""
+    from confluent_kafka import TopicPartition
+    world.expects("halted: retention gap|waiting: ")
+    gateway = world.gateway(orders_ms=500)
+    sink = world.sink("dinsos")
+    pay(gateway, ("A", "1.00"))
+    wait_numbers(world, (1, 0, 0, 0, 0))
+    sink.stop()
+    pay(gateway, ("B", "2.00"), ("C", "3.00"))
+    wait_until(lambda: json.loads(gateway.get("/v1/status")[1])["pending"] == 0, 30, "they are in Kafka")
+    place = TopicPartition(world.topic("payments"), zlib.crc32(VILLAGES[0].encode()) % 12, 3)
+    assert all(future.result() is not None for future in world.admin.delete_records([place]).values())
+    pay(gateway, ("D", "4.00"))
+    sink.start()
+    wait_until(lambda: "retention gap" in sink.get("/readyz")[1], 30, "it says that records are gone")
+    kentongan(world, "log", "adopt", world.topic("payments"), "--reason", "retensi terlalu pendek")
+    wait_numbers(world, (4, 0, 0, 0, 0), seconds=60)
+    assert world.sql("dinsos", "SELECT count(*)::int FROM dinsos.penyaluran_blt") == [(4,)]
