@@ -431,6 +431,47 @@ BEGIN
 END
 $$;
 
+-- A person drops a letter and all that waits behind it, unread: what is gone from Kafka
+-- can be applied no more. How many waited.
+CREATE OR REPLACE FUNCTION kentongan.waive_all(letter bigint, who text, why text)
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    head kentongan.dead_letter;
+    dropped bigint;
+BEGIN
+    SELECT * INTO head FROM kentongan.dead_letter l WHERE l.id = letter;
+    PERFORM kentongan.hold(head.topic, head.partition);
+    PERFORM kentongan.waive(letter, who, why);
+    WITH behind AS (
+        DELETE FROM kentongan.waiting w
+         USING kentongan.queue(head.topic, head.village_code, head.case_id,
+                               head.kafka_offset) q
+         WHERE head.holds AND q.was = 'parked' AND w.topic = head.topic
+           AND w.partition = q.partition AND w.kafka_offset = q.kafka_offset
+        RETURNING w.*
+    ), kept AS (
+        INSERT INTO kentongan.dead_letter
+               (topic, partition, kafka_offset, village_code, incarnation, seq, case_id,
+                class, reason, status, decided_by, decided_at, note, value_sha256)
+        SELECT topic, partition, kafka_offset, village_code, incarnation, seq, case_id,
+               'data', 'waited behind a letter that was waived', 'waived', who, now(), why,
+               value_sha256
+          FROM behind
+        RETURNING topic, village_code, incarnation
+    ), moved AS (
+        UPDATE kentongan.stream_position s
+           SET parked = s.parked - k.n, void = s.void + k.n
+          FROM (SELECT topic, village_code, incarnation, count(*) AS n
+                  FROM kept GROUP BY 1, 2, 3) k
+         WHERE s.topic = k.topic AND s.village_code = k.village_code
+           AND s.incarnation = k.incarnation
+    )
+    SELECT count(*) INTO dropped FROM kept;
+    RETURN dropped;
+END
+$$;
+
 CREATE OR REPLACE FUNCTION kentongan.looked(letter bigint, who text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO kentongan.looked_at (letter, who) VALUES (letter, who)
@@ -467,7 +508,7 @@ BEGIN
         EXECUTE format('GRANT USAGE ON SCHEMA kentongan TO %I', 'sink_' || current_database());
         EXECUTE format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA kentongan TO %I',
                        'sink_' || current_database());
-        EXECUTE format('REVOKE EXECUTE ON FUNCTION kentongan.waive, kentongan.adopt FROM %I',
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION kentongan.waive, kentongan.waive_all, kentongan.adopt FROM %I',
                        'sink_' || current_database());
         EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA kentongan TO %I',
                        'sink_' || current_database());

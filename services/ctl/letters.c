@@ -285,9 +285,51 @@ bool ctl_letters_retry(struct ctl *ctl, struct fault *fault)
 	return decide(ctl, false, fault);
 }
 
+static bool note_dropped(
+        void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	struct mend_result *result = context;
+
+	(void)count;
+	(void)fault;
+	result->waived = 1 + strtoul(texts[0], NULL, 10);
+	return true;
+}
+
+/* The letter and all behind it: for records that Kafka has no more. */
+static bool waive_all(struct ctl *ctl, struct fault *fault)
+{
+	struct letters letters = { 0 };
+	struct mend_queue queue;
+	struct mend_result result = { 0 };
+	struct buffer *sql = &letters.apply.sql;
+	int64_t id;
+	bool ok = letter_id(ctl, &id, fault)
+	          && letters_open(&letters, ctl, false, fault)
+	          && mend_find(&letters.apply, id, &queue, fault);
+
+	if (ok) {
+		buffer_format(sql, "SELECT kentongan.waive_all(%" PRId64 ", ", id);
+		ok = table_quote(letters.apply.table, bytes_of(ctl_who()), sql, fault);
+		buffer_append_text(sql, ", ");
+		ok = ok
+		     && table_quote(letters.apply.table,
+		             bytes_of(conf_text(ctl->conf, "reason")), sql, fault);
+		buffer_append_byte(sql, ')');
+		ok = ok && apply_ask(&letters.apply, note_dropped, &result, fault);
+	}
+	if (ok) {
+		print_result(ctl, &result);
+		printf("%s", ctl->json ? "}\n" : "");
+	}
+	letters_close(&letters);
+	return ok;
+}
+
 bool ctl_letters_waive(struct ctl *ctl, struct fault *fault)
 {
 	if (conf_text(ctl->conf, "reason")[0] == '\0')
 		return ctl_usage(fault, "--reason WHY is missing; it is kept");
-	return decide(ctl, true, fault);
+	return conf_flag(ctl->conf, "all") ? waive_all(ctl, fault)
+	                                   : decide(ctl, true, fault);
 }

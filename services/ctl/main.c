@@ -31,6 +31,7 @@ static const struct conf_key ctl_options[] = {
 	        TEXT, village, "", "code of the village that is meant; all when empty"),
 	CONF_KEY(TEXT, reason, "", "why, in your words; it is kept"),
 	CONF_KEY(FLAG, preview, "no", "only look: everything is rolled back"),
+	CONF_KEY(FLAG, all, "no", "with what waits behind it, unread"),
 	CONF_KEY(FLAG, personal, "no", "show personal data; who looked is kept"),
 	CONF_KEY(TEXT, from, "", "time to begin at, such as 2026-11-21T08:00:00+07:00"),
 	CONF_KEY(COUNT, limit, "100", "most records that are taken"),
@@ -91,7 +92,9 @@ static const struct command commands[] = {
 	{ "dead-letters", "waive",
 	        "ID --reason WHY --department DIR --database CONNINFO --brokers "
 	        "HOST:PORT",
-	        "drop it for good, so that what waits behind it goes on",
+	        "drop it for good, so that what waits behind it goes on; --all drops "
+	        "that "
+	        "too",
 	        ctl_letters_waive },
 	{ "account", "",
 	        "--brokers HOST:PORT --departments.NAME CONNINFO ... [--village CODE]",
@@ -227,7 +230,8 @@ static bool take_option(
 /* Options that need no value. */
 static bool is_flag(const char *name)
 {
-	return strcmp(name, "preview") == 0 || strcmp(name, "personal") == 0;
+	return strcmp(name, "preview") == 0 || strcmp(name, "all") == 0
+	       || strcmp(name, "personal") == 0;
 }
 
 static bool collect(struct ctl *ctl, int argc, char **argv, int from,

@@ -101,6 +101,19 @@ def test_waiving_needs_a_reason_and_lets_the_case_go_on(world):
     kentongan(world, "dead-letters", "waive", second, "--reason", "lagi", status=65)
 
 
+def test_waiving_all_drops_what_waits_too_and_needs_no_kafka(world):
+    world.expects("dead letter class=data")
+    gateway = world.gateway()
+    pay(gateway, ("A", TOO_MUCH), ("A", "3.00"), ("B", TOO_MUCH), ("A", "5.00"), ("B", "6.00"))
+    world.sink("dinsos")
+    wait_numbers(world, (0, 2, 3, 0, 0))
+    first = str(json.loads(kentongan(world, "dead-letters", "list", "--json"))[0]["id"])
+    kentongan(world, "dead-letters", "waive", first, "--all", "--reason", "sudah tidak ada di Kafka")
+    assert numbers(world) == (0, 1, 1, 0, 3), "the other case waits on"
+    assert world.sql("dinsos", "SELECT case_id, status, count(*)::int FROM kentongan.dead_letter GROUP BY 1, 2 ORDER BY 1") == [
+        ("A", "waived", 3), ("B", "open", 1)]
+
+
 def test_a_preview_shows_rows_masked_and_keeps_nothing(world):
     world.expects("dead letter class=data")
     gateway = world.gateway()
