@@ -5,11 +5,13 @@ import glob
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
 import time
 import uuid
+import zipfile
 
 import pytest
 from conftest import FULL, PROJECT, payment_body, post, request_body
@@ -103,10 +105,20 @@ CONNECT = os.path.join(PROJECT, "build", "connect")
 KASKADE = os.path.join(PROJECT, "build", "kaskade")
 
 
-def connect_jars():
+def maven_settings(path):
+    """Some artefacts name repositories that are gone: everything comes from central, whose address Maven itself knows."""
+    home = re.search(r"Maven home: (.*)", subprocess.run(["mvn", "--version"], capture_output=True, text=True, check=True).stdout)[1]
+    with zipfile.ZipFile(glob.glob(os.path.join(home, "lib", "maven-model-builder*.jar"))[0]) as jar:
+        central = re.search(r"<url>(.*?)</url>", jar.read("org/apache/maven/model/pom-4.0.0.xml").decode())[1]
+    path.write_text("<settings><mirrors><mirror><id>central-only</id><mirrorOf>*,!central</mirrorOf>"
+                    f"<url>{central}</url></mirror></mirrors></settings>")
+    return str(path)
+
+
+def connect_jars(tmp_path):
     if not glob.glob(os.path.join(CONNECT, "connect-runtime-*.jar")):
-        here = os.path.join(PROJECT, "tests", "connect")
-        subprocess.run(["mvn", "-q", "-B", "-s", os.path.join(here, "settings.xml"), "-f", os.path.join(here, "pom.xml"),
+        pom = os.path.join(PROJECT, "tests", "connect", "pom.xml")
+        subprocess.run(["mvn", "-q", "-B", "-s", maven_settings(tmp_path / "settings.xml"), "-f", pom,
                         "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={CONNECT}"], check=True)
     return os.path.join(CONNECT, "*")
 
@@ -119,7 +131,7 @@ def properties(path, **settings):
 @long_only
 def test_kafka_connect_reads_all_three_topics_with_apicurios_converter(chain, tmp_path):
     world, monitor, receipts = chain
-    jars = connect_jars()
+    jars = connect_jars(tmp_path)
     worker = properties(
         tmp_path / "worker.properties", bootstrap__servers=world.brokers, listeners="http://127.0.0.1:0", offset__storage__file__filename=tmp_path / "offsets",
         key__converter="org.apache.kafka.connect.storage.StringConverter", value__converter="io.apicurio.registry.utils.converter.AvroConverter",
