@@ -209,6 +209,7 @@ EVERYWHERE = (400, 401, 403, 404, 405, 408, 429, 431, 500, 503)
 
 
 KEY_OF_SENDER = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[\x20-\x7e]*$"}
+KEY_IN_BODY = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[^\u0000-\u001f\u007f]*$"}  # 200 bytes at most
 
 
 def answer(text, schema=None, media="application/json"):
@@ -290,7 +291,7 @@ def line_schema(record):
     """A line of a batch: the record, its name, and its key."""
     schema = record_schema(record)
     return {**schema, "required": ["record", *schema["required"]],
-            "properties": {"record": {"const": record["name"]}, "idempotency_key": KEY_OF_SENDER, **schema["properties"]}}
+            "properties": {"record": {"const": record["name"]}, "idempotency_key": KEY_IN_BODY, **schema["properties"]}}
 
 
 def line_example(record):

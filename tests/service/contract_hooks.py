@@ -21,8 +21,9 @@ def before_call(context, case, kwargs):
         if fits(case.body.get("idempotency_key")):
             case.body["idempotency_key"] = uuid.uuid4().hex
     if case.headers and "Idempotency-Key" in case.headers:
-        if fits(case.headers["Idempotency-Key"]):
-            case.headers["Idempotency-Key"] = uuid.uuid4().hex
+        key = case.headers["Idempotency-Key"]
+        if fits(key):
+            case.headers["Idempotency-Key"] = uuid.uuid4().hex if key.isascii() else ""  # which bytes it becomes is nobody's word
 
 
 def is_uuid(text):
@@ -33,4 +34,4 @@ def is_uuid(text):
 
 
 def fits(key):
-    return isinstance(key, str) and 1 <= len(key) <= 200 and all(" " <= sign <= "~" for sign in key)
+    return isinstance(key, str) and 1 <= len(key) <= 200 and all(sign >= " " and sign != "\x7f" for sign in key)
