@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/topic_producer.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,25 +201,40 @@ static void ignore_report(void *context, const struct producer_report *report)
 	(void)report;
 }
 
+/* Destroying waits for the library's threads, which may sleep: by a clock that was set
+ * back, for as long as it was.
+ */
+static void *bury(void *context)
+{
+	struct producer *old = context;
+
+	if (old->rk != NULL)
+		rd_kafka_destroy(old->rk);
+	if (old->fd >= 0)
+		close(old->fd);
+	free(old);
+	return NULL;
+}
+
 void producer_close(struct producer **producer)
 {
 	struct producer *old = *producer;
+	pthread_t thread;
 
+	*producer = NULL;
 	if (old == NULL)
 		return;
-	*producer = NULL;
 	old->listener = ignore_report;
 	if (old->rk != NULL) {
 		rd_kafka_purge(old->rk, RD_KAFKA_PURGE_F_QUEUE
 		                                | RD_KAFKA_PURGE_F_INFLIGHT
 		                                | RD_KAFKA_PURGE_F_NON_BLOCKING);
 		rd_kafka_poll(old->rk, 0);
-		if (!topic_end(old->rk, false))
-			return; /* its callbacks may still come */
 	}
-	if (old->fd >= 0)
-		close(old->fd);
-	free(old);
+	if (pthread_create(&thread, NULL, bury, old) == 0)
+		pthread_detach(thread);
+	else
+		bury(old);
 }
 
 static rd_kafka_headers_t *make_headers(const struct producer_record *record)
