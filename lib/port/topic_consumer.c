@@ -79,23 +79,28 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t error,
 	rd_kafka_topic_partition_list_destroy(none);
 }
 
+/* The database says where to read on, and nobody else. */
+static const char *const promised[] = { "partition.assignment.strategy", "range",
+	"enable.auto.commit", "false", "enable.auto.offset.store", "false",
+	"auto.offset.reset", "error", "isolation.level", "read_committed", NULL };
+
 static bool consumer_settings(
         rd_kafka_conf_t *settings, const char *group, struct fault *fault)
 {
 	/* The broker counts compressed bytes: what it sends at once may be ten times as
 	 * much in memory. A record larger than these bounds is still sent, alone.
 	 */
-	static const char *const always[] = { "partition.assignment.strategy", "range",
-		"enable.auto.commit", "false", "enable.auto.offset.store", "false",
-		"auto.offset.reset", "error", "isolation.level", "read_committed",
-		"check.crcs", "true", "queued.max.messages.kbytes", "2048",
-		"fetch.message.max.bytes", "131072", "fetch.max.bytes", "262144",
-		"message.max.bytes", "262144", "fetch.wait.max.ms", "100",
-		"session.timeout.ms", "10000", "reconnect.backoff.max.ms", "2000",
-		"socket.nagle.disable", "true", NULL };
+	static const char *const always[] = { "check.crcs", "true",
+		"queued.max.messages.kbytes", "2048", "fetch.message.max.bytes",
+		"131072", "fetch.max.bytes", "262144", "message.max.bytes", "262144",
+		"fetch.wait.max.ms", "100", "session.timeout.ms", "10000",
+		"reconnect.backoff.max.ms", "2000", "socket.nagle.disable", "true",
+		NULL };
 	const char *named[] = { "group.id", group ? group : "kentongan-alone", NULL };
 
-	return topic_set(settings, always, fault) && topic_set(settings, named, fault);
+	return topic_set(settings, promised, fault)
+	       && topic_set(settings, always, fault)
+	       && topic_set(settings, named, fault);
 }
 
 static bool consumer_create(struct consumer *consumer, const struct conf *conf,
@@ -111,7 +116,8 @@ static bool consumer_create(struct consumer *consumer, const struct conf *conf,
 	                       != RD_KAFKA_CONF_OK;
 	if (group != NULL)
 		rd_kafka_conf_set_rebalance_cb(settings, on_rebalance);
-	if (!consumer_settings(settings, group, fault)
+	if (!topic_refuse(conf, promised, fault)
+	        || !consumer_settings(settings, group, fault)
 	        || !topic_set_conf(settings, conf, fault)) {
 		rd_kafka_conf_destroy(settings);
 		return false;

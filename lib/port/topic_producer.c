@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/topic_producer.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,11 +113,14 @@ static bool notice_settings(rd_kafka_conf_t *conf, struct fault *fault)
 	return topic_set(conf, settings, fault);
 }
 
+/* Without these the broker's answer is no confirmation, or an event is given up. */
+static const char *const promised[] = { "enable.idempotence", "true",
+	"enable.gapless.guarantee", "true", "acks", "all", "message.timeout.ms", "0",
+	NULL };
+
 static bool event_settings(rd_kafka_conf_t *conf, bool thin, struct fault *fault)
 {
-	static const char *const always[] = { "enable.idempotence", "true",
-		"enable.gapless.guarantee", "true", "acks", "all", "message.timeout.ms",
-		"0", "queue.buffering.max.messages", "5000",
+	static const char *const always[] = { "queue.buffering.max.messages", "5000",
 		"queue.buffering.max.kbytes", "8192", "socket.nagle.disable", "true",
 		"socket.keepalive.enable", "true", "reconnect.backoff.ms", "500",
 		"reconnect.backoff.max.ms", "10000", "statistics.interval.ms", "5000",
@@ -131,16 +133,17 @@ static bool event_settings(rd_kafka_conf_t *conf, bool thin, struct fault *fault
 		"max.in.flight.requests.per.connection", "1", "socket.timeout.ms",
 		"300000", "compression.codec", "zstd", NULL };
 
-	return topic_set(conf, always, fault)
+	return topic_set(conf, promised, fault) && topic_set(conf, always, fault)
 	       && topic_set(conf, thin ? slow : normal, fault);
 }
 
 static bool producer_settings(rd_kafka_conf_t *settings, enum producer_kind kind,
         const struct conf *conf, struct fault *fault)
 {
-	return (kind == PRODUCER_EVENTS ? event_settings(
-	                settings, conf_is(conf, "link", "thin"), fault)
-	                                : notice_settings(settings, fault))
+	return topic_refuse(conf, promised, fault)
+	       && (kind == PRODUCER_EVENTS ? event_settings(
+	                   settings, conf_is(conf, "link", "thin"), fault)
+	                                   : notice_settings(settings, fault))
 	       && topic_set_conf(settings, conf, fault);
 }
 
@@ -201,40 +204,25 @@ static void ignore_report(void *context, const struct producer_report *report)
 	(void)report;
 }
 
-/* Destroying waits for the library's threads, which may sleep: by a clock that was set
- * back, for as long as it was.
- */
-static void *bury(void *context)
-{
-	struct producer *old = context;
-
-	if (old->rk != NULL)
-		rd_kafka_destroy(old->rk);
-	if (old->fd >= 0)
-		close(old->fd);
-	free(old);
-	return NULL;
-}
-
 void producer_close(struct producer **producer)
 {
 	struct producer *old = *producer;
-	pthread_t thread;
 
-	*producer = NULL;
 	if (old == NULL)
 		return;
+	*producer = NULL;
 	old->listener = ignore_report;
 	if (old->rk != NULL) {
 		rd_kafka_purge(old->rk, RD_KAFKA_PURGE_F_QUEUE
 		                                | RD_KAFKA_PURGE_F_INFLIGHT
 		                                | RD_KAFKA_PURGE_F_NON_BLOCKING);
 		rd_kafka_poll(old->rk, 0);
+		if (!topic_end(old->rk, false))
+			return; /* its callbacks may still come */
 	}
-	if (pthread_create(&thread, NULL, bury, old) == 0)
-		pthread_detach(thread);
-	else
-		bury(old);
+	if (old->fd >= 0)
+		close(old->fd);
+	free(old);
 }
 
 static rd_kafka_headers_t *make_headers(const struct producer_record *record)

@@ -57,8 +57,7 @@ MUST_CHECK bool producer_open(struct producer **out, enum producer_kind kind,
         const struct conf *conf, producer_listener *listener, void *context,
         struct fault *fault);
 
-/* Forgets what is not confirmed; the spool still has it. Never waits: a thread of its
- * own ends what is left. */
+/* Forgets what is not confirmed; the spool still has it. */
 void producer_close(struct producer **producer);
 
 /* FAULT_RETRY when the queue is full: poll and go on. The record is copied. */

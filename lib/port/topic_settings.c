@@ -28,6 +28,18 @@ bool topic_set(rd_kafka_conf_t *settings, const char *const *pairs, struct fault
 	return true;
 }
 
+bool topic_refuse(
+        const struct conf *conf, const char *const *pairs, struct fault *fault)
+{
+	for (; *pairs != NULL; pairs += 2)
+		if (conf_member_of(conf, "kafka", pairs[0]) != NULL)
+			return fault_set(fault, FAULT_STOP,
+			        "kafka.%s: it must stay %s, or events are lost; leave "
+			        "it out",
+			        pairs[0], pairs[1]);
+	return true;
+}
+
 /* What the library logs is told by faults and states; its lines would say it twice. */
 static void be_silent(
         const rd_kafka_t *rk, int level, const char *facility, const char *text)

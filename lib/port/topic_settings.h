@@ -20,7 +20,11 @@ MUST_CHECK bool topic_set(struct rd_kafka_conf_s *settings, const char *const *p
 MUST_CHECK bool topic_set_conf(
         struct rd_kafka_conf_s *settings, const struct conf *conf, struct fault *fault);
 
-/* The same where there is no conf: an address only. */
+/* Pairs that a promise rests on: FAULT_STOP where the conf's family kafka names one. */
+MUST_CHECK bool topic_refuse(
+        const struct conf *conf, const char *const *pairs, struct fault *fault);
+
+/* As topic_set_conf() where there is no conf: an address only. */
 MUST_CHECK bool topic_set_brokers(
         struct rd_kafka_conf_s *settings, const char *brokers, struct fault *fault);
 

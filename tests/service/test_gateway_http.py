@@ -397,6 +397,7 @@ def good_conf(lonely):
     ("schemas = /nowhere\n", "/nowhere/catalog.json"),
     ("what is this\n", "expected a line `key = value`"),
     ("kafka.no.such = 1\n", "kafka.no.such"),
+    ("kafka.acks = 1\n", "kafka.acks: it must stay all, or events are lost"),
 ])
 def test_a_wrong_setting_is_one_sentence_and_status_78(lonely, change, words):
     kept = [line for line in good_conf(lonely).splitlines() if line.split(" =")[0] != change.split(" =")[0]]

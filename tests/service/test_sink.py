@@ -331,10 +331,13 @@ def test_an_idle_sink_notices_that_its_database_went_away(world, servers):
     world.wait_rows("dinsos", "SELECT count(*) FROM dinsos.permohonan_sktm", 1)
 
 
-def test_a_sink_listens_to_this_machine_only(world):
-    world.expects("expected an address of this machine itself")
-    with pytest.raises(Trouble, match="expected an address of this machine itself"):
-        world.sink("dinsos", listen="0.0.0.0:0")
+@pytest.mark.parametrize("setting, words", [
+    ({"listen": "0.0.0.0:0"}, "expected an address of this machine itself"),
+    ({"kafka.auto.offset.reset": "latest"}, "kafka.auto.offset.reset: it must stay error, or events are lost")])
+def test_a_setting_that_would_break_a_promise_is_refused(world, setting, words):
+    world.expects(words)
+    with pytest.raises(Trouble, match=words):
+        world.sink("dinsos", **setting)
 
 
 def test_the_sinks_role_may_do_no_more_than_it_must(world):
