@@ -2,6 +2,7 @@
 """What every part needs: where things are, how to say something, how to wait."""
 import contextlib
 import os
+import random
 import re
 import socket
 import subprocess
@@ -21,10 +22,17 @@ def say(text):
 
 
 def free_port():
-    """A port that the kernel says is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that is free now, below those that the kernel lends to connections: a server that starts again finds it free again."""
+    lent_from = int(read("/proc/sys/net/ipv4/ip_local_port_range", "32768").split()[0])
+    while True:
+        port = random.randrange(min(10240, lent_from // 2), lent_from)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_until(condition, seconds, what, alive=None):

@@ -2,6 +2,7 @@
 """Apache Kafka, one node, in KRaft mode."""
 import base64
 import glob
+import hashlib
 import os
 import shutil
 import signal
@@ -71,7 +72,7 @@ class Kafka:
         if self.process.is_running():
             return
         archive = ["-XX:SharedArchiveFile=" + ARCHIVE] if os.path.exists(ARCHIVE) else [
-            "-XX:ArchiveClassesAtExit=" + ARCHIVE]
+            "-XX:ArchiveClassesAtExit=" + self.own_archive]
         log4j = os.path.join(PROJECT, "deploy", "kafka", "log4j2.yaml")
         self.process.start(java(
             "-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *archive,
@@ -84,8 +85,15 @@ class Kafka:
         except Trouble as trouble:
             raise Trouble(f"{trouble}; {self.process.last_words()}") from None
 
+    @property
+    def own_archive(self):
+        """Where this broker writes its classes as it ends; only a whole archive gets the name that others read."""
+        return f"{ARCHIVE}.{hashlib.sha256(self.folder.encode()).hexdigest()[:12]}"
+
     def stop(self, number=signal.SIGTERM):
         self.process.stop(number)
+        if number == signal.SIGTERM and os.path.exists(self.own_archive):
+            os.replace(self.own_archive, ARCHIVE)
 
     def ends(self, prefix="desa."):
         """Records of each topic whose name begins so."""
