@@ -438,34 +438,22 @@ static bool is_empty(const struct spool *spool)
 	return true;
 }
 
-static void give_word(struct spool *spool)
-{
-	pthread_mutex_lock(&spool->lock);
-	for (size_t i = 0; i < spool->lane_count; i++) {
-		const struct lane *lane = &spool->lanes[i];
-		struct head_entry *entry = &spool->word.entries[i];
-
-		memcpy(entry->name, lane->name, sizeof entry->name);
-		entry->seq = lane->committed.stream.last_seq;
-		memcpy(entry->chain, lane->committed.chain, DIGEST_BYTES);
-	}
-	spool->word.count = spool->lane_count;
-	spool->word.number++;
-	pthread_mutex_unlock(&spool->lock);
-}
-
 bool spool_witness(struct spool *spool, struct fault *fault)
 {
-	struct word word;
+	struct head_entry entries[HEAD_STREAMS];
 
-	pthread_mutex_lock(&spool->lock);
-	word = spool->word;
-	pthread_mutex_unlock(&spool->lock);
-	if (word.number == spool->witnessed)
+	if (!spool->unwitnessed)
 		return true;
-	if (!head_write(spool->head, word.entries, word.count, fault))
+	for (size_t i = 0; i < spool->lane_count; i++) {
+		const struct lane *lane = &spool->lanes[i];
+
+		memcpy(entries[i].name, lane->name, sizeof entries[i].name);
+		entries[i].seq = lane->committed.stream.last_seq;
+		memcpy(entries[i].chain, lane->committed.chain, DIGEST_BYTES);
+	}
+	if (!head_write(spool->head, entries, spool->lane_count, fault))
 		return false;
-	spool->witnessed = word.number;
+	spool->unwitnessed = false;
 	return true;
 }
 
@@ -484,7 +472,7 @@ static bool compare_with_head(struct spool *spool, struct fault *fault)
 	for (size_t i = 0; i < count; i++)
 		if (entries[i].seq > 0 && !agrees(spool, &entries[i], fault))
 			return false;
-	give_word(spool);
+	spool->unwitnessed = true;
 	return spool_witness(spool, fault);
 }
 
@@ -527,7 +515,6 @@ static bool open_once(struct spool **out, const char *path, const char *village_
 
 	if (spool == NULL)
 		return fault_memory(fault);
-	pthread_mutex_init(&spool->lock, NULL);
 	snprintf(spool->path, sizeof spool->path, "%s", path);
 	if (!spool_start(spool, village_code, topics, topic_count, fault)) {
 		spool_close(&spool);
@@ -579,7 +566,7 @@ void spool_close(struct spool **spool)
 	if (old == NULL)
 		return;
 	/* A head that is behind is no fault. */
-	if (old->word.number > 0 && !spool_witness(old, &ignored))
+	if (!spool_witness(old, &ignored))
 		fault_clear(&ignored);
 	for (int i = 0; i < QUERY_COUNT; i++)
 		sqlite3_finalize(old->queries[i]);
@@ -664,8 +651,7 @@ bool spool_commit(struct spool *spool, struct fault *fault)
 		spool->lanes[i].committed = spool->lanes[i].now;
 	/* Marks of delivery may be lost: what is sent again is dropped by its number.
 	 */
-	if (grown)
-		give_word(spool);
+	spool->unwitnessed |= grown;
 	return true;
 }
 

@@ -148,8 +148,7 @@ void spool_rollback(struct spool *spool);
 /*
  * Tell the second witness of all that was committed before the call. An event may be
  * answered for when this has returned true, not before: what is lost of the file then
- * is known to be missing. It may be called by one other thread than the owner, while
- * the owner goes on (docs/decisions/0011).
+ * is known to be missing (docs/decisions/0011).
  */
 MUST_CHECK bool spool_witness(struct spool *spool, struct fault *fault);
 

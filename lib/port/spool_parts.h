@@ -4,8 +4,6 @@
 
 /* What spool.c and its helpers share; nobody else includes it. */
 
-#include <pthread.h>
-
 #include <sqlite3.h>
 
 #include "port/spool.h"
@@ -50,13 +48,6 @@ enum query {
 	QUERY_COUNT,
 };
 
-/* What the second witness is to say: made by the owner, written by who calls. */
-struct word {
-	struct head_entry entries[HEAD_STREAMS];
-	size_t count;
-	uint64_t number; /* grows with each that says something new */
-};
-
 struct salvage;
 
 struct spool {
@@ -67,10 +58,7 @@ struct spool {
 	char incarnation[UUID_TEXT_BYTES];
 	char path[SPOOL_PATH_BYTES];
 	struct head_file *head;
-	pthread_mutex_t lock; /* of the word */
-	struct word word;
-	uint64_t
-	        witnessed; /* number of the word that is on disk; of the writer alone */
+	bool unwitnessed; /* rows were committed that the head does not know of */
 	struct salvage *salvage;
 	int32_t newest_day; /* in the table day, as last entered */
 	int log_pages;

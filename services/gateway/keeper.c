@@ -19,7 +19,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "witness.h"
 
 enum {
 	GROUP_POSTS = 256,
@@ -39,7 +38,6 @@ struct keeper {
 	int64_t next_order; /* when it was opened */
 	struct spool *spool;
 	struct forward *forward;
-	struct witness *witness;
 	struct room *room;
 	pthread_t thread;
 	bool has_thread;
@@ -276,7 +274,6 @@ static void fail_group(struct keeper_post *group, const struct fault *fault)
 	}
 }
 
-/* On the witness's thread or the keeper's. */
 static void hand_back(struct keeper *keeper, struct keeper_post *group)
 {
 	struct keeper_post *last = group;
@@ -292,41 +289,15 @@ static void hand_back(struct keeper *keeper, struct keeper_post *group)
 	loop_wake(keeper->loop);
 }
 
-static void witnessed(
-        void *context, struct keeper_post *group, const struct fault *fault)
-{
-	struct keeper *keeper = context;
-
-	if (fault != NULL) {
-		fail_group(group, fault);
-		note_illness(keeper, fault);
-		ring(keeper);
-	}
-	hand_back(keeper, group);
-}
-
-static bool somebody_waits(struct keeper *keeper)
-{
-	bool waits;
-
-	pthread_mutex_lock(&keeper->lock);
-	waits = keeper->posts != NULL;
-	pthread_mutex_unlock(&keeper->lock);
-	return waits;
-}
-
-/* The next group is committed meanwhile; where there is none, no thread is woken. */
-static void let_witness(struct keeper *keeper, struct keeper_post *group)
+/* An answer waits for the second witness too: docs/decisions/0011. */
+static void bear_witness(struct keeper *keeper, struct keeper_post *group)
 {
 	struct fault fault = { 0 };
-	bool ok;
 
-	if (somebody_waits(keeper) || !witness_is_idle(keeper->witness)) {
-		witness_hand(keeper->witness, group);
-		return;
+	if (!spool_witness(keeper->spool, &fault)) {
+		fail_group(group, &fault);
+		note_illness(keeper, &fault);
 	}
-	ok = spool_witness(keeper->spool, &fault);
-	witnessed(keeper, group, ok ? NULL : &fault);
 }
 
 /* Store what waits. True when there was something. */
@@ -340,15 +311,14 @@ static bool serve_posts(struct keeper *keeper)
 	if (room_stage(keeper->room) == ROOM_NONE) {
 		fault_code(&fault, FAULT_RETRY, "disk-full", "no room on the disk");
 		fail_group(group, &fault);
-		hand_back(keeper, group);
 	} else if (store_group(keeper, group, &fault)) {
 		note_illness(keeper, NULL);
-		let_witness(keeper, group);
+		bear_witness(keeper, group);
 	} else {
 		fail_group(group, &fault);
 		note_illness(keeper, &fault);
-		hand_back(keeper, group);
 	}
+	hand_back(keeper, group);
 	return true;
 }
 
@@ -508,7 +478,7 @@ static bool carry_over(struct keeper *keeper)
 		note_illness(keeper, &fault);
 		return false;
 	}
-	witness_hand(keeper->witness, NULL);
+	bear_witness(keeper, NULL);
 	spool_loss(keeper->spool, &loss);
 	if (loss.done)
 		log_warn(NULL,
@@ -593,8 +563,6 @@ static bool keeper_start(
 		return false;
 	tell_loss(keeper);
 	loop_on_wake(keeper->loop, hand_out, keeper);
-	if (!witness_open(&keeper->witness, keeper->spool, witnessed, keeper, fault))
-		return false;
 	keeper->has_thread = pthread_create(&keeper->thread, NULL, keep, keeper) == 0;
 	return keeper->has_thread || fault_memory(fault);
 }
@@ -655,7 +623,6 @@ void keeper_close(struct keeper **keeper)
 		ring(old);
 		pthread_join(old->thread, NULL);
 	}
-	witness_close(&old->witness);
 	give_up_waiting(old);
 	forward_close(&old->forward);
 	room_close(&old->room);

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "unit.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include <ftw.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -246,39 +243,6 @@ static void only_delivered_events_expire(void **state)
 	assert_int_equal(spool_newest_day(place->spool), 20000);
 }
 
-struct speaker {
-	struct spool *spool;
-	atomic_bool ending;
-};
-
-static void *speak(void *context)
-{
-	struct speaker *speaker = context;
-	struct fault fault;
-
-	while (!atomic_load(&speaker->ending))
-		must(spool_witness(speaker->spool, &fault), &fault);
-	return NULL;
-}
-
-static void a_witness_may_speak_while_the_owner_goes_on(void **state)
-{
-	struct place *place = *state;
-	struct speaker speaker = { .spool = place->spool };
-	struct spool_loss loss;
-	pthread_t thread;
-
-	assert_int_equal(pthread_create(&thread, NULL, speak, &speaker), 0);
-	for (int i = 0; i < 100; i++)
-		append(place->spool, 0, NULL);
-	atomic_store(&speaker.ending, true);
-	pthread_join(thread, NULL);
-	reopen(place);
-	spool_loss(place->spool, &loss);
-	assert_false(loss.any);
-	assert_int_equal(spool_stream(place->spool, 0)->last_seq, 100);
-}
-
 static void a_second_opener_is_told_to_try_again(void **state)
 {
 	struct place *place = *state;
@@ -413,8 +377,6 @@ int main(void)
 		        only_delivered_events_expire, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        a_second_opener_is_told_to_try_again, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-		        a_witness_may_speak_while_the_owner_goes_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        another_villages_spool_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
