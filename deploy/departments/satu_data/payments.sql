@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A row an event. The sink knows an event again that comes under two incarnations.
+-- A row an event, also when it comes under two incarnations: the sink knows most of those
+-- again, not one that a damaged spool sends after its sender has repeated it.
 INSERT INTO payments (
        event_id, village_code, incarnation, seq, occurred_at, recorded_at, clock, case_id,
        service, actor_role, actor_name, corrects, action, kind, amount, currency, method,
@@ -7,4 +8,5 @@ INSERT INTO payments (
 SELECT event_id, village_code, incarnation, seq, occurred_at, recorded_at, clock, case_id,
        service, actor_role, actor_name, corrects, action, kind, amount, currency, method,
        payer_nik, payer_name, reference, period, appended_at, late
-  FROM batch_payments;
+  FROM batch_payments
+    ON CONFLICT (event_id) DO NOTHING;
