@@ -332,15 +332,6 @@ const struct catalog_topic *catalog_short(
 	return NULL;
 }
 
-const struct catalog_topic *catalog_record(
-        const struct catalog *catalog, const char *record)
-{
-	for (size_t i = 0; i < catalog->topic_count; i++)
-		if (strcmp(catalog->topics[i].record, record) == 0)
-			return &catalog->topics[i];
-	return NULL;
-}
-
 const struct catalog_channel *catalog_channel(
         const struct catalog *catalog, const char *name)
 {

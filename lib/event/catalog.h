@@ -64,8 +64,6 @@ const struct catalog_topic *catalog_topic(
         const struct catalog *catalog, const char *topic);
 const struct catalog_topic *catalog_short(
         const struct catalog *catalog, const char *name);
-const struct catalog_topic *catalog_record(
-        const struct catalog *catalog, const char *record);
 const struct catalog_channel *catalog_channel(
         const struct catalog *catalog, const char *name);
 

@@ -345,11 +345,6 @@ const char *table_constraint(const struct table *table)
 	return table->constraint;
 }
 
-const char *table_object(const struct table *table)
-{
-	return table->object;
-}
-
 int table_position(const struct table *table)
 {
 	return table->position;

@@ -56,9 +56,6 @@ MUST_CHECK bool table_quote(struct table *table, struct bytes text, struct buffe
 /* The constraint that the last REJECT named; "" when none. */
 const char *table_constraint(const struct table *table);
 
-/* The column or table that the last STOP named; "" when none. */
-const char *table_object(const struct table *table);
-
 /* Where in the text sent last the last STOP points, from 1 in characters; 0: nowhere.
  */
 int table_position(const struct table *table);
