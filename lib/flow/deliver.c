@@ -300,6 +300,7 @@ static bool passes_anchor(struct partition *partition,
 
 	*is_new = record->offset >= partition->next;
 	if (!partition->verify)
+	deliver->counters.assignments++;
 		return true;
 	partition->verify = false;
 	if (record->offset != partition->anchor_offset)
@@ -599,6 +600,7 @@ static void mend_now_and_then(struct deliver *deliver)
 		return;
 	deliver_list_partitions(deliver, &partitions);
 	ok = buffer_ok(&partitions, &fault)
+		deliver->counters.assignments++;
 	     && mend_partitions(&deliver->apply, deliver->conf,
 	             buffer_bytes(&partitions), !deliver->knows_unknown, &tried,
 	             &fault);

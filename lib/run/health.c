@@ -19,6 +19,7 @@ struct metric {
 	char name[NAME_BYTES];
 	char label[LABEL_BYTES];
 	const char *help;
+	atomic_bool hidden;
 	_Atomic int64_t value; /* of a histogram: the sum, in microseconds */
 	_Atomic int64_t counts[BUCKETS + 1];
 };
@@ -126,6 +127,7 @@ void metric_add(struct metric *metric, int64_t amount)
 void metric_set(struct metric *metric, int64_t value)
 {
 	atomic_store_explicit(&metric->value, value, memory_order_relaxed);
+	atomic_store_explicit(&metric->hidden, false, memory_order_relaxed);
 }
 
 int64_t metric_get(const struct metric *metric)
@@ -141,6 +143,15 @@ void metric_seconds(struct metric *metric, int64_t span_us)
 		bucket++;
 	atomic_fetch_add_explicit(&metric->counts[bucket], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&metric->value, span_us, memory_order_relaxed);
+}
+
+void health_hide(struct health *health, const char *name)
+{
+	pthread_mutex_lock(&health->lock);
+	for (struct metric *at = health->metrics; at != NULL; at = at->next)
+		if (strcmp(at->name, name) == 0)
+			atomic_store_explicit(&at->hidden, true, memory_order_relaxed);
+	pthread_mutex_unlock(&health->lock);
 }
 
 void health_ready(struct health *health, const char *reason)
@@ -204,6 +215,8 @@ static void serve_metrics(void *context, struct http_request *request)
 		health->look(health->look_context);
 	pthread_mutex_lock(&health->lock);
 	for (const struct metric *at = health->metrics; at != NULL; at = at->next) {
+		if (atomic_load_explicit(&at->hidden, memory_order_relaxed))
+			continue;
 		write_metric(at, before, &out);
 		before = at->name;
 	}

@@ -35,6 +35,10 @@ void metric_set(struct metric *metric, int64_t value);
 int64_t metric_get(const struct metric *metric);
 void metric_seconds(struct metric *metric, int64_t span_us); /* of a histogram */
 
+/* Leave out all metrics of this name until they are set again: their labels may be
+ * past. */
+void health_hide(struct health *health, const char *name);
+
 /* reason "" means ready. */
 void health_ready(struct health *health, const char *reason);
 

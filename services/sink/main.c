@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "flow/deliver.h"
 #include "newcomers.h"
@@ -13,7 +14,7 @@
 #include "run/health.h"
 #include "run/svc.h"
 
-enum { LAGS = 64 };
+enum { SHOW_LAG_MS = 200 };
 
 struct sink {
 	struct svc *svc;
@@ -32,6 +33,10 @@ struct sink {
 	struct metric *states[3];
 	struct metric *commit_seconds;
 	int64_t commits;
+	/* what the partitions' metrics show */
+	int64_t assignments;
+	const char *state;
+	int64_t lag_shown_us;
 };
 
 static const char *const states[] = { "running", "waiting", "halted" };
@@ -121,12 +126,41 @@ static void sink_close(struct sink *sink)
 	catalog_close(&sink->catalog);
 }
 
-static void show_lag(struct sink *sink)
+/* What was shown of partitions that are another sink's now, or of a state that passed.
+ */
+static void hide_what_is_past(struct sink *sink)
+{
+	const struct deliver_counters *counters = deliver_counters(sink->deliver);
+
+	if (sink->assignments != counters->assignments) {
+		health_hide(sink->health, "kentongan_sink_lag_records");
+		health_hide(sink->health, "kentongan_sink_lag_seconds");
+	}
+	if (sink->assignments != counters->assignments
+	        || sink->state != counters->state)
+		health_hide(sink->health, "kentongan_sink_partition_state");
+	sink->assignments = counters->assignments;
+	sink->state = counters->state;
+}
+
+static void show_partitions(struct sink *sink)
 {
 	struct deliver_lag lag;
 	char label[192];
+	int64_t now_us = clock_monotonic_us();
 
-	for (size_t i = 0; i < LAGS && deliver_lag(sink->deliver, i, &lag); i++) {
+	if (now_us - sink->lag_shown_us < SHOW_LAG_MS * 1000)
+		return;
+	sink->lag_shown_us = now_us;
+	hide_what_is_past(sink);
+	for (size_t i = 0; deliver_lag(sink->deliver, i, &lag); i++) {
+		snprintf(label, sizeof label,
+		        "topic=\"%s\",partition=\"%d\",state=\"%s\"", lag.topic,
+		        (int)lag.partition, sink->state);
+		metric_set(health_metric(sink->health, METRIC_GAUGE,
+		                   "kentongan_sink_partition_state", label,
+		                   "1 for the state it is in"),
+		        1);
 		snprintf(label, sizeof label, "topic=\"%s\",partition=\"%d\"",
 		        lag.topic, (int)lag.partition);
 		metric_set(health_metric(sink->health, METRIC_GAUGE,
@@ -158,7 +192,7 @@ static void show(struct sink *sink)
 		metric_seconds(sink->commit_seconds, counters->last_commit_us);
 	sink->commits = counters->commits;
 	health_ready(sink->health, counters->reason);
-	show_lag(sink);
+	show_partitions(sink);
 }
 
 static enum step sink_step(void *service, struct fault *fault)

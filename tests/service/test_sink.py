@@ -234,13 +234,37 @@ def test_killing_the_sink_loses_nothing_and_repeats_nothing(world):
     exact(world, load)
 
 
+def another(world, first):
+    """A second sink of the same department, not yet started."""
+    second = programs.Program(world.folder, "sink-second", first.binary, {**first.settings, "address_file": world.folder + "/run/second"})
+    second.address_file = world.folder + "/run/second"
+    return second
+
+
+def shown(sink, metric, state=""):
+    """Topic and partition of each line of a metric."""
+    return {re.search('topic="[^"]*",partition="[0-9]*"', name)[0] for name in sink.metrics()
+            if name.startswith(metric) and state in name}
+
+
+def test_a_sink_speaks_of_its_own_partitions_only(world):
+    first = world.sink("dpmd")
+    wait_until(lambda: shown(first, "kentongan_sink_partition_state", "running"), 30, "it runs")
+    every = shown(first, "kentongan_sink_partition_state")
+    second = world.start(another(world, first))
+    wait_until(lambda: shown(first, "kentongan_sink_partition_state", "running")
+               == every - shown(second, "kentongan_sink_partition_state", "running") != every, 60, "each has its own")
+    for metric in ("kentongan_sink_lag_records", "kentongan_sink_lag_seconds"):
+        assert shown(first, metric) | shown(second, metric) == every
+        assert not shown(first, metric) & shown(second, metric)
+
+
 def test_two_sinks_of_one_department_share_and_stay_exact(world):
     world.expects("fenced|another sink|waiting")
     gateway = world.gateway()
     other = world.gateway(VILLAGES[1])
     first = world.sink("dpmd", batch_records=50)
-    second = programs.Program(world.folder, "sink-second", first.binary, {**first.settings, "address_file": world.folder + "/run/second"})
-    second.address_file = world.folder + "/run/second"
+    second = another(world, first)
     loads = [Load(gateway, 30), Load(other, 30)]
     for load in loads:
         load.start()
