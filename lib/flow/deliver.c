@@ -23,6 +23,8 @@ enum {
 	REPORT_MS = 500,
 	REPORT_IDLE_MS = 10000,
 	FENCED_MS = 5000,
+	COLLISIONS = 5, /* tried again at once, then with half the records */
+	COLLISION_MS = 50,
 	BACK_ROOM = 1000,
 	BACK_BYTES = 1024 * 1024,
 	BACK_PATIENCE = 100, /* empty reads */
@@ -65,6 +67,7 @@ static void name_owner(struct deliver *deliver)
 static bool deliver_start(struct deliver *deliver, struct fault *fault)
 {
 	deliver->record_room = (size_t)conf_number(deliver->conf, "batch_records");
+	deliver->record_limit = deliver->record_room;
 	if (deliver->record_room == 0)
 		return fault_set(fault, FAULT_STOP, "batch_records must be at least 1");
 	deliver->records = calloc(deliver->record_room, sizeof *deliver->records);
@@ -209,10 +212,28 @@ static void forget(struct deliver *deliver, int64_t pause_ms)
 		log_fault(NULL, "stop reading", &fault);
 }
 
+/*
+ * Another session's transaction was in the way: a deadlock, a serialization failure.
+ * It is over by now. Where that happens again and again, a smaller batch holds its
+ * locks for a shorter time.
+ */
+static bool collided(struct deliver *deliver, const struct fault *fault)
+{
+	if (strncmp(fault->code, "40", 2) != 0)
+		return false;
+	if (++deliver->collisions <= COLLISIONS)
+		return true;
+	deliver->collisions = 0;
+	if (deliver->record_limit > 1)
+		deliver->record_limit /= 2;
+	return false;
+}
+
 /* A fault of the database: end the transaction, and wait or halt by its kind. */
 static void give_way(struct deliver *deliver, const struct fault *fault)
 {
 	bool fenced = strcmp(fault->code, "KT001") == 0;
+	bool at_once = collided(deliver, fault);
 	bool passing =
 	        fault->kind == FAULT_RETRY || fault->kind == FAULT_UNSURE || fenced;
 	int64_t pause_ms = (int64_t)conf_number(
@@ -223,11 +244,14 @@ static void give_way(struct deliver *deliver, const struct fault *fault)
 		pause_ms *= 10; /* it is asked less often than one's own database */
 	if (fenced)
 		pause_ms = FENCED_MS + random() % (2 * FENCED_MS);
+	if (at_once)
+		pause_ms = random() % COLLISION_MS;
 	if (fault->kind == FAULT_UNSURE || !table_is_open(deliver->apply.table)
 	        || !table_run(deliver->apply.table, "ROLLBACK", &ignored))
 		table_close(&deliver->apply.table);
 	forget(deliver, pause_ms);
-	set_state(deliver, passing ? "waiting" : "halted", fault->text);
+	if (!at_once)
+		set_state(deliver, passing ? "waiting" : "halted", fault->text);
 }
 
 /* Claiming */
@@ -276,6 +300,7 @@ static bool take_assignment(struct deliver *deliver, struct fault *fault)
 		deliver->partitions[i].next = -1;
 	}
 	deliver->partition_count = count;
+	deliver->counters.assignments++;
 	if (count == 0)
 		set_state(deliver, "running", "");
 	return true;
@@ -300,7 +325,6 @@ static bool passes_anchor(struct partition *partition,
 
 	*is_new = record->offset >= partition->next;
 	if (!partition->verify)
-	deliver->counters.assignments++;
 		return true;
 	partition->verify = false;
 	if (record->offset != partition->anchor_offset)
@@ -426,6 +450,11 @@ static void settle(struct deliver *deliver, int64_t began_us)
 	deliver->has_gaps |= batch_has_gaps(&deliver->apply.batch);
 	batch_settle(&deliver->apply.batch);
 	count_held(deliver);
+	deliver->collisions = 0;
+	if (deliver->record_limit < deliver->record_room)
+		deliver->record_limit = deliver->record_limit * 2 > deliver->record_room
+		                                ? deliver->record_room
+		                                : deliver->record_limit * 2;
 	deliver->counters.commits++;
 	deliver->counters.last_commit_us = clock_monotonic_us() - began_us;
 	deliver->report_due = true;
@@ -571,6 +600,7 @@ static enum step take_news(struct deliver *deliver, enum consumer_news news,
 	case NEWS_REVOKED:
 		forget(deliver, 0);
 		deliver->partition_count = 0;
+		deliver->counters.assignments++;
 		return STEP_DONE;
 	case NEWS_FAULT:
 		if (strcmp(fault->code, "out-of-memory") == 0)
@@ -600,7 +630,6 @@ static void mend_now_and_then(struct deliver *deliver)
 		return;
 	deliver_list_partitions(deliver, &partitions);
 	ok = buffer_ok(&partitions, &fault)
-		deliver->counters.assignments++;
 	     && mend_partitions(&deliver->apply, deliver->conf,
 	             buffer_bytes(&partitions), !deliver->knows_unknown, &tried,
 	             &fault);
@@ -663,7 +692,7 @@ enum step deliver_step(struct deliver *deliver, struct fault *fault)
 {
 	size_t count;
 	enum consumer_news news = consumer_read(deliver->consumer, READ_MS,
-	        deliver->records, deliver->record_room,
+	        deliver->records, deliver->record_limit,
 	        (size_t)conf_number(deliver->conf, "batch_bytes"), &count, fault);
 	enum step step = take_news(deliver, news, count, fault);
 

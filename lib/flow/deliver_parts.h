@@ -35,6 +35,8 @@ struct deliver {
 	struct topic_record *records;
 	size_t record_count; /* in hand */
 	size_t record_room;
+	size_t record_limit; /* of a batch now; record_room unless sessions collide */
+	unsigned collisions; /* one after the other */
 	struct partition *partitions;
 	size_t partition_count;
 	bool running;      /* claimed, and reading */
