@@ -91,7 +91,7 @@ static bool consumer_settings(
 	 * much in memory. A record larger than these bounds is still sent, alone.
 	 */
 	static const char *const always[] = { "check.crcs", "true",
-		"queued.max.messages.kbytes", "2048", "fetch.message.max.bytes",
+		"queued.max.messages.kbytes", "1024", "fetch.message.max.bytes",
 		"131072", "fetch.max.bytes", "262144", "message.max.bytes", "262144",
 		"fetch.wait.max.ms", "100", "session.timeout.ms", "10000",
 		"reconnect.backoff.max.ms", "2000", "socket.nagle.disable", "true",
