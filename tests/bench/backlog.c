@@ -78,9 +78,10 @@ int main(int argc, char **argv)
 		struct value tree;
 		char body[512];
 		char village[32];
+		int at = (int)(i % villages);
 
-		snprintf(village, sizeof village, "35.09.%02d.2%03d",
-		        (int)(i % villages) / 100 + 1, (int)(i % villages) % 100 + 1);
+		snprintf(village, sizeof village, "35.%02d.%02d.2%03d", 9 + at / 9000,
+		        at % 9000 / 100 + 1, at % 100 + 1);
 		snprintf(body, sizeof body,
 		        "{\"case_id\":\"SKTM-%lld\",\"service\":\"surat-keterangan-"
 		        "kurang-mampu\","

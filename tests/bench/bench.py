@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(PROJECT, "deploy", "lib"))
 
 from hub import programs  # noqa: E402
-from hub.base import read, run, wait_until  # noqa: E402
+from hub.base import read, run, wait_until, write  # noqa: E402
 from hub.kafka import Kafka  # noqa: E402
 from hub.postgres import Postgres  # noqa: E402
 
@@ -76,15 +76,21 @@ class Bench:
         program = programs.gateway(os.path.join(self.folder, name), BINARIES, VILLAGE, brokers, SCHEMAS)
         return self.start(program)
 
-    def department(self, name):
-        folder = os.path.join(PROJECT, "deploy", "departments", name)
+    def department(self, name, like=None, **settings):
+        """A department, or a copy of one under another name and with other settings."""
+        folder = os.path.join(PROJECT, "deploy", "departments", like or name)
+        if like:
+            folder = shutil.copytree(folder, os.path.join(self.folder, name))
+            conf = os.path.join(folder, "department.conf")
+            kept = [line for line in read(conf).splitlines() if line.partition("=")[0].strip() not in ("name", *settings)]
+            write(conf, "\n".join([*kept, f"name = {name}", *(f"{key} = {value}" for key, value in settings.items())]) + "\n")
         self.postgres.add_database(name)
         programs.kentongan(BINARIES, "department", "init", folder, "--schemas", SCHEMAS, "--database",
                            self.postgres.conninfo(name, name))
         return folder
 
-    def sink(self, name):
-        folder = self.department(name)
+    def sink(self, name, like=None, **settings):
+        folder = self.department(name, like, **settings)
         return self.start(programs.sink(self.folder, BINARIES, folder, self.postgres.conninfo(name, "sink_" + name),
                                         self.kafka.brokers, SCHEMAS))
 
@@ -142,30 +148,33 @@ class Bench:
             f"+{above:.0f} us", "<= +300 us")
         gateway.stop()
 
-    def make_log_files(self):
+    def make_log_files(self, name="satu_data"):
         """A server that has run for a while writes into old log files; a fresh one must make each."""
         for _ in range(3):
-            self.postgres.sql("CREATE TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 400000)", "satu_data")
-            self.postgres.sql("DROP TABLE filler", "satu_data")
-        self.postgres.sql("CHECKPOINT", "satu_data")
+            self.postgres.sql("CREATE TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 400000)", name)
+            self.postgres.sql("DROP TABLE filler", name)
+        self.postgres.sql("CHECKPOINT", name)
 
-    def applied(self):
-        return int(self.postgres.sql("SELECT coalesce(sum(applied), 0) FROM kentongan.stream_position", "satu_data")[0][0])
+    def applied(self, name="satu_data"):
+        return int(self.postgres.sql("SELECT coalesce(sum(applied + dead), 0) FROM kentongan.stream_position", name)[0][0])
+
+    def drain(self, sink, name, count):
+        """Rows a second from the first transaction to the last (joining a group takes a second that no backlog pays for), and the most memory."""
+        wait_until(lambda: self.applied(name) > 0, 60, "the first rows")
+        first, began = self.applied(name), time.monotonic()
+        most = (0, 0)
+        while self.applied(name) < count:
+            time.sleep(0.1)
+            most = max(most, memory(sink.process))
+        return (count - first) / (time.monotonic() - began), most
 
     def sink_backlog(self):
-        """From the first transaction to the last: joining a group takes a second that no backlog pays for."""
         self.start_servers()
         self.department("satu_data")
         self.make_log_files()
         tool("backlog", self.kafka.brokers, "desa.requests", BACKLOG, 248)
         sink = self.sink("satu_data")
-        wait_until(lambda: self.applied() > 0, 60, "the first rows")
-        first, began = self.applied(), time.monotonic()
-        most = (0, 0)
-        while self.applied() < BACKLOG:
-            time.sleep(0.1)
-            most = max(most, memory(sink.process))
-        own = (BACKLOG - first) / (time.monotonic() - began)
+        own, most = self.drain(sink, "satu_data", BACKLOG)
         sink.stop()
         path = os.path.join(self.folder, "rows.bin")
         database = self.postgres.conninfo("satu_data", "satu_data")
@@ -178,6 +187,42 @@ class Bench:
         row(f"sink, backlog of {BACKLOG:,} into satu_data.requests", f"{own:.0f} rows/s", f"bare COPY {bound:.0f} rows/s",
             f"{own / bound:.2f}", ">= 0.7")
         row("sink, most memory meanwhile", f"{most[0]:.1f} MB private", f"RSS {most[1]:.1f} MB", "", "< 24 MB private")
+
+    def fill_for(self, name, count, villages, **settings):
+        """Requests of that many villages, and a department like satu_data that begins with them."""
+        self.start_servers()
+        time.sleep(1.1)  # `start` is a time in seconds
+        settings["start"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        folder = self.department(name, like="satu_data", **settings)
+        tool("backlog", self.kafka.brokers, "desa.requests", count, villages)
+        return programs.sink(self.folder, BINARIES, folder, self.postgres.conninfo(name, "sink_" + name), self.kafka.brokers, SCHEMAS)
+
+    def streams(self):
+        """All villages of Indonesia beside those of one regency, the same number of events."""
+        count, found = 4 * 83762, {}
+        for villages in (248, 83762):
+            name = f"streams_{villages}"
+            sink = self.fill_for(name, count, villages)
+            self.make_log_files(name)
+            found[villages] = self.drain(self.start(sink), name, count)
+            sink.stop()
+        (few, _), (many, most) = found[248], found[83762]
+        row(f"sink, {count:,} events of 83,762 villages", f"{many:.0f} rows/s, {most[0]:.1f} MB private", f"of 248 villages {few:.0f} rows/s",
+            f"{many / few:.2f}", ">= 0.9, <= 64 MB")
+
+    def poison(self):
+        """One record in 5,000 that the table refuses; each costs as much time as so many batches of 5,000."""
+        count, found = 300000, {}
+        for name, check in (("clean", "true"), ("poison", "case_id !~ '[05]123$'")):
+            sink = self.fill_for(name, count, 248, breaker="no")
+            self.postgres.sql(f"ALTER TABLE satu_data.requests ADD CHECK ({check})", name)
+            self.make_log_files(name)
+            found[name] = count / self.drain(self.start(sink), name, count)[0]
+            dead = int(self.postgres.sql("SELECT count(*) FROM kentongan.dead_letter", name)[0][0])
+            sink.stop()
+        batch = found["clean"] / (count / 5000)
+        row("sink, one poison in 5,000", f"{dead} dead letters, {found['poison']:.1f} s", f"without {found['clean']:.1f} s",
+            f"{(found['poison'] - found['clean']) / dead / batch:.1f} batches each", "<= 2 batches")
 
     def latency(self):
         self.start_servers()
@@ -219,7 +264,7 @@ class Bench:
 def main():
     bench = Bench()
     kinds = {"decode": bench.decode, "gateway": bench.gateway_posts, "answer": bench.answer, "latency": bench.latency,
-             "chain": bench.chain, "sink": bench.sink_backlog}
+             "chain": bench.chain, "sink": bench.sink_backlog, "streams": bench.streams, "poison": bench.poison}
     wanted = sys.argv[1:] or list(kinds)
     print("| measure | here | bound, same run | ratio | goal |\n|---|---|---|---|---|", flush=True)
     try:
