@@ -7,8 +7,8 @@
  *
  * Each row carries a digest of all that it says, and each stream a chain over them. The
  * head of each chain is written to a second file after the commit: what the two say of
- * each other is compared when the spool is opened, and a row's digest before it is
- * shown to anybody.
+ * each other is compared when the spool is opened (spool_open.c), and a row's digest
+ * before it is shown to anybody (spool_read.c).
  *
  * One connection only: 3.40.1 has a fault in resetting the log that needs two.
  */
@@ -16,57 +16,11 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <time.h>
-
-#include "base/clock.h"
-#include "base/embedded.h"
 
 enum {
-	IDLE_PAGES = 1024, /* 4 MiB of log */
-	ENDING_MS = 3000,
+	IDLE_PAGES = 1024,     /* 4 MiB of log */
 	BUSY_PAGES = 4 * 1024, /* 16 MiB */
-};
-
-extern const struct embedded embedded_spool[];
-
-static const char *const query_texts[QUERY_COUNT] = {
-	[QUERY_BEGIN] = "BEGIN IMMEDIATE",
-	[QUERY_COMMIT] = "COMMIT",
-	[QUERY_MARK] = "SAVEPOINT unit",
-	[QUERY_UNDO] = "ROLLBACK TO unit",
-	[QUERY_INSERT] =
-	        "INSERT INTO event (stream, seq, event_id, id_high, recorded_at, "
-	        "headers, value, digest, alias, alias_high, sum, reason) "
-	        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	[QUERY_BY_ID] =
-	        "SELECT stream, seq, event_id, recorded_at, digest, reason FROM event "
-	        "WHERE id_high = ?2 AND event_id = ?1",
-	[QUERY_BY_ALIAS] =
-	        "SELECT stream, seq, event_id, recorded_at, digest, reason FROM event "
-	        "WHERE alias_high = ?2 AND alias = ?1",
-	[QUERY_READ] = "SELECT " ROW_COLUMNS " FROM event "
-	               "WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
-	[QUERY_STREAM] =
-	        "UPDATE stream SET next_seq = ?, delivered_seq = ?, chain = ?, "
-	        "sum = ?, topic_offset = ?, again_seq = ?, again_to = ? "
-	        "WHERE id = ?",
-	/* The limit is inside: looking for old rows must not read all the young ones.
-	 */
-	[QUERY_EXPIRE] =
-	        "DELETE FROM event WHERE stream = ?1 AND seq IN (SELECT seq FROM event "
-	        "WHERE stream = ?1 AND seq <= min(?2, (SELECT coalesce(max(last_seq), "
-	        "0) FROM day WHERE stream = ?1 AND day < ?3)) ORDER BY seq LIMIT ?4)",
-	[QUERY_ROW] = "SELECT " ROW_COLUMNS " FROM event WHERE stream = ? AND seq = ?",
-	[QUERY_VOID] = "UPDATE event SET headers = ?, value = ?, reason = ?, sum = ? "
-	               "WHERE stream = ? AND seq = ?",
-	[QUERY_DAY] = "INSERT INTO day (day, stream, last_seq) VALUES (?, ?, ?) "
-	              "ON CONFLICT DO NOTHING",
-	[QUERY_MISS] = "INSERT INTO missing VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "
-	               "to_seq = max(to_seq, excluded.to_seq)",
 };
 
 bool spool_fault(struct spool *spool, struct fault *fault)
@@ -98,13 +52,12 @@ bool spool_fault(struct spool *spool, struct fault *fault)
 	}
 }
 
-static bool spool_run(struct spool *spool, const char *sql, struct fault *fault)
+bool spool_run(struct spool *spool, const char *sql, struct fault *fault)
 {
 	return sqlite3_exec(spool->db, sql, NULL, NULL, NULL) == SQLITE_OK
 	       || spool_fault(spool, fault);
 }
 
-/* Run a prepared statement that gives no rows. */
 bool spool_query(struct spool *spool, enum query query, struct fault *fault)
 {
 	sqlite3_stmt *statement = spool->queries[query];
@@ -115,7 +68,7 @@ bool spool_query(struct spool *spool, enum query query, struct fault *fault)
 	return ok;
 }
 
-static int64_t high_of(const uint8_t id[16])
+int64_t high_of(const uint8_t id[16])
 {
 	uint64_t high = 0;
 
@@ -124,318 +77,11 @@ static int64_t high_of(const uint8_t id[16])
 	return (int64_t)high;
 }
 
-static struct bytes column_bytes(sqlite3_stmt *statement, int column)
+struct bytes column_bytes(sqlite3_stmt *statement, int column)
 {
 	const void *data = sqlite3_column_blob(statement, column);
 
 	return (struct bytes){ data, (size_t)sqlite3_column_bytes(statement, column) };
-}
-
-static int note_log(void *context, sqlite3 *db, const char *name, int pages)
-{
-	struct spool *spool = context;
-
-	(void)db;
-	(void)name;
-	spool->log_pages = pages;
-	return SQLITE_OK;
-}
-
-static bool journal_is_wal(struct spool *spool, struct fault *fault)
-{
-	sqlite3_stmt *statement;
-	bool ok = sqlite3_prepare_v2(
-	                  spool->db, "PRAGMA journal_mode=WAL", -1, &statement, NULL)
-	          == SQLITE_OK;
-	int result = ok ? sqlite3_step(statement) : SQLITE_ERROR;
-
-	if (result != SQLITE_ROW)
-		ok = spool_fault(spool, fault);
-	else if (strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0)
-		ok = fault_set(fault, FAULT_STOP,
-		        "spool: this file system cannot hold a write-ahead log");
-	sqlite3_finalize(statement);
-	return ok;
-}
-
-static bool spool_connect(struct spool *spool, struct fault *fault)
-{
-	static const char pragmas[] =
-	        "PRAGMA locking_mode=EXCLUSIVE; PRAGMA mmap_size=0;"
-	        "PRAGMA cell_size_check=ON; PRAGMA trusted_schema=OFF;"
-	        "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-2048;";
-	mode_t mask = umask(0077);
-	int result = sqlite3_open_v2(spool->path, &spool->db,
-	        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
-	                | SQLITE_OPEN_EXRESCODE,
-	        NULL);
-	bool ok = result == SQLITE_OK || spool_fault(spool, fault);
-
-	ok = ok && spool_run(spool, pragmas, fault) && journal_is_wal(spool, fault)
-	     && spool_run(spool,
-	             "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
-	             "PRAGMA journal_size_limit=67108864;",
-	             fault)
-	     /* The lock is taken by the first write; now is when to learn of another.
-	      */
-	     && spool_run(spool, "BEGIN IMMEDIATE", fault)
-	     && spool_run(spool, (const char *)embedded_spool[0].bytes, fault)
-	     && spool_run(spool, "COMMIT", fault);
-	umask(mask);
-	sqlite3_wal_hook(spool->db, note_log, spool);
-	return ok;
-}
-
-static bool spool_prepare(struct spool *spool, struct fault *fault)
-{
-	for (int i = 0; i < QUERY_COUNT; i++)
-		if (sqlite3_prepare_v3(spool->db, query_texts[i], -1,
-		            SQLITE_PREPARE_PERSISTENT, &spool->queries[i], NULL)
-		        != SQLITE_OK)
-			return spool_fault(spool, fault);
-	return true;
-}
-
-static void node_sum(
-        const char *village_code, const char *incarnation, uint8_t sum[DIGEST_BYTES])
-{
-	struct bytes pieces[] = { bytes_of(village_code), bytes_of(incarnation) };
-
-	digest_of(pieces, 2, sum);
-}
-
-/* The row of the table node, if it is what was written. */
-static bool node_read(struct spool *spool, sqlite3_stmt *statement,
-        const char *village_code, struct fault *fault)
-{
-	const char *village = (const char *)sqlite3_column_text(statement, 0);
-	const char *incarnation = (const char *)sqlite3_column_text(statement, 1);
-	struct bytes stored = column_bytes(statement, 2);
-	uint8_t sum[DIGEST_BYTES];
-
-	if (village == NULL || incarnation == NULL)
-		return fault_memory(fault);
-	node_sum(village, incarnation, sum);
-	if (stored.size != sizeof sum || memcmp(stored.data, sum, sizeof sum) != 0)
-		return fault_code(fault, FAULT_STOP, "damaged",
-		        "spool: it does not say whose it is");
-	if (strcmp(village, village_code) != 0)
-		return fault_set(fault, FAULT_STOP,
-		        "spool %s belongs to village %.13s; set spool to another path",
-		        spool->path, village);
-	snprintf(spool->incarnation, sizeof spool->incarnation, "%s", incarnation);
-	return true;
-}
-
-/* Whose spool this is: made on the first start, compared on every other. */
-static bool spool_identify(
-        struct spool *spool, const char *village_code, struct fault *fault)
-{
-	sqlite3_stmt *statement;
-	char fresh[UUID_TEXT_BYTES];
-	uint8_t sum[DIGEST_BYTES];
-	bool ok;
-
-	identity_random(fresh);
-	node_sum(village_code, fresh, sum);
-	if (sqlite3_prepare_v2(spool->db,
-	            "INSERT INTO node VALUES (1, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
-	            "SET one = 1 RETURNING village_code, incarnation, sum",
-	            -1, &statement, NULL)
-	        != SQLITE_OK)
-		return spool_fault(spool, fault);
-	sqlite3_bind_text(statement, 1, village_code, -1, SQLITE_STATIC);
-	sqlite3_bind_text(statement, 2, fresh, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(statement, 3, clock_wall_us());
-	sqlite3_bind_blob(statement, 4, sum, sizeof sum, SQLITE_STATIC);
-	ok = sqlite3_step(statement) == SQLITE_ROW
-	             ? node_read(spool, statement, village_code, fault)
-	             : spool_fault(spool, fault);
-	sqlite3_finalize(statement);
-	return ok;
-}
-
-void lane_sum(const char *incarnation, const char *topic,
-        const struct progress *progress, uint8_t sum[DIGEST_BYTES])
-{
-	const int64_t numbers[] = { progress->stream.last_seq,
-		progress->stream.delivered_seq, progress->stream.offset };
-	struct bytes pieces[] = { bytes_of(incarnation), bytes_of(topic),
-		{ (const uint8_t *)numbers, sizeof numbers },
-		{ progress->chain, DIGEST_BYTES } };
-
-	digest_of(pieces, 4, sum);
-}
-
-static bool take_lane(struct lane *lane, sqlite3_stmt *statement, struct fault *fault)
-{
-	struct bytes chain = column_bytes(statement, 3);
-	struct bytes stored = column_bytes(statement, 4);
-	uint8_t sum[DIGEST_BYTES];
-
-	lane->id = sqlite3_column_int64(statement, 0);
-	lane->now.stream = (struct spool_stream){ .topic = lane->topic,
-		.incarnation = lane->incarnation,
-		.last_seq = sqlite3_column_int64(statement, 1),
-		.delivered_seq = sqlite3_column_int64(statement, 2),
-		.offset = sqlite3_column_int64(statement, 5),
-		.again_seq = sqlite3_column_int64(statement, 6),
-		.again_to = sqlite3_column_int64(statement, 7) };
-	memset(lane->now.chain, 0, DIGEST_BYTES);
-	if (chain.size == DIGEST_BYTES)
-		memcpy(lane->now.chain, chain.data, DIGEST_BYTES);
-	lane->committed = lane->now;
-	lane_sum(lane->incarnation, lane->topic, &lane->now, sum);
-	if (stored.size == sizeof sum
-	                ? memcmp(stored.data, sum, sizeof sum) == 0
-	                : stored.size == 0 && lane->now.stream.last_seq == 0)
-		return true;
-	return fault_code(fault, FAULT_STOP, "damaged",
-	        "spool: the numbers of %s are not those that were written",
-	        lane->topic);
-}
-
-bool lane_open(struct spool *spool, const char *incarnation, const char *topic,
-        struct fault *fault)
-{
-	struct lane *lane = &spool->lanes[spool->lane_count];
-	sqlite3_stmt *statement;
-	bool ok;
-
-	if (spool->lane_count == HEAD_STREAMS)
-		return fault_set(
-		        fault, FAULT_STOP, "spool: more than %d streams", HEAD_STREAMS);
-	snprintf(lane->topic, sizeof lane->topic, "%s", topic);
-	snprintf(lane->incarnation, sizeof lane->incarnation, "%s", incarnation);
-	head_name(incarnation, topic, lane->name);
-	if (sqlite3_prepare_v2(spool->db,
-	            "INSERT INTO stream (incarnation, topic) VALUES (?, ?) "
-	            "ON CONFLICT DO UPDATE SET topic = excluded.topic "
-	            "RETURNING id, next_seq - 1, delivered_seq, chain, sum, "
-	            "topic_offset, again_seq, again_to",
-	            -1, &statement, NULL)
-	        != SQLITE_OK)
-		return spool_fault(spool, fault);
-	sqlite3_bind_text(statement, 1, incarnation, -1, SQLITE_STATIC);
-	sqlite3_bind_text(statement, 2, topic, -1, SQLITE_STATIC);
-	ok = sqlite3_step(statement) == SQLITE_ROW ? take_lane(lane, statement, fault)
-	                                           : spool_fault(spool, fault);
-	sqlite3_finalize(statement);
-	spool->lane_count += ok;
-	return ok;
-}
-
-/* Streams of earlier lives: some still have something to send, all have receipts. */
-static bool open_old_lanes(struct spool *spool, struct fault *fault)
-{
-	sqlite3_stmt *statement;
-	bool ok = true;
-	int result = SQLITE_DONE;
-
-	if (sqlite3_prepare_v2(spool->db,
-	            "SELECT incarnation, topic FROM stream WHERE incarnation <> ? "
-	            "ORDER BY id DESC LIMIT ?",
-	            -1, &statement, NULL)
-	        != SQLITE_OK)
-		return spool_fault(spool, fault);
-	sqlite3_bind_text(statement, 1, spool->incarnation, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(
-	        statement, 2, (int64_t)(HEAD_STREAMS / 2 - spool->lane_count));
-	while (ok && (result = sqlite3_step(statement)) == SQLITE_ROW)
-		ok = lane_open(spool, (const char *)sqlite3_column_text(statement, 0),
-		        (const char *)sqlite3_column_text(statement, 1), fault);
-	if (ok && result != SQLITE_DONE)
-		ok = spool_fault(spool, fault);
-	sqlite3_finalize(statement);
-	return ok;
-}
-
-static struct lane *find_lane(struct spool *spool, const uint8_t name[HEAD_NAME_BYTES])
-{
-	for (size_t i = 0; i < spool->lane_count; i++)
-		if (memcmp(spool->lanes[i].name, name, HEAD_NAME_BYTES) == 0)
-			return &spool->lanes[i];
-	return NULL;
-}
-
-/* Rows after the witness's number were committed and not answered; they must chain on.
- */
-static bool chains_on(struct spool *spool, const struct lane *lane,
-        const struct head_entry *entry, struct fault *fault)
-{
-	sqlite3_stmt *statement = spool->queries[QUERY_READ];
-	uint8_t chain[DIGEST_BYTES];
-	struct row row = { .seq = entry->seq };
-	int result;
-
-	memcpy(chain, entry->chain, sizeof chain);
-	sqlite3_bind_int64(statement, 1, lane->id);
-	sqlite3_bind_int64(statement, 2, entry->seq);
-	sqlite3_bind_int64(statement, 3, INT64_MAX);
-	while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
-		row_read(statement, &row);
-		struct bytes links[] = { { chain, sizeof chain }, row.sum };
-
-		digest_of(links, 2, chain);
-	}
-	if (result != SQLITE_DONE)
-		spool_fault(spool, fault);
-	sqlite3_reset(statement);
-	return result == SQLITE_DONE
-	       && memcmp(chain, lane->now.chain, sizeof chain) == 0;
-}
-
-/* The oldest lives are no lanes any more. */
-static bool stands_in_table(
-        struct spool *spool, const struct head_entry *entry, struct fault *fault)
-{
-	sqlite3_stmt *statement;
-	bool found = false;
-	uint8_t name[HEAD_NAME_BYTES];
-
-	if (sqlite3_prepare_v2(spool->db,
-	            "SELECT incarnation, topic FROM stream WHERE next_seq > ?", -1,
-	            &statement, NULL)
-	        != SQLITE_OK)
-		return spool_fault(spool, fault);
-	sqlite3_bind_int64(statement, 1, entry->seq);
-	while (!found && sqlite3_step(statement) == SQLITE_ROW) {
-		head_name((const char *)sqlite3_column_text(statement, 0),
-		        (const char *)sqlite3_column_text(statement, 1), name);
-		found = memcmp(name, entry->name, sizeof name) == 0;
-	}
-	sqlite3_finalize(statement);
-	return found;
-}
-
-/* What the witness says against what the file holds. */
-static bool agrees(
-        struct spool *spool, const struct head_entry *entry, struct fault *fault)
-{
-	struct lane *lane = find_lane(spool, entry->name);
-	int64_t last = lane ? lane->now.stream.last_seq : 0;
-
-	if (lane == NULL && stands_in_table(spool, entry, fault))
-		return true;
-	if (lane == NULL || last < entry->seq)
-		return fault_code(fault, FAULT_STOP, "damaged",
-		        "spool: it ends at number %lld, %lld was answered for",
-		        (long long)last, (long long)entry->seq);
-	fault_clear(fault);
-	if (chains_on(spool, lane, entry, fault))
-		return true;
-	return fault->kind != FAULT_NONE
-	       || fault_code(fault, FAULT_STOP, "damaged",
-	               "spool: number %lld is not the one that was answered for",
-	               (long long)entry->seq);
-}
-
-static bool is_empty(const struct spool *spool)
-{
-	for (size_t i = 0; i < spool->lane_count; i++)
-		if (spool->lanes[i].now.stream.last_seq > 0)
-			return false;
-	return true;
 }
 
 bool spool_witness(struct spool *spool, struct fault *fault)
@@ -455,127 +101,6 @@ bool spool_witness(struct spool *spool, struct fault *fault)
 		return false;
 	spool->unwitnessed = false;
 	return true;
-}
-
-static bool compare_with_head(struct spool *spool, struct fault *fault)
-{
-	struct head_entry entries[HEAD_STREAMS];
-	char path[SPOOL_PATH_BYTES + 8];
-	size_t count;
-
-	snprintf(path, sizeof path, "%s.head", spool->path);
-	if (!head_open(&spool->head, path, fault))
-		return false;
-	if (!head_read(spool->head, entries, &count) && !is_empty(spool))
-		return fault_code(fault, FAULT_STOP, "damaged",
-		        "spool: its second witness %s is gone", path);
-	for (size_t i = 0; i < count; i++)
-		if (entries[i].seq > 0 && !agrees(spool, &entries[i], fault))
-			return false;
-	spool->unwitnessed = true;
-	return spool_witness(spool, fault);
-}
-
-static bool read_newest_day(struct spool *spool, struct fault *fault)
-{
-	sqlite3_stmt *statement;
-	int result;
-
-	if (sqlite3_prepare_v2(spool->db,
-	            "SELECT day FROM day ORDER BY id DESC LIMIT 1", -1, &statement,
-	            NULL)
-	        != SQLITE_OK)
-		return spool_fault(spool, fault);
-	result = sqlite3_step(statement);
-	if (result == SQLITE_ROW)
-		spool->newest_day = sqlite3_column_int(statement, 0);
-	else if (result != SQLITE_DONE)
-		spool_fault(spool, fault);
-	sqlite3_finalize(statement);
-	return result == SQLITE_ROW || result == SQLITE_DONE;
-}
-
-static bool spool_start(struct spool *spool, const char *village_code,
-        const char *const *topics, size_t topic_count, struct fault *fault)
-{
-	if (!spool_connect(spool, fault) || !spool_prepare(spool, fault)
-	        || !spool_identify(spool, village_code, fault))
-		return false;
-	for (size_t i = 0; i < topic_count; i++)
-		if (!lane_open(spool, spool->incarnation, topics[i], fault))
-			return false;
-	return open_old_lanes(spool, fault) && read_newest_day(spool, fault)
-	       && compare_with_head(spool, fault) && salvage_open(spool, fault);
-}
-
-static bool open_once(struct spool **out, const char *path, const char *village_code,
-        const char *const *topics, size_t topic_count, struct fault *fault)
-{
-	struct spool *spool = calloc(1, sizeof *spool);
-
-	if (spool == NULL)
-		return fault_memory(fault);
-	snprintf(spool->path, sizeof spool->path, "%s", path);
-	if (!spool_start(spool, village_code, topics, topic_count, fault)) {
-		spool_close(&spool);
-		return fault_wrap(fault, "open %s", path);
-	}
-	*out = spool;
-	return true;
-}
-
-/* One that was killed may still be ending, while its last sync is under way. */
-static bool open_patiently(struct spool **out, const char *path,
-        const char *village_code, const char *const *topics, size_t topic_count,
-        struct fault *fault)
-{
-	static const struct timespec moment = { .tv_nsec = 50000000 };
-	int64_t until_us = clock_monotonic_us() + ENDING_MS * 1000;
-
-	while (!open_once(out, path, village_code, topics, topic_count, fault)) {
-		if (strcmp(fault->code, "busy") != 0 || clock_monotonic_us() > until_us)
-			return false;
-		fault_clear(fault);
-		nanosleep(&moment, NULL);
-	}
-	return true;
-}
-
-bool spool_open(struct spool **out, const char *path, const char *village_code,
-        const char *const *topics, size_t topic_count, struct fault *fault)
-{
-	struct fault aside;
-
-	if (open_patiently(out, path, village_code, topics, topic_count, fault))
-		return true;
-	if (strcmp(fault->code, "damaged") != 0)
-		return false;
-	if (!spool_set_aside(path, fault->text, &aside)) {
-		*fault = aside;
-		return false;
-	}
-	fault_clear(fault);
-	return open_patiently(out, path, village_code, topics, topic_count, fault);
-}
-
-void spool_close(struct spool **spool)
-{
-	struct spool *old = *spool;
-	struct fault ignored;
-
-	if (old == NULL)
-		return;
-	/* A head that is behind is no fault. */
-	if (!spool_witness(old, &ignored))
-		fault_clear(&ignored);
-	for (int i = 0; i < QUERY_COUNT; i++)
-		sqlite3_finalize(old->queries[i]);
-	sqlite3_close(old->db);
-	salvage_close(old);
-	head_close(&old->head);
-	buffer_clear(&old->value);
-	free(old);
-	*spool = NULL;
 }
 
 const char *spool_incarnation(const struct spool *spool)
@@ -677,97 +202,16 @@ bool spool_undo(struct spool *spool, struct fault *fault)
 	return spool_query(spool, QUERY_UNDO, fault);
 }
 
-static size_t stream_index(const struct spool *spool, int64_t id)
-{
-	size_t index = 0;
-
-	while (index < spool->lane_count && spool->lanes[index].id != id)
-		index++;
-	return index;
-}
-
-/* As much of it as a receipt holds, whole characters only. */
-static void put_reason(struct spool_receipt *receipt, struct bytes reason)
-{
-	size_t size = reason.size;
-
-	if (size == 0)
-		return;
-	if (size >= sizeof receipt->reason)
-		for (size = sizeof receipt->reason - 1;
-		        size > 0 && (reason.data[size] & 0xC0) == 0x80; size--)
-			continue;
-	receipt->state = SPOOL_VOID;
-	memcpy(receipt->reason, reason.data, size);
-	receipt->reason[size] = '\0';
-}
-
-/* Fill a receipt from stream, seq, event_id, recorded_at, a digest or none, reason. */
-static bool read_receipt(
-        const struct spool *spool, sqlite3_stmt *statement, struct spool_receipt *out)
-{
-	struct bytes id = column_bytes(statement, 2);
-	size_t index = stream_index(spool, sqlite3_column_int64(statement, 0));
-	const struct lane *lane = &spool->lanes[index];
-
-	if (index == spool->lane_count || id.size != 16)
-		return false;
-	*out = (struct spool_receipt){
-		.stream = index,
-		.topic = lane->topic,
-		.seq = sqlite3_column_int64(statement, 1),
-		.recorded_at_us = sqlite3_column_int64(statement, 3),
-	};
-	memcpy(out->incarnation, lane->incarnation, sizeof out->incarnation);
-	identity_format(id.data, out->event_id);
-	if (out->seq <= spool->lanes[out->stream].committed.stream.delivered_seq)
-		out->state = SPOOL_DELIVERED;
-	put_reason(out, column_bytes(statement, 5));
-	return true;
-}
-
-static bool look_up(struct spool *spool, enum query query, const uint8_t id[16],
-        bool *found, struct spool_receipt *out, uint8_t digest[32], struct fault *fault)
-{
-	sqlite3_stmt *statement = spool->queries[query];
-	int result;
-
-	sqlite3_bind_blob(statement, 1, id, 16, SQLITE_STATIC);
-	sqlite3_bind_int64(statement, 2, high_of(id));
-	result = sqlite3_step(statement);
-	*found = result == SQLITE_ROW && read_receipt(spool, statement, out);
-	if (*found && digest != NULL) {
-		struct bytes stored = column_bytes(statement, 4);
-
-		memset(digest, 0, 32);
-		if (stored.size == 32)
-			memcpy(digest, stored.data, 32);
-	}
-	if (result != SQLITE_ROW && result != SQLITE_DONE)
-		spool_fault(spool, fault);
-	sqlite3_reset(statement);
-	return result == SQLITE_ROW || result == SQLITE_DONE;
-}
-
-/* The event that has the id, as its own or as the one derived from its key. */
-static bool look_up_both(struct spool *spool, const uint8_t id[16], bool *found,
-        struct spool_receipt *out, uint8_t digest[32], struct fault *fault)
-{
-	if (!look_up(spool, QUERY_BY_ID, id, found, out, digest, fault))
-		return false;
-	return *found || look_up(spool, QUERY_BY_ALIAS, id, found, out, digest, fault);
-}
-
 /* Whether the draft is a repeat; its first receipt then is in out. */
 static bool find_repeat(struct spool *spool, const struct spool_draft *draft,
         bool *found, struct spool_receipt *out, struct fault *fault)
 {
 	uint8_t digest[32];
 
-	if (!look_up_both(spool, draft->event_id, found, out, digest, fault))
+	if (!row_look_up(spool, draft->event_id, found, out, digest, fault))
 		return false;
 	if (!*found && draft->has_alias
-	        && !look_up_both(spool, draft->alias, found, out, digest, fault))
+	        && !row_look_up(spool, draft->alias, found, out, digest, fault))
 		return false;
 	out->repeated = *found;
 	if (*found && memcmp(digest, draft->digest, sizeof digest) != 0)
@@ -953,7 +397,7 @@ bool spool_rewind(struct spool *spool, size_t stream, struct fault *fault)
 	return result == SQLITE_ROW;
 }
 
-static bool damaged(const struct lane *lane, int64_t seq, struct fault *fault)
+bool row_damaged(const struct lane *lane, int64_t seq, struct fault *fault)
 {
 	return fault_code(fault, FAULT_STOP, "damaged",
 	        "spool: number %lld of %s is damaged", (long long)seq, lane->topic);
@@ -1000,7 +444,7 @@ bool spool_void(struct spool *spool, size_t stream, int64_t seq, struct bytes he
 	row_read(statement, &row);
 	ok = row_is_whole(lane, &row)
 	             ? write_void(spool, lane, &row, headers, value, reason, fault)
-	             : damaged(lane, seq, fault);
+	             : row_damaged(lane, seq, fault);
 	sqlite3_reset(statement);
 	return ok;
 }
@@ -1058,227 +502,6 @@ bool spool_next_order(struct spool *spool, int64_t *out_offset, struct fault *fa
 		spool_fault(spool, fault);
 	sqlite3_finalize(statement);
 	return result == SQLITE_ROW || result == SQLITE_DONE;
-}
-
-/* Numbers between two rows that a salvage named as missing. */
-static bool is_missing(struct spool *spool, const struct lane *lane, int64_t from_seq,
-        int64_t to_seq, struct fault *fault)
-{
-	sqlite3_stmt *statement;
-	bool found;
-
-	if (sqlite3_prepare_v2(spool->db,
-	            "SELECT 1 FROM missing WHERE stream = ? AND from_seq <= ? "
-	            "AND to_seq >= ?",
-	            -1, &statement, NULL)
-	        != SQLITE_OK)
-		return spool_fault(spool, fault);
-	sqlite3_bind_int64(statement, 1, lane->id);
-	sqlite3_bind_int64(statement, 2, from_seq);
-	sqlite3_bind_int64(statement, 3, to_seq);
-	found = sqlite3_step(statement) == SQLITE_ROW;
-	sqlite3_finalize(statement);
-	return found || damaged(lane, from_seq, fault);
-}
-
-/* Show a row to the visitor. False: it is damaged, or the visitor has enough. */
-static bool show_row(struct spool *spool, const struct lane *lane,
-        sqlite3_stmt *statement, spool_visitor *visitor, void *context,
-        int64_t *out_seq, struct fault *fault)
-{
-	int64_t expected = *out_seq + 1;
-	struct spool_row shown;
-	struct row row;
-
-	row_read(statement, &row);
-	if (!row_is_whole(lane, &row))
-		return damaged(lane, row.seq, fault);
-	if (expected <= lane->committed.stream.delivered_seq)
-		expected = lane->committed.stream.delivered_seq + 1;
-	if (row.seq > expected
-	        && !is_missing(spool, lane, expected, row.seq - 1, fault))
-		return false;
-	identity_format(row.event_id.data, shown.event_id);
-	shown.seq = row.seq;
-	shown.recorded_at_us = row.recorded_at_us;
-	shown.headers = row.headers;
-	shown.value = row.value;
-	if (!visitor(context, &shown))
-		return false;
-	*out_seq = row.seq;
-	return true;
-}
-
-/* The last row of a stream is always there while it is pending. */
-static bool ends_too_soon(const struct lane *lane, int64_t seq)
-{
-	const struct spool_stream *stream = &lane->committed.stream;
-
-	return seq < stream->last_seq && stream->delivered_seq < stream->last_seq;
-}
-
-bool spool_read(struct spool *spool, size_t stream, int64_t after_seq, int limit,
-        spool_visitor *visitor, void *context, int64_t *out_seq, struct fault *fault)
-{
-	sqlite3_stmt *statement = spool->queries[QUERY_READ];
-	const struct lane *lane = &spool->lanes[stream];
-	int shown = 0;
-	int result;
-
-	*out_seq = after_seq;
-	fault_clear(fault);
-	sqlite3_bind_int64(statement, 1, lane->id);
-	sqlite3_bind_int64(statement, 2, after_seq);
-	sqlite3_bind_int(statement, 3, limit);
-	for (; (result = sqlite3_step(statement)) == SQLITE_ROW; shown++)
-		if (!show_row(spool, lane, statement, visitor, context, out_seq, fault))
-			break;
-	if (result != SQLITE_ROW && result != SQLITE_DONE)
-		spool_fault(spool, fault);
-	else if (result == SQLITE_DONE && shown < limit
-	         && ends_too_soon(lane, *out_seq))
-		damaged(lane, *out_seq + 1, fault);
-	sqlite3_reset(statement);
-	return fault->kind == FAULT_NONE;
-}
-
-bool spool_find(struct spool *spool, const uint8_t event_id[16], bool *found,
-        struct spool_receipt *out, struct fault *fault)
-{
-	return look_up(spool, QUERY_BY_ID, event_id, found, out, NULL, fault);
-}
-
-static bool list_stream(struct spool *spool, const struct lane *lane, bool pending_only,
-        struct spool_receipt *out, size_t room, size_t *count, struct fault *fault)
-{
-	sqlite3_stmt *statement;
-	int result;
-
-	if (sqlite3_prepare_v2(spool->db,
-	            "SELECT stream, seq, event_id, recorded_at, NULL, reason "
-	            "FROM event WHERE stream = ? "
-	            "AND seq > ? ORDER BY seq DESC LIMIT ?",
-	            -1, &statement, NULL)
-	        != SQLITE_OK)
-		return spool_fault(spool, fault);
-	sqlite3_bind_int64(statement, 1, lane->id);
-	sqlite3_bind_int64(
-	        statement, 2, pending_only ? lane->committed.stream.delivered_seq : 0);
-	sqlite3_bind_int64(statement, 3, (int64_t)(room - *count));
-	while ((result = sqlite3_step(statement)) == SQLITE_ROW)
-		if (read_receipt(spool, statement, &out[*count]))
-			(*count)++;
-	if (result != SQLITE_DONE)
-		spool_fault(spool, fault);
-	sqlite3_finalize(statement);
-	return result == SQLITE_DONE;
-}
-
-static int by_newest(const void *a, const void *b)
-{
-	const struct spool_receipt *left = a;
-	const struct spool_receipt *right = b;
-
-	return (left->recorded_at_us < right->recorded_at_us)
-	       - (left->recorded_at_us > right->recorded_at_us);
-}
-
-bool spool_list(struct spool *spool, bool pending_only, struct spool_receipt *out,
-        size_t room, size_t *count, struct fault *fault)
-{
-	size_t total = room * spool->lane_count;
-	struct spool_receipt *all = calloc(total + 1, sizeof *all);
-	bool ok = all != NULL || fault_memory(fault);
-
-	*count = 0;
-	for (size_t i = 0; ok && i < spool->lane_count; i++)
-		ok = list_stream(spool, &spool->lanes[i], pending_only, all,
-		        *count + room, count, fault);
-	if (ok) {
-		qsort(all, *count, sizeof *all, by_newest);
-		*count = *count < room ? *count : room;
-		memcpy(out, all, *count * sizeof *all);
-	}
-	free(all);
-	return ok;
-}
-
-static bool note_oldest(void *context, const struct spool_row *row)
-{
-	int64_t *oldest = context;
-
-	*oldest = row->recorded_at_us;
-	return false;
-}
-
-bool spool_oldest(
-        struct spool *spool, size_t stream, int64_t *out_us, struct fault *fault)
-{
-	const struct spool_stream *at = &spool->lanes[stream].committed.stream;
-	int64_t seq;
-
-	*out_us = 0;
-	return at->last_seq == at->delivered_seq
-	       || spool_read(spool, stream, at->delivered_seq, 1, note_oldest, out_us,
-	               &seq, fault);
-}
-
-bool spool_missing(struct spool *spool, size_t stream, struct spool_missing *out,
-        size_t room, size_t *count, int64_t *total, struct fault *fault)
-{
-	sqlite3_stmt *statement;
-	int result;
-
-	*count = 0;
-	*total = 0;
-	if (sqlite3_prepare_v2(spool->db,
-	            "SELECT from_seq, to_seq FROM missing WHERE stream = ? "
-	            "ORDER BY from_seq",
-	            -1, &statement, NULL)
-	        != SQLITE_OK)
-		return spool_fault(spool, fault);
-	sqlite3_bind_int64(statement, 1, spool->lanes[stream].id);
-	while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
-		struct spool_missing range = { sqlite3_column_int64(statement, 0),
-			sqlite3_column_int64(statement, 1) };
-
-		*total += range.to_seq - range.from_seq + 1;
-		if (*count < room)
-			out[(*count)++] = range;
-	}
-	if (result != SQLITE_DONE)
-		spool_fault(spool, fault);
-	sqlite3_finalize(statement);
-	return result == SQLITE_DONE;
-}
-
-bool spool_status(struct spool *spool, struct spool_status *out, struct fault *fault)
-{
-	char path[SPOOL_PATH_BYTES + 8];
-	struct statvfs disk;
-	struct stat file;
-	int64_t oldest_us;
-
-	*out = (struct spool_status){ 0 };
-	for (size_t i = 0; i < spool->lane_count; i++) {
-		const struct spool_stream *stream = &spool->lanes[i].committed.stream;
-
-		out->pending += stream->last_seq - stream->delivered_seq;
-		if (!spool_oldest(spool, i, &oldest_us, fault))
-			return false;
-		if (oldest_us != 0
-		        && (out->oldest_pending_us == 0
-		                || oldest_us < out->oldest_pending_us))
-			out->oldest_pending_us = oldest_us;
-	}
-	if (stat(spool->path, &file) == 0)
-		out->bytes = file.st_size;
-	snprintf(path, sizeof path, "%s-wal", spool->path);
-	if (stat(path, &file) == 0)
-		out->bytes += file.st_size;
-	if (statvfs(spool->path, &disk) == 0)
-		out->free_bytes = (int64_t)disk.f_bavail * (int64_t)disk.f_frsize;
-	return true;
 }
 
 bool spool_note_day(struct spool *spool, int32_t day, struct fault *fault)

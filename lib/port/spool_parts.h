@@ -68,7 +68,15 @@ struct spool {
 /* The fault of what SQLite said last. Always false. */
 bool spool_fault(struct spool *spool, struct fault *fault);
 
+bool spool_run(struct spool *spool, const char *sql, struct fault *fault);
+
+/* Run a prepared statement that gives no rows. */
 bool spool_query(struct spool *spool, enum query query, struct fault *fault);
+
+/* A view that lives until the statement goes on. */
+struct bytes column_bytes(sqlite3_stmt *statement, int column);
+
+int64_t high_of(const uint8_t id[16]); /* what the indexes on ids hold */
 
 /* Everything that the stream's row says: a changed delivered_seq would lose events. */
 void lane_sum(const char *incarnation, const char *topic,
@@ -96,6 +104,13 @@ void row_read(sqlite3_stmt *statement, struct row *out);
 /* Everything that the row says, and of which stream. */
 void row_sum(const struct lane *lane, const struct row *row, uint8_t sum[DIGEST_BYTES]);
 bool row_is_whole(const struct lane *lane, const struct row *row);
+
+/* Always false: FAULT_STOP, code "damaged". */
+bool row_damaged(const struct lane *lane, int64_t seq, struct fault *fault);
+
+/* The event that has the id, as its own or as the one derived from its key. */
+bool row_look_up(struct spool *spool, const uint8_t id[16], bool *found,
+        struct spool_receipt *out, uint8_t digest[32], struct fault *fault);
 
 /* Insert the row as it is and move the lane's progress to it. Within a group. */
 MUST_CHECK bool row_store(
