@@ -27,6 +27,7 @@ struct lane {
 	                        */
 	int64_t delivered;     /* confirmed since the start, for metrics */
 	int64_t last_offset;   /* of confirmed_seq; or SPOOL_OFFSET_UNKNOWN */
+	int64_t last_ms;       /* by the broker's clock; -1: not known */
 	int64_t careful_seq;   /* up to here one at a time: one of them was refused */
 	int64_t blocked_us;    /* monotonic: refused, not tried again before; 0: free */
 	char reason[128];      /* of the refusal */
@@ -76,17 +77,25 @@ static void fail(struct forward *forward, struct lane *lane, bool configuration,
 	snprintf(lane->reason, sizeof lane->reason, "%s", reason);
 }
 
-static void note_offset(struct forward *forward, struct lane *lane, int64_t offset)
+static void lose(struct forward *forward, struct lane *lane)
 {
-	if (offset < 0)
+	lane->went_back = true;
+	fail(forward, lane, false,
+	        "the topic was made anew or lost its end; all events that are "
+	        "kept are sent again");
+}
+
+static void note_offset(struct forward *forward, struct lane *lane,
+        const struct producer_report *report)
+{
+	if (report->offset < 0)
 		return;
-	lane->went_back = offset <= lane->last_offset;
-	if (lane->went_back)
-		fail(forward, lane, false,
-		        "the topic was made anew or lost its end; all events that are "
-		        "kept are sent again");
-	else
-		lane->last_offset = offset;
+	if (report->offset <= lane->last_offset) {
+		lose(forward, lane);
+		return;
+	}
+	lane->last_offset = report->offset;
+	lane->last_ms = report->appended_at_ms;
 }
 
 static void on_report(void *context, const struct producer_report *report)
@@ -102,7 +111,7 @@ static void on_report(void *context, const struct producer_report *report)
 	}
 	if ((report->stream & AGAIN) == 0 && report->seq <= lane->confirmed_seq)
 		return; /* a repeat of what was confirmed before */
-	note_offset(forward, lane, report->offset);
+	note_offset(forward, lane, report);
 	if (lane->went_back)
 		return;
 	if ((report->stream & AGAIN) != 0) {
@@ -160,6 +169,7 @@ static bool forward_start(struct forward *forward, struct fault *fault)
 		forward->lanes[i].confirmed_seq =
 		        spool_stream(forward->spool, i)->delivered_seq;
 		forward->lanes[i].last_offset = spool_stream(forward->spool, i)->offset;
+		forward->lanes[i].last_ms = -1;
 	}
 	return open_producer(forward, fault);
 }
@@ -229,6 +239,7 @@ static bool follow_spool(struct lane *lane, const struct spool_stream *at)
 	if (lane->went_back) {
 		lane->went_back = false;
 		lane->last_offset = SPOOL_OFFSET_UNKNOWN;
+		lane->last_ms = -1;
 		lane->confirmed_seq = lane->sent_seq = at->delivered_seq;
 	}
 	if (lane->confirmed_seq < at->delivered_seq)
@@ -435,14 +446,41 @@ bool forward_has_marks(const struct forward *forward)
 	return false;
 }
 
+struct spool_anchor forward_last(const struct forward *forward, size_t stream)
+{
+	const struct lane *lane = &forward->lanes[stream];
+	struct spool_anchor last = { lane->last_offset, lane->last_ms, false };
+
+	if (lane->last_ms < 0 || lane->went_back)
+		last.offset = SPOOL_OFFSET_UNKNOWN;
+	return last;
+}
+
+void forward_lost(struct forward *forward, size_t stream)
+{
+	if (forward->lanes[stream].went_back)
+		return;
+	lose(forward, &forward->lanes[stream]);
+}
+
+/* The first anchor is not waited for: there may be no look before the next start. */
+static void mark_delivered(struct forward *forward, size_t stream)
+{
+	const struct lane *lane = &forward->lanes[stream];
+	struct spool_anchor last = forward_last(forward, stream);
+
+	spool_delivered(forward->spool, stream, lane->confirmed_seq, lane->last_offset);
+	if (last.offset >= 0 && spool_stream(forward->spool, stream)->anchor.offset < 0)
+		spool_anchor(forward->spool, stream, &last);
+}
+
 bool forward_mark(struct forward *forward, struct fault *fault)
 {
 	for (size_t i = 0; i < forward->lane_count; i++) {
 		struct lane *lane = &forward->lanes[i];
 
 		if (!lane->went_back)
-			spool_delivered(forward->spool, i, lane->confirmed_seq,
-			        lane->last_offset);
+			mark_delivered(forward, i);
 		else if (!spool_rewind(forward->spool, i, fault))
 			return false;
 		if (has_sent_again(forward, i))

@@ -13,10 +13,12 @@
  *
  *     STREAMING --failed report--> PAUSED --1 s .. 5 min--> STREAMING
  *         the broker's configuration: that topic BLOCKED, the others go on
- *             --a minute--> one event alone, until past what was under way -->
- * STREAMING an hour without a broker, the wall clock set: a new producer an offset that
- * goes back: the topic is another one, or lost its end; all events that are kept are
- * pending again
+ *             --a minute--> one event alone, until past what was under way
+ *                 --> STREAMING
+ *     an hour without a broker, the wall clock set: a new producer
+ *     an offset that goes back, a record that is not where it was put (flow/anchor):
+ *         the topic is another one, or lost its end; all events that are kept are
+ *         pending again
  *
  * The thread that owns the spool owns the forward.
  */
@@ -51,6 +53,15 @@ bool forward_has_marks(const struct forward *forward);
 
 /* Within a group: tell the spool what was confirmed, and what was lost again. */
 MUST_CHECK bool forward_mark(struct forward *forward, struct fault *fault);
+
+/*
+ * The last record of the stream that the broker confirmed since the start, to be looked
+ * for; its offset is SPOOL_OFFSET_UNKNOWN where there is none.
+ */
+struct spool_anchor forward_last(const struct forward *forward, size_t stream);
+
+/* The stream's topic is found to be another one. */
+void forward_lost(struct forward *forward, size_t stream);
 
 /* Wait on this descriptor, and no longer than this, before the next step. */
 int forward_fd(const struct forward *forward);

@@ -123,6 +123,23 @@ bool spool_begin(struct spool *spool, struct fault *fault)
 	return spool_query(spool, QUERY_BEGIN, fault);
 }
 
+static bool write_anchor(
+        struct spool *spool, const struct lane *lane, struct fault *fault)
+{
+	sqlite3_stmt *statement = spool->queries[QUERY_ANCHOR];
+	const struct spool_anchor *now = &lane->now.stream.anchor;
+	const struct spool_anchor *old = &lane->committed.stream.anchor;
+
+	if (now->offset == old->offset && now->appended_at_ms == old->appended_at_ms
+	        && now->seen == old->seen)
+		return true;
+	sqlite3_bind_int64(statement, 1, lane->id);
+	sqlite3_bind_int64(statement, 2, now->offset);
+	sqlite3_bind_int64(statement, 3, now->appended_at_ms);
+	sqlite3_bind_int(statement, 4, now->seen);
+	return spool_query(spool, QUERY_ANCHOR, fault);
+}
+
 static bool write_lanes(struct spool *spool, struct fault *fault)
 {
 	sqlite3_stmt *statement = spool->queries[QUERY_STREAM];
@@ -133,6 +150,8 @@ static bool write_lanes(struct spool *spool, struct fault *fault)
 		const struct spool_stream *now = &lane->now.stream;
 		const struct spool_stream *old = &lane->committed.stream;
 
+		if (!write_anchor(spool, lane, fault))
+			return false;
 		if (now->last_seq == old->last_seq
 		        && now->delivered_seq == old->delivered_seq
 		        && now->offset == old->offset
@@ -374,6 +393,11 @@ void spool_delivered(struct spool *spool, size_t stream, int64_t seq, int64_t of
 	now->offset = offset;
 }
 
+void spool_anchor(struct spool *spool, size_t stream, const struct spool_anchor *anchor)
+{
+	spool->lanes[stream].now.stream.anchor = *anchor;
+}
+
 bool spool_rewind(struct spool *spool, size_t stream, struct fault *fault)
 {
 	struct lane *lane = &spool->lanes[stream];
@@ -394,6 +418,7 @@ bool spool_rewind(struct spool *spool, size_t stream, struct fault *fault)
 		lane->now.stream.delivered_seq = first - 1;
 	sqlite3_finalize(statement);
 	lane->now.stream.offset = SPOOL_OFFSET_REWOUND;
+	lane->now.stream.anchor.offset = SPOOL_OFFSET_UNKNOWN;
 	return result == SQLITE_ROW;
 }
 

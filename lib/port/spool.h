@@ -71,12 +71,20 @@ struct spool_row {
 	struct bytes value;
 };
 
+/* A record where the broker put it, by its own clock. */
+struct spool_anchor {
+	int64_t offset; /* SPOOL_OFFSET_UNKNOWN: none */
+	int64_t appended_at_ms;
+	bool seen; /* it was looked for and found there */
+};
+
 struct spool_stream {
 	const char *topic;
 	const char *incarnation;
 	int64_t last_seq;
 	int64_t delivered_seq;
-	int64_t offset;    /* of delivered_seq on its topic, or SPOOL_OFFSET_... */
+	int64_t offset; /* of delivered_seq on its topic, or SPOOL_OFFSET_... */
+	struct spool_anchor anchor; /* what shows that the topic is the same */
 	int64_t again_seq; /* delivered ones that are sent once more: after this ... */
 	int64_t again_to;  /* ... up to this one; 0: none */
 };
@@ -168,10 +176,14 @@ MUST_CHECK bool spool_append(struct spool *spool, const struct spool_draft *draf
  */
 void spool_delivered(struct spool *spool, size_t stream, int64_t seq, int64_t offset);
 
+/* Within a group: this record of the stream is the one to look for. */
+void spool_anchor(
+        struct spool *spool, size_t stream, const struct spool_anchor *anchor);
+
 /*
  * Within a group: the broker has lost what it had confirmed. All events that are still
- * kept are pending again; the stream's offset is SPOOL_OFFSET_REWOUND until the next is
- * confirmed.
+ * kept are pending again; the stream has no anchor, and its offset is
+ * SPOOL_OFFSET_REWOUND until the next is confirmed.
  */
 MUST_CHECK bool spool_rewind(struct spool *spool, size_t stream, struct fault *fault);
 

@@ -40,6 +40,9 @@ static const char *const query_texts[QUERY_COUNT] = {
 	        "UPDATE stream SET next_seq = ?, delivered_seq = ?, chain = ?, "
 	        "sum = ?, topic_offset = ?, again_seq = ?, again_to = ? "
 	        "WHERE id = ?",
+	[QUERY_ANCHOR] = "INSERT INTO anchor VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE "
+	                 "SET topic_offset = excluded.topic_offset, "
+	                 "appended_at = excluded.appended_at, seen = excluded.seen",
 	/* The limit is inside: looking for old rows must not read all the young ones.
 	 */
 	[QUERY_EXPIRE] =
@@ -204,7 +207,10 @@ static bool take_lane(struct lane *lane, sqlite3_stmt *statement, struct fault *
 		.delivered_seq = sqlite3_column_int64(statement, 2),
 		.offset = sqlite3_column_int64(statement, 5),
 		.again_seq = sqlite3_column_int64(statement, 6),
-		.again_to = sqlite3_column_int64(statement, 7) };
+		.again_to = sqlite3_column_int64(statement, 7),
+		.anchor = { sqlite3_column_int64(statement, 8),
+		        sqlite3_column_int64(statement, 9),
+		        sqlite3_column_int(statement, 10) != 0 } };
 	memset(lane->now.chain, 0, DIGEST_BYTES);
 	if (chain.size == DIGEST_BYTES)
 		memcpy(lane->now.chain, chain.data, DIGEST_BYTES);
@@ -236,7 +242,11 @@ bool lane_open(struct spool *spool, const char *incarnation, const char *topic,
 	            "INSERT INTO stream (incarnation, topic) VALUES (?, ?) "
 	            "ON CONFLICT DO UPDATE SET topic = excluded.topic "
 	            "RETURNING id, next_seq - 1, delivered_seq, chain, sum, "
-	            "topic_offset, again_seq, again_to",
+	            "topic_offset, again_seq, again_to, "
+	            "coalesce((SELECT topic_offset FROM anchor WHERE stream = id), "
+	            "-1), "
+	            "(SELECT appended_at FROM anchor WHERE stream = id), "
+	            "(SELECT seen FROM anchor WHERE stream = id)",
 	            -1, &statement, NULL)
 	        != SQLITE_OK)
 		return spool_fault(spool, fault);

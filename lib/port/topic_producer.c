@@ -52,6 +52,15 @@ static bool is_configuration(rd_kafka_resp_err_t error)
 	}
 }
 
+/* -1 where the topic keeps the sender's time. */
+static int64_t appended_at_ms(const rd_kafka_message_t *message)
+{
+	rd_kafka_timestamp_type_t type;
+	int64_t time_ms = rd_kafka_message_timestamp(message, &type);
+
+	return type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME ? time_ms : -1;
+}
+
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *context)
 {
 	struct producer *producer = context;
@@ -63,6 +72,7 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *c
 		.seq = (int64_t)(place & 0xFFFFFFFFFFFF),
 		.delivered = error == RD_KAFKA_RESP_ERR_NO_ERROR,
 		.offset = message->offset,
+		.appended_at_ms = appended_at_ms(message),
 	};
 
 	if (error == RD_KAFKA_RESP_ERR__FATAL)

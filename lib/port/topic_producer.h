@@ -22,8 +22,9 @@ struct producer_report {
 	int64_t seq;
 	bool delivered;
 	int64_t offset;
-	bool configuration; /* it is the broker's configuration; time alone cures
-	                       nothing */
+	int64_t appended_at_ms; /* the broker's time; -1: it tells none */
+	bool configuration;     /* it is the broker's configuration; time alone cures
+	                           nothing */
 	char reason[128];
 };
 

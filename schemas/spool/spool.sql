@@ -27,6 +27,15 @@ CREATE TABLE IF NOT EXISTS stream (
     CHECK (delivered_seq < next_seq)
 ) STRICT;
 
+-- A record of each stream that the broker confirmed, and where it put it: once seen there
+-- and not any more means another topic (docs/decisions/0015).
+CREATE TABLE IF NOT EXISTS anchor (
+    stream       INTEGER PRIMARY KEY REFERENCES stream,
+    topic_offset INTEGER NOT NULL,
+    appended_at  INTEGER NOT NULL, -- milliseconds since 1970, by the broker's clock
+    seen         INTEGER NOT NULL  -- 1: it was looked for and found there
+) STRICT;
+
 -- One row: the hub's orders (the channel "commands") that were not yet carried out.
 CREATE TABLE IF NOT EXISTS orders (
     one         INTEGER PRIMARY KEY CHECK (one = 1),

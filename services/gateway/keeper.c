@@ -54,6 +54,9 @@ struct keeper {
 	struct keeper_question *answered;
 	bool ill;
 	struct fault illness; /* one that is STOP is never taken back */
+	bool places_wanted;
+	struct keeper_place places[SPOOL_STREAMS];
+	size_t place_count;
 	/* the keeper's thread only */
 	int64_t marks_since_us; /* 0: none are waiting */
 };
@@ -101,6 +104,19 @@ void keeper_ask(struct keeper *keeper, struct keeper_question *question)
 	keeper->questions = question;
 	pthread_mutex_unlock(&keeper->lock);
 	ring(keeper);
+}
+
+size_t keeper_places(struct keeper *keeper, struct keeper_place out[SPOOL_STREAMS])
+{
+	size_t count;
+
+	pthread_mutex_lock(&keeper->lock);
+	count = keeper->place_count;
+	memcpy(out, keeper->places, count * sizeof *out);
+	keeper->places_wanted = true;
+	pthread_mutex_unlock(&keeper->lock);
+	ring(keeper);
+	return count;
 }
 
 bool keeper_is_ill(const struct keeper *keeper, struct fault *out)
@@ -414,6 +430,28 @@ static bool make_void(struct keeper *keeper, struct keeper_question *question)
 	        keeper->spool, question->event_id, &found, question->receipts, fault);
 }
 
+static bool is_same(const struct spool_anchor *a, const struct spool_anchor *b)
+{
+	return a->offset == b->offset && a->appended_at_ms == b->appended_at_ms;
+}
+
+static bool follow_verdict(struct keeper *keeper, struct keeper_question *question)
+{
+	const struct keeper_verdict *verdict = &question->verdict;
+	const struct spool_stream *at = spool_stream(keeper->spool, verdict->stream);
+
+	if (!is_same(&at->anchor, &verdict->anchor))
+		return true;
+	if (verdict->lost) {
+		forward_lost(keeper->forward, verdict->stream);
+		return true;
+	}
+	if (!spool_begin(keeper->spool, &question->fault))
+		return false;
+	spool_anchor(keeper->spool, verdict->stream, &verdict->next);
+	return spool_commit(keeper->spool, &question->fault);
+}
+
 static void answer(struct keeper *keeper, struct keeper_question *question)
 {
 	bool found;
@@ -438,9 +476,25 @@ static void answer(struct keeper *keeper, struct keeper_question *question)
 	case KEEPER_VOID:
 		question->ok = make_void(keeper, question);
 		break;
+	case KEEPER_JUDGE:
+		question->ok = follow_verdict(keeper, question);
+		break;
 	}
 	if (!question->ok && question->fault.kind == FAULT_STOP)
 		note_illness(keeper, &question->fault);
+}
+
+/* Under the lock. */
+static void note_places(struct keeper *keeper)
+{
+	keeper->places_wanted = false;
+	keeper->place_count = spool_stream_count(keeper->spool);
+	for (size_t i = 0; i < keeper->place_count; i++) {
+		const struct spool_stream *stream = spool_stream(keeper->spool, i);
+
+		keeper->places[i] = (struct keeper_place){ stream->topic,
+			stream->anchor, forward_last(keeper->forward, i) };
+	}
 }
 
 static void serve_questions(struct keeper *keeper)
@@ -451,6 +505,8 @@ static void serve_questions(struct keeper *keeper)
 	pthread_mutex_lock(&keeper->lock);
 	list = keeper->questions;
 	keeper->questions = NULL;
+	if (keeper->places_wanted)
+		note_places(keeper);
 	pthread_mutex_unlock(&keeper->lock);
 	if (list == NULL)
 		return;
@@ -561,6 +617,7 @@ static bool keeper_start(
 	keeper->newest_day = spool_newest_day(keeper->spool);
 	if (!spool_next_order(keeper->spool, &keeper->next_order, fault))
 		return false;
+	note_places(keeper);
 	tell_loss(keeper);
 	loop_on_wake(keeper->loop, hand_out, keeper);
 	keeper->has_thread = pthread_create(&keeper->thread, NULL, keep, keeper) == 0;

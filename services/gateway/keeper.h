@@ -68,7 +68,8 @@ enum keeper_asking {
 	KEEPER_LIST,
 	KEEPER_STATUS,
 	KEEPER_RESEND,
-	KEEPER_VOID
+	KEEPER_VOID,
+	KEEPER_JUDGE
 };
 
 /* What takes the number of an event. Borrowed until `done`. */
@@ -89,12 +90,28 @@ struct keeper_resend {
 	int64_t next_offset; /* of the hub's orders; 0: it is not one */
 };
 
+/* Where the broker has put records of a stream. */
+struct keeper_place {
+	const char *topic; /* the spool's own */
+	struct spool_anchor anchor;
+	struct spool_anchor newest; /* confirmed since the start */
+};
+
+/* What a look at the topic has shown; of no more worth when the anchor is another. */
+struct keeper_verdict {
+	size_t stream;
+	struct spool_anchor anchor; /* that was looked for */
+	bool lost;
+	struct spool_anchor next; /* where not lost: seen, the anchor from now on */
+};
+
 struct keeper_question {
 	enum keeper_asking asking;
 	uint8_t event_id[16];           /* FIND */
 	bool pending_only;              /* LIST */
 	struct keeper_void voiding;     /* VOID; event_id too, for the receipt */
 	struct keeper_resend resend;    /* RESEND; ok with count 0: no such stream */
+	struct keeper_verdict verdict;  /* JUDGE */
 	struct spool_receipt *receipts; /* FIND: one; LIST: room of them */
 	size_t room;
 	size_t count;
@@ -131,6 +148,12 @@ MUST_CHECK bool keeper_post(
         struct keeper *keeper, struct keeper_post *post, struct fault *fault);
 void keeper_ask(
         struct keeper *keeper, struct keeper_question *question); /* any thread */
+
+/*
+ * The places of all streams as they were at the call before; they are noted anew for
+ * the next one. Returns their count. Any thread.
+ */
+size_t keeper_places(struct keeper *keeper, struct keeper_place out[SPOOL_STREAMS]);
 
 /* Why the gateway cannot take an event now; false when it can. Any thread. */
 bool keeper_is_ill(const struct keeper *keeper, struct fault *out);

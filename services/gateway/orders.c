@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "event/envelope.h"
+#include "flow/anchor.h"
 #include "port/topic_consumer.h"
 
 enum {
@@ -25,7 +26,7 @@ enum {
 struct orders {
 	struct keeper *keeper;
 	const struct conf *conf;
-	char topic[256];
+	const char *topic; /* NULL: the catalog has none */
 	struct bytes village;
 	int32_t partition;
 	pthread_t thread;
@@ -35,7 +36,7 @@ struct orders {
 	bool ending;
 	/* the thread's only */
 	int64_t next_offset; /* -1: from the beginning */
-	bool told;           /* that the channel cannot be read */
+	bool told;           /* that the hub cannot be looked at */
 };
 
 /* An order's members */
@@ -109,17 +110,23 @@ static void order_done(void *context, struct keeper_question *question)
 	free(question);
 }
 
-/* False: nothing more is to be asked of the keeper. */
-static bool carry_out(struct orders *orders, const struct keeper_resend *resend)
+static void verdict_done(void *context, struct keeper_question *question)
 {
-	struct keeper_question *question = calloc(1, sizeof *question);
+	(void)context;
+	if (!question->ok)
+		log_fault(NULL, "a look at the topics", &question->fault);
+	free(question);
+}
+
+/* False: nothing more is to be asked of the keeper. */
+static bool ask_keeper(struct orders *orders, const struct keeper_question *wanted)
+{
+	struct keeper_question *question = malloc(sizeof *question);
 	bool ending;
 
 	if (question == NULL)
 		return false;
-	question->asking = KEEPER_RESEND;
-	question->resend = *resend;
-	question->done = order_done;
+	*question = *wanted;
 	pthread_mutex_lock(&orders->lock);
 	ending = orders->ending;
 	if (!ending)
@@ -152,7 +159,9 @@ static bool obey(struct orders *orders, const struct topic_record *record)
 	json_decref(json);
 	if (fault.kind != FAULT_NONE)
 		resend.from_seq = resend.to_seq = 0;
-	if (!carry_out(orders, &resend))
+	if (!ask_keeper(orders, &(struct keeper_question){ .asking = KEEPER_RESEND,
+	                                .resend = resend,
+	                                .done = order_done }))
 		return false;
 	orders->next_offset = record->offset + 1;
 	return true;
@@ -180,23 +189,63 @@ static bool read_to(struct orders *orders, struct consumer *consumer, int64_t en
 	return true;
 }
 
-static bool look(struct orders *orders, struct fault *fault)
+static bool read_orders(
+        struct orders *orders, struct consumer *consumer, struct fault *fault)
 {
 	struct topic_place place = { orders->topic, orders->partition, 0 };
-	struct consumer *consumer = NULL;
 	int64_t low;
 	int64_t high;
-	bool ok = consumer_open(&consumer, orders->conf, NULL, fault)
-	          && consumer_bounds(
-	                  consumer, place.topic, place.partition, &low, &high, fault);
 
-	if (ok && (orders->next_offset < low || orders->next_offset > high))
+	if (orders->topic == NULL)
+		return true;
+	if (!consumer_bounds(
+	            consumer, place.topic, place.partition, &low, &high, fault))
+		return false;
+	if (orders->next_offset < low || orders->next_offset > high)
 		orders->next_offset = low;
-	if (ok && orders->next_offset < high) {
-		place.offset = orders->next_offset;
-		ok = consumer_start(consumer, &place, 1, fault)
-		     && read_to(orders, consumer, high, fault);
+	if (orders->next_offset == high)
+		return true;
+	place.offset = orders->next_offset;
+	return consumer_start(consumer, &place, 1, fault)
+	       && read_to(orders, consumer, high, fault);
+}
+
+/*
+ * Whether the topics are those that confirmed what the spool says they did. The places
+ * are those of the look before. One topic that does not answer keeps no other back.
+ */
+static bool compare_topics(
+        struct orders *orders, struct consumer *consumer, struct fault *fault)
+{
+	struct keeper_place places[SPOOL_STREAMS];
+	size_t count = keeper_places(orders->keeper, places);
+	struct keeper_question question = { .asking = KEEPER_JUDGE,
+		.done = verdict_done };
+	bool ok = true;
+
+	for (size_t i = 0; i < count; i++) {
+		enum anchor_verdict verdict = VERDICT_OPEN;
+
+		question.verdict = (struct keeper_verdict){ .stream = i,
+			.anchor = places[i].anchor };
+		ok = anchor_compare(consumer, places[i].topic, orders->partition,
+		             &places[i].anchor, &places[i].newest, &verdict,
+		             &question.verdict.next, fault)
+		     && ok;
+		question.verdict.lost = verdict == VERDICT_OTHER;
+		if (verdict != VERDICT_OPEN && !ask_keeper(orders, &question))
+			return true;
 	}
+	return ok;
+}
+
+static bool look(struct orders *orders, struct fault *fault)
+{
+	struct consumer *consumer = NULL;
+	bool ok = consumer_open(&consumer, orders->conf, NULL, fault);
+	bool has_read = ok && read_orders(orders, consumer, fault);
+
+	ok = ok && compare_topics(orders, consumer, fault) && has_read;
 	consumer_close(&consumer);
 	return ok;
 }
@@ -233,8 +282,7 @@ static void *listen_to_hub(void *context)
 		bool ok = look(orders, &fault);
 
 		if (!ok && !orders->told)
-			log_info(NULL, "the hub's orders cannot be read: %s",
-			        fault.text);
+			log_info(NULL, "the hub cannot be looked at: %s", fault.text);
 		orders->told = !ok;
 	}
 	return NULL;
@@ -245,16 +293,13 @@ bool orders_open(struct orders **out, struct keeper *keeper, const struct conf *
 {
 	const struct catalog_channel *channel = catalog_channel(catalog, "commands");
 	pthread_condattr_t attributes;
-	struct orders *orders;
+	struct orders *orders = calloc(1, sizeof *orders);
 
-	if (channel == NULL)
-		return true;
-	orders = calloc(1, sizeof *orders);
 	if (orders == NULL)
 		return fault_memory(fault);
 	orders->keeper = keeper;
 	orders->conf = conf;
-	snprintf(orders->topic, sizeof orders->topic, "%s", channel->topic);
+	orders->topic = channel != NULL ? channel->topic : NULL;
 	orders->village = bytes_of(conf_text(conf, "village"));
 	orders->partition = envelope_partition(orders->village, catalog->modulus);
 	orders->next_offset = keeper_next_order(keeper);

@@ -5,7 +5,9 @@
 /*
  * The hub's orders to this village, from the catalog's channel "commands": nobody can
  * reach a gateway behind its router, so it looks for itself, each minute. Between two
- * looks nothing is open: on a thin link a connection that waits costs more.
+ * looks nothing is open: on a thin link a connection that waits costs more. In the same
+ * look it sees whether the topics are still those that confirmed our records
+ * (flow/anchor.h).
  *
  * An order is JSON: {"resend": {"topic", "from_seq", "to_seq", "incarnation"?}}. One
  * that this gateway does not understand is passed over, with a line in the log.
@@ -20,7 +22,7 @@
 
 struct orders;
 
-/* NULL, and no fault, where the catalog has no such channel. */
+/* Where the catalog has no such channel it looks at the topics only. */
 MUST_CHECK bool orders_open(struct orders **out, struct keeper *keeper,
         const struct conf *conf, const struct catalog *catalog, struct fault *fault);
 
@@ -35,6 +37,8 @@ MUST_CHECK bool orders_parse_resend(
         struct bytes json, struct keeper_resend *out, struct fault *fault);
 
 #define ORDERS_KEYS                                                                    \
-	CONF_KEY(MS, orders_ms, "60000", "pause between two looks for the hub's orders")
+	CONF_KEY(MS, orders_ms, "60000",                                               \
+	        "pause between two looks at the hub: for orders, and whether topics "  \
+	        "are still the same")
 
 #endif

@@ -2,7 +2,7 @@
 """What a broker does to a gateway: topics made anew, refused, too small. Nothing is lost, nothing overtakes."""
 import json
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from conftest import payment_body, post, request_body
 from hub.base import wait_until
@@ -52,6 +52,51 @@ def test_a_topic_made_anew_gets_all_that_is_kept(world):
     wait_until(lambda: status(gateway)["pending"] == 0, 60, "delivered again")
     first, *rest = sequence(world, "payments")
     assert (first, rest) == (31, list(range(1, 32))), "the one that told, then all in order"
+
+
+def fill_by_others(world, name, count):
+    """What other villages of the same partition have written."""
+    producer = Producer({"bootstrap.servers": world.brokers, "linger.ms": 5})
+    for _ in range(count):
+        for part in range(12):
+            producer.produce(world.topic(name), b"x", b"35.09.99.2099", part, headers={"ce_sequence": b"0"})
+    assert producer.flush(60) == 0
+
+
+def own(world, name):
+    return [number for number in sequence(world, name) if number > 0]
+
+
+def test_a_topic_made_anew_and_filled_by_others_gets_all_that_is_kept(world):
+    world.expects("made anew|the broker refuses|delivery failed|link")
+    gateway = world.gateway(blocked_retry_ms=500, orders_ms=300)
+    for number in range(30):
+        assert post(gateway, "/v1/payments", payment_body(case_id=f"kasus-{number}"))[0] == 201
+    wait_until(lambda: status(gateway)["pending"] == 0, 60, "delivered")
+    gateway.stop()
+    drop(world, "payments")
+    world.make_topics()
+    fill_by_others(world, "payments", 50)
+    gateway.start()
+    gateway.wait()
+    assert post(gateway, "/v1/payments", payment_body())[0] == 201
+    wait_until(lambda: "made anew" in world.logs(), 60, "it is noticed, though the offset is higher than ever")
+    wait_until(lambda: len(own(world, "payments")) >= 32, 60, "all are there again")
+    assert own(world, "payments") == [31, *range(1, 32)], "the one that told, then all in order"
+    assert post(gateway, "/v1/payments", payment_body())[0] == 201
+    wait_until(lambda: status(gateway)["pending"] == 0, 60, "delivered")
+    assert world.logs().count("made anew") == 1, "it is told once"
+
+
+def test_a_topic_made_anew_under_a_silent_village_is_noticed(world):
+    world.expects("made anew|the broker refuses|delivery failed|link")
+    gateway = world.gateway(blocked_retry_ms=500, orders_ms=300)
+    for _ in range(5):
+        assert post(gateway, "/v1/payments", payment_body())[0] == 201
+    wait_until(lambda: status(gateway)["pending"] == 0, 60, "delivered")
+    drop(world, "payments")
+    world.make_topics()
+    wait_until(lambda: own(world, "payments") == [1, 2, 3, 4, 5], 60, "nobody had to post")
 
 
 def test_a_topic_that_is_refused_stops_no_other(world):

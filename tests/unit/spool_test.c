@@ -105,6 +105,32 @@ static void numbers_keep_growing_after_reopening(void **state)
 	assert_string_equal(spool_incarnation(place->spool), incarnation);
 }
 
+static void an_anchor_is_kept_until_the_topic_is_another(void **state)
+{
+	struct place *place = *state;
+	const struct spool_anchor anchor = { 41, 1700000000000, true };
+	const struct spool_anchor *kept;
+	struct fault fault;
+
+	append(place->spool, 0, NULL);
+	assert_int_equal(
+	        spool_stream(place->spool, 0)->anchor.offset, SPOOL_OFFSET_UNKNOWN);
+	must(spool_begin(place->spool, &fault), &fault);
+	spool_anchor(place->spool, 0, &anchor);
+	must(spool_commit(place->spool, &fault), &fault);
+	reopen(place);
+	kept = &spool_stream(place->spool, 0)->anchor;
+	assert_int_equal(kept->offset, 41);
+	assert_int_equal(kept->appended_at_ms, 1700000000000);
+	assert_true(kept->seen);
+	must(spool_begin(place->spool, &fault), &fault);
+	must(spool_rewind(place->spool, 0, &fault), &fault);
+	must(spool_commit(place->spool, &fault), &fault);
+	reopen(place);
+	assert_int_equal(
+	        spool_stream(place->spool, 0)->anchor.offset, SPOOL_OFFSET_UNKNOWN);
+}
+
 static void a_rolled_back_number_is_given_again(void **state)
 {
 	struct place *place = *state;
@@ -362,6 +388,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		        numbers_keep_growing_after_reopening, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        an_anchor_is_kept_until_the_topic_is_another, set_up,
+		        tear_down),
 		cmocka_unit_test_setup_teardown(
 		        a_rolled_back_number_is_given_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
