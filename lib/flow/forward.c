@@ -28,6 +28,8 @@ struct lane {
 	int64_t delivered;     /* confirmed since the start, for metrics */
 	int64_t last_offset;   /* of confirmed_seq; or SPOOL_OFFSET_UNKNOWN */
 	int64_t last_ms;       /* by the broker's clock; -1: not known */
+	int64_t unsure_seq;    /* up to here an earlier producer may have got through */
+	int64_t unwritten_seq; /* up to here the last report was: for sure not there */
 	int64_t careful_seq;   /* up to here one at a time: one of them was refused */
 	int64_t blocked_us;    /* monotonic: refused, not tried again before; 0: free */
 	char reason[128];      /* of the refusal */
@@ -98,11 +100,23 @@ static void note_offset(struct forward *forward, struct lane *lane,
 	lane->last_ms = report->appended_at_ms;
 }
 
+/* In their order: one of another fate in between ends what is known. */
+static void note_unwritten(struct lane *lane, const struct producer_report *report)
+{
+	int64_t known = lane->unwritten_seq > lane->confirmed_seq ? lane->unwritten_seq
+	                                                          : lane->confirmed_seq;
+
+	if (report->unwritten && (report->stream & AGAIN) == 0
+	        && report->seq == known + 1)
+		lane->unwritten_seq = report->seq;
+}
+
 static void on_report(void *context, const struct producer_report *report)
 {
 	struct forward *forward = context;
 	struct lane *lane = &forward->lanes[report->stream & ~(size_t)AGAIN];
 
+	note_unwritten(lane, report);
 	if (forward->failed)
 		return;
 	if (!report->delivered) {
@@ -123,6 +137,21 @@ static void on_report(void *context, const struct producer_report *report)
 	lane->blocked_us = 0;
 	forward->pause_ms = 0;
 	forward->reason[0] = '\0';
+}
+
+/* What it was given and has not answered for may be on the topic all the same. */
+static void end_producer(struct forward *forward)
+{
+	bool has_sent = producer_has_sent(forward->producer);
+
+	for (size_t i = 0; has_sent && i < forward->lane_count; i++) {
+		struct lane *lane = &forward->lanes[i];
+
+		if (lane->sent_seq > lane->unwritten_seq
+		        && lane->sent_seq > lane->confirmed_seq)
+			lane->unsure_seq = lane->sent_seq;
+	}
+	producer_close(&forward->producer);
 }
 
 static void rewind_lanes(struct forward *forward)
@@ -291,6 +320,7 @@ static bool send_slice(
 	forward->reading_again = false;
 	if (at->last_seq <= lane->sent_seq || room <= 0)
 		return true;
+	lane->unwritten_seq = 0;
 	return read_slice(forward, stream, room < SLICE ? room : SLICE, &lane->sent_seq,
 	        out_sent, fault);
 }
@@ -349,7 +379,7 @@ static void pause_after_failure(struct forward *forward)
 	        (long long)forward->pause_ms, forward->reason);
 	pause(forward, forward->pause_ms);
 	forward->since_us = clock_wall_us();
-	producer_close(&forward->producer);
+	end_producer(forward);
 }
 
 /*
@@ -393,7 +423,7 @@ enum step forward_step(struct forward *forward, struct fault *fault)
 
 	if (forward->producer != NULL && is_stale(forward)) {
 		log_info(NULL, "a new producer: the old one is stale");
-		producer_close(&forward->producer);
+		end_producer(forward);
 	}
 	if (forward->producer == NULL) {
 		if (clock_monotonic_us() < forward->resume_us)
@@ -418,13 +448,34 @@ enum step forward_step(struct forward *forward, struct fault *fault)
 	return sent ? STEP_DONE : STEP_IDLE;
 }
 
-void forward_recall(struct forward *forward, size_t stream, int64_t seq)
+/* The producer has it, and nothing of what it has went out: take all of it back. */
+static bool take_back(struct forward *forward)
+{
+	if (producer_has_sent(forward->producer))
+		return false;
+	if (producer_take_back(&forward->producer)) {
+		rewind_lanes(forward);
+		return true;
+	}
+	for (size_t i = 0; i < forward->lane_count; i++)
+		forward->lanes[i].unsure_seq = forward->lanes[i].sent_seq;
+	return false;
+}
+
+bool forward_recall(
+        struct forward *forward, size_t stream, int64_t seq, struct fault *fault)
 {
 	struct lane *lane = &forward->lanes[stream];
+	bool refused = seq <= lane->unwritten_seq;
+	bool handed = forward->producer != NULL && seq <= lane->sent_seq;
 
+	if (seq <= lane->confirmed_seq) /* the spool will say so */
+		return true;
+	if (!refused && (seq <= lane->unsure_seq || (handed && !take_back(forward))))
+		return fault_code(fault, FAULT_RETRY, "under-way",
+		        "the hub may have the event already; its answer will tell");
 	lane->blocked_us = 0;
-	if (lane->sent_seq >= seq && forward->producer != NULL)
-		fail(forward, lane, false, "an event was made void");
+	return true;
 }
 
 static bool has_sent_again(const struct forward *forward, size_t stream)

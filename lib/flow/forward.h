@@ -45,8 +45,13 @@ void forward_close(struct forward **forward);
 /* Take reports and send what fits. Never waits. Outside a group of the spool. */
 enum step forward_step(struct forward *forward, struct fault *fault);
 
-/* The event is another one now: what was sent of it and after it is sent anew. */
-void forward_recall(struct forward *forward, size_t stream, int64_t seq);
+/*
+ * The event is about to become another one: true when it is for sure nowhere on its
+ * topic, as far as this process knows, and not on its way. FAULT_RETRY, code
+ * "under-way": the broker may have it; its answer will tell.
+ */
+MUST_CHECK bool forward_recall(
+        struct forward *forward, size_t stream, int64_t seq, struct fault *fault);
 
 /* Whether there are confirmations that the spool has not been told. */
 bool forward_has_marks(const struct forward *forward);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/topic_producer.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ struct producer {
 	rd_kafka_t *rk;
 	int fd;
 	enum producer_link link;
+	atomic_bool has_sent; /* set by the library's threads */
 	producer_listener *listener;
 	void *context;
 };
@@ -61,6 +63,28 @@ static int64_t appended_at_ms(const rd_kafka_message_t *message)
 	return type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME ? time_ms : -1;
 }
 
+static rd_kafka_resp_err_t on_request(rd_kafka_t *rk, int socket, const char *broker,
+        int32_t id, int16_t key, int16_t version, int32_t number, size_t size,
+        void *context)
+{
+	enum { PRODUCE = 0 }; /* Kafka protocol, "Api Keys" */
+	struct producer *producer = context;
+
+	(void)rk, (void)socket, (void)broker, (void)id, (void)version, (void)number,
+	        (void)size;
+	if (key == PRODUCE)
+		atomic_store(&producer->has_sent, true);
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *settings,
+        void *context, char *text, size_t room)
+{
+	(void)settings, (void)text, (void)room;
+	return rd_kafka_interceptor_add_on_request_sent(
+	        rk, "kentongan", on_request, context);
+}
+
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *context)
 {
 	struct producer *producer = context;
@@ -80,6 +104,8 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *c
 	if (report.delivered)
 		producer->link = LINK_UP;
 	else {
+		report.unwritten = rd_kafka_message_status(message)
+		                   == RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
 		report.configuration = is_configuration(error);
 		snprintf(report.reason, sizeof report.reason, "%s",
 		        rd_kafka_err2name(error));
@@ -168,6 +194,7 @@ static bool producer_start(struct producer *producer, enum producer_kind kind,
 	rd_kafka_conf_set_dr_msg_cb(settings, on_report);
 	rd_kafka_conf_set_error_cb(settings, on_error);
 	rd_kafka_conf_set_stats_cb(settings, on_statistics);
+	rd_kafka_conf_interceptor_add_on_new(settings, "kentongan", on_new, producer);
 	if (!producer_settings(settings, kind, conf, fault)) {
 		rd_kafka_conf_destroy(settings);
 		return false;
@@ -214,25 +241,42 @@ static void ignore_report(void *context, const struct producer_report *report)
 	(void)report;
 }
 
-void producer_close(struct producer **producer)
+bool producer_has_sent(const struct producer *producer)
+{
+	return atomic_load(&producer->has_sent);
+}
+
+/* False: it goes on ending by itself, and its callbacks may still come. */
+static bool end_library(struct producer *producer)
+{
+	if (producer->rk == NULL)
+		return true;
+	rd_kafka_purge(producer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT
+	                                     | RD_KAFKA_PURGE_F_NON_BLOCKING);
+	rd_kafka_poll(producer->rk, 0);
+	return topic_end(producer->rk, false);
+}
+
+bool producer_take_back(struct producer **producer)
 {
 	struct producer *old = *producer;
+	bool unsent;
 
-	if (old == NULL)
-		return;
 	*producer = NULL;
 	old->listener = ignore_report;
-	if (old->rk != NULL) {
-		rd_kafka_purge(old->rk, RD_KAFKA_PURGE_F_QUEUE
-		                                | RD_KAFKA_PURGE_F_INFLIGHT
-		                                | RD_KAFKA_PURGE_F_NON_BLOCKING);
-		rd_kafka_poll(old->rk, 0);
-		if (!topic_end(old->rk, false))
-			return; /* its callbacks may still come */
-	}
+	if (!end_library(old))
+		return false;
+	unsent = !producer_has_sent(old);
 	if (old->fd >= 0)
 		close(old->fd);
 	free(old);
+	return unsent;
+}
+
+void producer_close(struct producer **producer)
+{
+	if (*producer != NULL && producer_take_back(producer))
+		return; /* whether anything had left is not asked here */
 }
 
 static rd_kafka_headers_t *make_headers(const struct producer_record *record)

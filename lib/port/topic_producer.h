@@ -23,6 +23,7 @@ struct producer_report {
 	bool delivered;
 	int64_t offset;
 	int64_t appended_at_ms; /* the broker's time; -1: it tells none */
+	bool unwritten;         /* not delivered, and for sure nowhere on the topic */
 	bool configuration;     /* it is the broker's configuration; time alone cures
 	                           nothing */
 	char reason[128];
@@ -60,6 +61,15 @@ MUST_CHECK bool producer_open(struct producer **out, enum producer_kind kind,
 
 /* Forgets what is not confirmed; the spool still has it. */
 void producer_close(struct producer **producer);
+
+/* Whether records may have left to a broker: false is certain, at that moment. */
+bool producer_has_sent(const struct producer *producer);
+
+/*
+ * Close it. True: no record had left to a broker, and none will. False is no certainty:
+ * something left, or the end of it was not seen.
+ */
+MUST_CHECK bool producer_take_back(struct producer **producer);
 
 /* FAULT_RETRY when the queue is full: poll and go on. The record is copied. */
 MUST_CHECK bool producer_send(struct producer *producer,

@@ -51,6 +51,11 @@ static const struct http_problem broken = { 500, "internal", "Internal fault",
 	"The gateway cannot go on; it starts again. Try again with the same key.",
 	"Sistem mengalami gangguan dan akan mulai ulang. Coba lagi sebentar lagi." };
 
+static const struct http_problem under_way = { 503, "under-way", "On its way",
+	"The hub may have the event already; ask again when the link is up.",
+	"Catatan ini sedang dikirim dan mungkin sudah sampai; coba lagi setelah "
+	"sambungan pulih." };
+
 void answer_no_room(struct http_request *request, bool batch)
 {
 	static const struct http_problem no_batches = { 507, "disk-scarce",
@@ -77,7 +82,9 @@ void answer_fault(struct http_request *request, const struct fault *fault)
 			return;
 		}
 		http_answer_header(request, "Retry-After", "1");
-		http_refuse(request, &busy, NULL);
+		http_refuse(request,
+		        strcmp(fault->code, "under-way") == 0 ? &under_way : &busy,
+		        NULL);
 		return;
 	case FAULT_NONE:
 	case FAULT_UNSURE:

@@ -415,7 +415,8 @@ static bool make_void(struct keeper *keeper, struct keeper_question *question)
 	struct fault *fault = &question->fault;
 	bool found;
 
-	if (!spool_begin(keeper->spool, fault))
+	if (!forward_recall(keeper->forward, wanted->stream, wanted->seq, fault)
+	        || !spool_begin(keeper->spool, fault))
 		return false;
 	if (!forward_mark(keeper->forward, fault)
 	        || !spool_void(keeper->spool, wanted->stream, wanted->seq,
@@ -423,11 +424,9 @@ static bool make_void(struct keeper *keeper, struct keeper_question *question)
 		spool_rollback(keeper->spool);
 		return false;
 	}
-	if (!spool_commit(keeper->spool, fault))
-		return false;
-	forward_recall(keeper->forward, wanted->stream, wanted->seq);
-	return spool_find(
-	        keeper->spool, question->event_id, &found, question->receipts, fault);
+	return spool_commit(keeper->spool, fault)
+	       && spool_find(keeper->spool, question->event_id, &found,
+	               question->receipts, fault);
 }
 
 static bool is_same(const struct spool_anchor *a, const struct spool_anchor *b)
