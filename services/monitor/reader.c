@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The reader has no group, so that it disturbs no sink. It begins with the last day,
- * decodes by plan, and masks: what the schema does not call harmless leaves as dots.
+ * The reader has no group, so that it disturbs no sink. It begins with the last day and
+ * hands on what it reads as JSON, masked.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "event/envelope.h"
-#include "event/plan.h"
+#include "event/mask.h"
 #include "monitor.h"
 #include "port/topic_consumer.h"
 
@@ -24,9 +23,7 @@ struct reader {
 	struct board *board;
 	struct loop *loop;
 	struct consumer *consumer;
-	struct plan **plans; /* by index of the catalog's schemas */
-	struct cell *cells;
-	struct buffer scratch;
+	struct mask *mask;
 	struct buffer json;
 	struct topic_record records[RECORDS];
 	pthread_t thread;
@@ -34,86 +31,34 @@ struct reader {
 	atomic_bool ending;
 };
 
-static const struct plan *find_plan(const struct reader *reader, int32_t id)
+static bool find_topic(
+        const struct catalog *catalog, const char *topic, size_t *out_index)
 {
-	for (size_t i = 0; i < reader->catalog->schema_count; i++)
-		if (reader->catalog->schemas[i].id == id)
-			return reader->plans[i];
-	return NULL;
+	for (size_t i = 0; i < catalog->topic_count; i++)
+		if (strcmp(catalog->topics[i].topic, topic) == 0) {
+			*out_index = i;
+			return true;
+		}
+	return false;
 }
 
-static void put_masked(
-        const struct column *column, const struct cell *cell, struct buffer *out)
-{
-	bool harmless = strcmp(column->pii, "none") == 0;
-
-	buffer_append_byte(out, ',');
-	buffer_append_json(out, bytes_of(column->name));
-	buffer_append_byte(out, ':');
-	if (harmless || cell->is_null)
-		cell_json(column, cell, out);
-	else
-		buffer_append_text(out, "\"\xE2\x80\xA2\xE2\x80\xA2\xE2\x80\xA2\"");
-}
-
-static void put_place(const struct reader *reader, const struct topic_record *record,
-        size_t topic, struct buffer *out)
-{
-	char appended[CLOCK_TEXT_BYTES];
-
-	clock_format(record->appended_at_us, appended);
-	buffer_format(out,
-	        "{\"topic\":\"%s\",\"partition\":%d,\"offset\":%lld,\"appended_at\":\"%"
-	        "s\","
-	        "\"record\":\"%s\"",
-	        record->topic, (int)record->partition, (long long)record->offset,
-	        appended, reader->catalog->topics[topic].record);
-}
-
-/* False: the record is not one of ours; the board is told so all the same. */
-static bool decode(struct reader *reader, const struct topic_record *record,
-        struct board_event *event)
-{
-	const struct plan *plan;
-	const struct column *columns;
-	struct fault fault;
-	struct bytes value;
-	struct head head;
-	size_t count;
-	int32_t id;
-
-	if (!envelope_unframe(record->value, &id, &value, &fault))
-		return false;
-	plan = find_plan(reader, id);
-	if (plan == NULL
-	        || !plan_decode(plan, value, reader->cells, &reader->scratch, &fault))
-		return false;
-	plan_head(plan, reader->cells, &head);
-	columns = plan_columns(plan, &count);
-	for (size_t i = 0; i < count; i++)
-		put_masked(&columns[i], &reader->cells[i], &reader->json);
-	event->village_code = head.village_code;
-	event->seq = head.seq;
-	event->recorded_at_us = head.recorded_at_us;
-	return true;
-}
-
+/* A record that is none of ours is shown too, as such. */
 static void show(struct reader *reader, const struct topic_record *record)
 {
 	struct board_event event = { .appended_at_us = record->appended_at_us };
+	struct mask_place place = { record->topic, record->partition, record->offset,
+		record->appended_at_us };
+	struct head head = { 0 };
+	struct fault fault;
 
-	while (event.topic < reader->catalog->topic_count
-	        && strcmp(reader->catalog->topics[event.topic].topic, record->topic)
-	                   != 0)
-		event.topic++;
-	if (event.topic == reader->catalog->topic_count)
+	if (!find_topic(reader->catalog, record->topic, &event.topic))
 		return;
+	event.undecodable = !mask_decode(reader->mask, record->value, &head, &fault);
+	event.village_code = head.village_code;
+	event.seq = head.seq;
+	event.recorded_at_us = head.recorded_at_us;
 	buffer_reset(&reader->json);
-	put_place(reader, record, event.topic, &reader->json);
-	event.undecodable = !decode(reader, record, &event);
-	if (event.undecodable)
-		buffer_append_text(&reader->json, ",\"undecodable\":true");
-	buffer_append_byte(&reader->json, '}');
+	mask_append(reader->mask, &place, VIEW_MASKED, &reader->json);
 	if (reader->json.failed)
 		return;
 	event.json = buffer_bytes(&reader->json);
@@ -209,28 +154,6 @@ static void *read_topics(void *context)
 	return NULL;
 }
 
-static bool compile(struct reader *reader, struct fault *fault)
-{
-	static const struct plan_grant all = { .everything = true };
-	const struct catalog *catalog = reader->catalog;
-	size_t most = 1;
-
-	reader->plans = calloc(catalog->schema_count, sizeof *reader->plans);
-	if (reader->plans == NULL)
-		return fault_memory(fault);
-	for (size_t i = 0; i < catalog->schema_count; i++) {
-		const struct schema *schema = catalog->schemas[i].schema;
-		size_t count;
-
-		if (!plan_compile(&reader->plans[i], schema, schema, &all, fault))
-			return fault_wrap(fault, "%s", catalog->schemas[i].file);
-		plan_columns(reader->plans[i], &count);
-		most = count > most ? count : most;
-	}
-	reader->cells = calloc(most, sizeof *reader->cells);
-	return reader->cells != NULL || fault_memory(fault);
-}
-
 bool reader_open(struct reader **out, const struct conf *conf,
         const struct catalog *catalog, struct board *board, struct loop *loop,
         struct fault *fault)
@@ -244,7 +167,7 @@ bool reader_open(struct reader **out, const struct conf *conf,
 	reader->catalog = catalog;
 	reader->board = board;
 	reader->loop = loop;
-	if (!compile(reader, fault)
+	if (!mask_open(&reader->mask, catalog, fault)
 	        || !consumer_open(&reader->consumer, conf, NULL, fault))
 		return false;
 	reader->has_thread =
@@ -262,11 +185,7 @@ void reader_close(struct reader **reader)
 	if (old->has_thread)
 		pthread_join(old->thread, NULL);
 	consumer_close(&old->consumer);
-	for (size_t i = 0; old->plans != NULL && i < old->catalog->schema_count; i++)
-		plan_close(&old->plans[i]);
-	free(old->plans);
-	free(old->cells);
-	buffer_clear(&old->scratch);
+	mask_close(&old->mask);
 	buffer_clear(&old->json);
 	free(old);
 	*reader = NULL;
