@@ -70,9 +70,10 @@ function(program folder binary)
 	install(TARGETS ${folder} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
-# Put the files of a folder into a target: see base/embedded.h.
+# Put the files of a folder, and some from elsewhere, into a target: see base/embedded.h.
 function(embed target folder)
 	file(GLOB files CONFIGURE_DEPENDS ${folder}/*)
+	list(APPEND files ${ARGN})
 	if(NOT TARGET ${target} OR NOT files)
 		return()
 	endif()
@@ -87,6 +88,25 @@ function(embed target folder)
 			"-DFILES=${files}" -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
 		DEPENDS ${files} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
 	target_sources(${target} PRIVATE ${output})
+endfunction()
+
+# A library for pages as Maven Central has it, build/page/NAME-VERSION.jar: give the paths of
+# the files that are wanted of it.
+function(webjar out name version sha256)
+	cmake_parse_arguments(PARSE_ARGV 4 JAR "" "" "FILES")
+	set(jar ${CMAKE_SOURCE_DIR}/build/page/${name}-${version}.jar)
+	if(NOT EXISTS ${jar})
+		message(FATAL_ERROR "${name} ${version} is not here yet. Fetch it: tests/run install")
+	endif()
+	file(SHA256 ${jar} found)
+	if(NOT found STREQUAL sha256)
+		message(FATAL_ERROR "${jar} is not the file that we know; delete it and fetch it again")
+	endif()
+	set(folder ${CMAKE_BINARY_DIR}/webjars)
+	file(ARCHIVE_EXTRACT INPUT ${jar} DESTINATION ${folder})
+	list(TRANSFORM JAR_FILES PREPEND
+		${folder}/META-INF/resources/webjars/${name}/${version}/)
+	set(${out} ${JAR_FILES} PARENT_SCOPE)
 endfunction()
 
 # Each tests/unit/X_test.c is one program and one test named unit.X; it may use every room.

@@ -19,16 +19,16 @@ static const char *media_of(const char *name)
 		return "text/javascript; charset=utf-8";
 	if (dot != NULL && strcmp(dot, ".svg") == 0)
 		return "image/svg+xml";
+	if (dot == NULL)
+		return "text/plain; charset=utf-8";
 	return "text/html; charset=utf-8";
 }
 
-void assets_serve(void *embedded, struct http_request *request)
+static void serve(struct http_request *request, const struct embedded *file)
 {
 	static const struct http_problem unknown = { 404, "not-found", "Not found",
 		"There is nothing at this address.",
 		"Tidak ada apa-apa di alamat ini." };
-	const char *name = http_tail(request)[0] ? http_tail(request) : "index.html";
-	const struct embedded *file = embedded_find(embedded, name);
 
 	if (file == NULL) {
 		http_refuse(request, &unknown, NULL);
@@ -38,4 +38,16 @@ void assets_serve(void *embedded, struct http_request *request)
 	http_answer_header(request, "Cache-Control", "no-cache");
 	http_answer(request, 200, media_of(file->name),
 	        (struct bytes){ file->bytes, file->size });
+}
+
+void assets_serve(void *embedded, struct http_request *request)
+{
+	const char *name = http_tail(request)[0] ? http_tail(request) : "index.html";
+
+	serve(request, embedded_find(embedded, name));
+}
+
+void assets_serve_index(void *embedded, struct http_request *request)
+{
+	serve(request, embedded_find(embedded, "index.html"));
 }

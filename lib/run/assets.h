@@ -13,4 +13,7 @@
 
 void assets_serve(void *embedded, struct http_request *request);
 
+/* index.html at every address of the route: the page reads its own address. */
+void assets_serve_index(void *embedded, struct http_request *request);
+
 #endif

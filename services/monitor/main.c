@@ -70,6 +70,10 @@ static bool open_http(struct monitor *monitor, struct fault *fault)
 	static const struct http_route page[] = {
 		{ "GET", "/", NULL, 0, assets_serve, (void *)embedded_page },
 		{ "GET", "/assets/", NULL, 0, assets_serve, (void *)embedded_page },
+		{ "GET", "/villages/", NULL, 0, assets_serve_index,
+		        (void *)embedded_page },
+		{ "GET", "/cases/", NULL, 0, assets_serve_index,
+		        (void *)embedded_page },
 		{ 0 },
 	};
 	const struct conf *conf = svc_conf(monitor->svc);

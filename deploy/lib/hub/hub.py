@@ -16,7 +16,8 @@ import time
 
 from hub import programs
 from hub.base import PROJECT, Trouble, read, run, say, step, wait_until, write
-from hub.kafka import Kafka, fetch_jars
+from hub.jars import fetch_kafka, fetch_page
+from hub.kafka import Kafka
 from hub.postgres import Postgres
 
 DEPARTMENTS = ["satu_data", "dispendukcapil", "dinsos", "dinkes", "bapenda", "dpmd"]
@@ -57,6 +58,7 @@ def install_packages():
 
 
 def build():
+    fetch_page()
     fresh = not os.path.exists(os.path.join(BUILD, "build.ninja"))
     with step("building", at_once=fresh):
         if fresh:
@@ -147,7 +149,7 @@ class Hub:
         self.postgres.wait()
 
     def start_servers(self):
-        fetch_jars()
+        fetch_kafka()
         fresh = not self.kafka.process.is_running() or not self.postgres.process.is_running()
         with step("Kafka and PostgreSQL: starting") if fresh else contextlib.nullcontext():
             self.kafka.prepare()

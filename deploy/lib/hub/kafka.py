@@ -1,33 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Apache Kafka, one node, in KRaft mode."""
 import base64
-import glob
 import hashlib
 import os
-import shutil
 import signal
 import uuid
 
-from hub.base import PROJECT, Trouble, answers, free_port, read, run, step, wait_until, write
+from hub.base import PROJECT, Trouble, answers, free_port, read, run, wait_until, write
+from hub.jars import fetch_kafka
 from hub.process import Process
 
 JARS = os.path.join(PROJECT, "build", "kafka")
 ARCHIVE = os.path.join(JARS, "kafka.jsa")
-
-
-def fetch_jars():
-    """Copy Kafka's jars from Maven Central, pinned by the pom."""
-    if glob.glob(os.path.join(JARS, "kafka_2.13-*.jar")):
-        return
-    pom = os.path.join(PROJECT, "deploy", "kafka", "pom.xml")
-    fresh = JARS + ".new"
-    shutil.rmtree(fresh, ignore_errors=True)
-    with step("Kafka: fetching its jars (once)"):
-        run(["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies",
-             "-DincludeScope=runtime", f"-DoutputDirectory={fresh}"])
-    os.makedirs(os.path.dirname(JARS), exist_ok=True)
-    shutil.rmtree(JARS, ignore_errors=True)
-    os.rename(fresh, JARS)
 
 
 def java(*arguments):
@@ -52,7 +36,7 @@ class Kafka:
         """Choose ports and format the log folder, once."""
         if os.path.exists(self.conf):
             return
-        fetch_jars()
+        fetch_kafka()
         os.makedirs(self.folder, exist_ok=True)
         port, controller = free_port(), free_port()
         write(os.path.join(self.folder, "port"), str(port))
