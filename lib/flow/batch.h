@@ -106,7 +106,7 @@ struct lane {
 	size_t mapped;                          /* of this batch */
 };
 
-enum { STREAM_BUCKETS = 4096 };
+enum { STREAM_BUCKETS = 16384 };
 
 struct format;
 
