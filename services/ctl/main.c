@@ -118,13 +118,15 @@ enum { FILE_BYTES = 16 << 20 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
-static void print_help(const struct command *only)
+/* first, second: the words of one command, or of several; NULL means any. */
+static void print_help(const char *first, const char *second)
 {
 	printf("kentongan: the operator's command\n\n");
 	for (size_t i = 0; i < COMMANDS; i++) {
 		const struct command *command = &commands[i];
 
-		if (only == NULL || only == command)
+		if ((first == NULL || strcmp(first, command->first) == 0)
+		        && (second == NULL || strcmp(second, command->second) == 0))
 			printf("  kentongan %s%s%s %s\n      %s\n", command->first,
 			        command->second[0] ? " " : "", command->second,
 			        command->arguments, command->help);
@@ -185,6 +187,14 @@ bool ctl_version(struct ctl *ctl, struct fault *fault)
 	printf(ctl->json ? "{\"version\": \"%s\"}\n" : "kentongan %s\n",
 	        KENTONGAN_VERSION);
 	return true;
+}
+
+static bool is_first_word(const char *word)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(word, commands[i].first) == 0)
+			return true;
+	return false;
 }
 
 static const struct command *find_command(int argc, char **argv, int *used)
@@ -266,18 +276,22 @@ static bool run(struct ctl *ctl, int argc, char **argv, struct fault *fault)
 	int used = 0;
 
 	if (argc < 2 || strcmp(argv[1], "--help") == 0) {
-		print_help(NULL);
+		print_help(NULL, NULL);
 		return argc >= 2 || ctl_usage(fault, "a command is missing");
 	}
 	if (strcmp(argv[1], "--version") == 0)
 		return ctl_version(ctl, fault);
+	if (argc == 3 && strcmp(argv[2], "--help") == 0 && is_first_word(argv[1])) {
+		print_help(argv[1], NULL);
+		return true;
+	}
 	command = find_command(argc, argv, &used);
 	if (command == NULL)
 		return ctl_usage(fault, "there is no such command");
 	if (!collect(ctl, argc, argv, used, &words, fault))
 		return false;
 	if (words.help) {
-		print_help(command);
+		print_help(command->first, command->second);
 		return true;
 	}
 	return conf_read_options(&ctl->conf, ctl_options, words.conf, words.options,

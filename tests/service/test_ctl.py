@@ -88,7 +88,7 @@ def test_wrong_use_is_one_sentence_and_a_status(lonely, arguments, status, words
 
 
 def test_help_and_version_say_what_there_is(lonely):
-    for arguments in (["--help"], ["topics", "create", "--help"]):
+    for arguments in (["--help"], ["topics", "--help"], ["topics", "create", "--help"]):
         assert "kentongan topics create" in kentongan(*arguments).stdout
     assert kentongan("version").stdout == "kentongan 0.1.0\n"
     assert json.loads(kentongan("version", "--json").stdout) == {"version": "0.1.0"}
