@@ -1,32 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "event/catalog.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
+#include "base/file.h"
+
 enum { PATH_BYTES = 4096 };
 
 static bool catalog_fault(struct fault *fault, const char *what)
 {
 	return fault_set(fault, FAULT_STOP, "catalog.json: %s", what);
-}
-
-static bool read_file(const char *path, struct buffer *out, struct fault *fault)
-{
-	FILE *file = fopen(path, "rb");
-	uint8_t part[4096];
-	size_t size;
-
-	if (file == NULL)
-		return fault_set(fault, FAULT_STOP, "%s: %s", path, strerror(errno));
-	while ((size = fread(part, 1, sizeof part, file)) > 0)
-		buffer_append(out, part, size);
-	fclose(file);
-	return buffer_ok(out, fault);
 }
 
 static bool copy_text(
@@ -73,7 +60,7 @@ static bool read_schema(struct catalog *catalog, const json_t *entry,
 	out->id = (int32_t)id;
 	out->version = (int)version;
 	snprintf(path, sizeof path, "%s/%s", catalog->folder, out->file);
-	ok = read_file(path, &text, fault)
+	ok = file_read(path, &text, fault)
 	     && schema_parse(&out->schema, buffer_bytes(&text), fault);
 	buffer_clear(&text);
 	if (!ok) {

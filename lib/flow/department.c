@@ -2,13 +2,13 @@
 #include "flow/department.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "port/table.h"
 
 enum { PATH_BYTES = 4096 };
@@ -47,20 +47,13 @@ bool department_file(
 {
 	struct buffer text = { 0 };
 	char path[PATH_BYTES];
-	char part[4096];
-	size_t size;
-	FILE *file;
+	bool ok;
 
 	snprintf(path, sizeof path, "%s/%s", folder, name);
-	file = fopen(path, "r");
-	if (file == NULL)
-		return fault_set(fault, FAULT_STOP, "%s: %s", path, strerror(errno));
-	while ((size = fread(part, 1, sizeof part, file)) > 0)
-		buffer_append(&text, part, size);
-	fclose(file);
+	ok = file_read(path, &text, fault);
 	buffer_append_byte(&text, 0);
 	*out = (char *)text.data;
-	return buffer_ok(&text, fault);
+	return ok && buffer_ok(&text, fault);
 }
 
 /* PREPARE takes one statement without the semicolon that a file of SQL ends with. */

@@ -21,6 +21,7 @@
 #include <microhttpd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 
 enum {
 	MAX_ROUTE_SETS = 8,
@@ -784,15 +785,8 @@ static void note_address(struct http *http, int fd)
 /* A file with its NUL behind it. */
 static bool read_text(const char *path, struct buffer *out, struct fault *fault)
 {
-	FILE *file = fopen(path, "re");
-	uint8_t part[4096];
-	size_t size;
-
-	if (file == NULL)
-		return fault_set(fault, FAULT_STOP, "%s: %s", path, strerror(errno));
-	while ((size = fread(part, 1, sizeof part, file)) > 0)
-		buffer_append(out, part, size);
-	fclose(file);
+	if (!file_read(path, out, fault))
+		return false;
 	buffer_append_byte(out, 0);
 	return buffer_ok(out, fault);
 }

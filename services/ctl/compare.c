@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/bytes.h"
+#include "base/file.h"
 #include "ctl.h"
 #include "event/catalog.h"
 #include "event/compat.h"
@@ -221,11 +221,12 @@ static bool compare_catalog(const struct ctl *ctl, struct said *said, const char
 static bool schema_open(struct schema **out, const char *path, struct fault *fault)
 {
 	struct buffer text = { 0 };
-	bool ok = ctl_read_file(path, &text, fault)
-	          && schema_parse(out, buffer_bytes(&text), fault);
+	bool ok = file_read(path, &text, fault)
+	          && (schema_parse(out, buffer_bytes(&text), fault)
+	                  || fault_wrap(fault, "%.200s", path));
 
 	buffer_clear(&text);
-	return ok || fault_wrap(fault, "%.200s", path);
+	return ok;
 }
 
 static const char *last_part(const char *path)

@@ -44,9 +44,6 @@ bool ctl_version(struct ctl *ctl, struct fault *fault);
 /* FAULT_STOP with code "usage". Always false. */
 bool ctl_usage(struct fault *fault, const char *what);
 
-/* Append a file that a person named; at most 16 MiB. */
-bool ctl_read_file(const char *path, struct buffer *out, struct fault *fault);
-
 /* The one argument, or a usage fault that says what it should be. */
 bool ctl_one_argument(
         const struct ctl *ctl, const char *what, const char **out, struct fault *fault);

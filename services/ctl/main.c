@@ -114,8 +114,6 @@ static const struct command commands[] = {
 	{ "version", "", "", "print the version", ctl_version },
 };
 
-enum { FILE_BYTES = 16 << 20 };
-
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 /* first, second: the words of one command, or of several; NULL means any. */
@@ -155,20 +153,6 @@ bool ctl_one_argument(
 	}
 	*out = ctl->arguments[0];
 	return true;
-}
-
-bool ctl_read_file(const char *path, struct buffer *out, struct fault *fault)
-{
-	FILE *file = fopen(path, "rb");
-	uint8_t part[4096];
-	size_t size;
-
-	if (file == NULL)
-		return fault_set(fault, FAULT_STOP, "%s cannot be read", path);
-	while (out->size < FILE_BYTES && (size = fread(part, 1, sizeof part, file)) > 0)
-		buffer_append(out, part, size);
-	fclose(file);
-	return buffer_ok(out, fault);
 }
 
 const char *ctl_who(void)

@@ -5,11 +5,11 @@
  */
 #include "gateway.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/embedded.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "run/assets.h"
 
@@ -124,19 +124,10 @@ static bool open_intakes(struct gateway *gateway, struct fault *fault)
 static bool read_openapi(struct gateway *gateway, struct fault *fault)
 {
 	char path[4096];
-	char part[4096];
-	FILE *file;
-	size_t size;
 
 	snprintf(path, sizeof path, "%s/openapi.json",
 	        conf_text(svc_conf(gateway->svc), "schemas"));
-	file = fopen(path, "r");
-	if (file == NULL)
-		return fault_set(fault, FAULT_STOP, "%s: %s", path, strerror(errno));
-	while ((size = fread(part, 1, sizeof part, file)) > 0)
-		buffer_append(&gateway->openapi, part, size);
-	fclose(file);
-	return buffer_ok(&gateway->openapi, fault);
+	return file_read(path, &gateway->openapi, fault);
 }
 
 static bool check_village(const struct conf *conf, struct fault *fault)
