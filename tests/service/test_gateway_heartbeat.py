@@ -58,7 +58,8 @@ def test_a_heartbeat_says_what_the_status_says(world):
 
 def test_events_flow_where_the_hub_takes_no_heartbeat(world):
     world.admin.delete_topics([world.topic("status")])[world.topic("status")].result()
-    gateway = world.gateway()
+    gateway = world.gateway(**{"kafka.topic.metadata.propagation.max.ms": 100})
+    wait_until(lambda: "the hub does not take the heartbeat: " in world.logs(), 60, "it is said in words")
     assert post(gateway, "/v1/payments", payment_body())[0] == 201
     wait_until(lambda: json.loads(gateway.get("/v1/status")[1])["pending"] == 0, 30, "delivered")
     assert post(gateway, "/v1/payments", payment_body())[0] == 201
