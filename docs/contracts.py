@@ -249,11 +249,14 @@ def void_operation(event_id):
 
 def resend_operation():
     number = {"type": "integer", "minimum": 1}
-    order = {"type": "object", "required": ["topic", "from_seq", "to_seq"],
-             "properties": {"topic": {"type": "string"}, "from_seq": number, "to_seq": number,
+    time = {"type": "string", "format": "date-time"}
+    order = {"type": "object", "required": ["topic"],
+             "oneOf": [{"required": ["from_seq", "to_seq"]}, {"required": ["from", "to"]}],
+             "properties": {"topic": {"type": "string"}, "from_seq": number, "to_seq": number, "from": time, "to": time,
                             "incarnation": {"type": "string", "format": "uuid"}}}
     ordered = {"description": "ordered", "content": {"application/json": {"schema": {"type": "object"}}}}
-    return {"post": {"summary": "Send delivered events once more, as far as they are kept; needs the scope `repair`",
+    return {"post": {"summary": "Send delivered events once more, by number or by the time at which they were recorded (`to` is the first not "
+                                "to be sent), as far as they are kept; needs the scope `repair`",
                      "requestBody": {"required": True, "content": {"application/json": {"schema": order}}},
                      "responses": {"202": ordered, **problems(411, 413, 415, 422)}}}
 

@@ -203,6 +203,13 @@ MUST_CHECK bool spool_void(struct spool *spool, size_t stream, int64_t seq,
 void spool_again(struct spool *spool, size_t stream, int64_t from_seq, int64_t to_seq);
 void spool_again_done(struct spool *spool, size_t stream, int64_t seq);
 
+/*
+ * The first and the last delivered event of the stream that was recorded at from_us or
+ * later and before to_us; both 0: none is kept. Reads all that are kept.
+ */
+MUST_CHECK bool spool_span(struct spool *spool, size_t stream, int64_t from_us,
+        int64_t to_us, int64_t *out_from_seq, int64_t *out_to_seq, struct fault *fault);
+
 /* Within a group: the hub's orders before this offset are carried out. */
 MUST_CHECK bool spool_note_orders(
         struct spool *spool, int64_t next_offset, struct fault *fault);

@@ -254,6 +254,32 @@ bool spool_oldest(
 	               &seq, fault);
 }
 
+bool spool_span(struct spool *spool, size_t stream, int64_t from_us, int64_t to_us,
+        int64_t *out_from_seq, int64_t *out_to_seq, struct fault *fault)
+{
+	const struct lane *lane = &spool->lanes[stream];
+	sqlite3_stmt *statement;
+	int result;
+
+	if (sqlite3_prepare_v2(spool->db,
+	            "SELECT min(seq), max(seq) FROM event WHERE stream = ? "
+	            "AND seq <= ? AND recorded_at >= ? AND recorded_at < ?",
+	            -1, &statement, NULL)
+	        != SQLITE_OK)
+		return spool_fault(spool, fault);
+	sqlite3_bind_int64(statement, 1, lane->id);
+	sqlite3_bind_int64(statement, 2, lane->committed.stream.delivered_seq);
+	sqlite3_bind_int64(statement, 3, from_us);
+	sqlite3_bind_int64(statement, 4, to_us);
+	result = sqlite3_step(statement);
+	*out_from_seq = sqlite3_column_int64(statement, 0); /* NULL is 0 */
+	*out_to_seq = sqlite3_column_int64(statement, 1);
+	if (result != SQLITE_ROW)
+		spool_fault(spool, fault);
+	sqlite3_finalize(statement);
+	return result == SQLITE_ROW;
+}
+
 bool spool_missing(struct spool *spool, size_t stream, struct spool_missing *out,
         size_t room, size_t *count, int64_t *total, struct fault *fault)
 {

@@ -34,6 +34,7 @@ static const struct conf_key ctl_options[] = {
 	CONF_KEY(FLAG, all, "no", "with what waits behind it, unread"),
 	CONF_KEY(FLAG, personal, "no", "show personal data; who looked is kept"),
 	CONF_KEY(TEXT, from, "", "time to begin at, such as 2026-11-21T08:00:00+07:00"),
+	CONF_KEY(TEXT, to, "", "time to end before, or a span such as +2h"),
 	CONF_KEY(COUNT, limit, "100", "most records that are taken"),
 	CONF_KEY(PATH, villages, "data/villages.csv", "register of villages"),
 	CONF_ANY(kafka, "any property of librdkafka, such as kafka.ssl.ca.location"),
@@ -105,8 +106,8 @@ static const struct command commands[] = {
 	        "HOST:PORT",
 	        "go on with a topic that was lost or made anew", ctl_log_adopt },
 	{ "resend", "",
-	        "TOPIC FROM_SEQ TO_SEQ [INCARNATION] --village CODE --brokers "
-	        "HOST:PORT",
+	        "TOPIC FROM_SEQ TO_SEQ [INCARNATION] | TOPIC --from TIME --to TIME "
+	        "--village CODE --brokers HOST:PORT",
 	        "order a village to send these once more, as far as it still has them",
 	        ctl_resend },
 	{ "villages", "find", "NAME", "codes of the villages of that name",

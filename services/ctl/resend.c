@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "base/clock.h"
 #include "event/catalog.h"
 #include "event/envelope.h"
 #include "port/topic_producer.h"
@@ -73,26 +74,68 @@ static bool number_of(const char *text, long long *out)
 	return *end == '\0' && *out >= 1;
 }
 
-/* {"resend": {...}}; every text has been looked at, so that it needs no quoting. */
-static bool write_order(struct ctl *ctl, const struct catalog *catalog,
-        struct buffer *out, struct fault *fault)
+/* Whether the order is by times; then both are given, and in their order. */
+static bool times_of(struct ctl *ctl, bool *out, struct fault *fault)
+{
+	int64_t from_us;
+	int64_t to_us;
+
+	*out = conf_text(ctl->conf, "from")[0] != '\0'
+	       || conf_text(ctl->conf, "to")[0] != '\0';
+	return !*out
+	       || (clock_parse(bytes_of(conf_text(ctl->conf, "from")), &from_us)
+	               && clock_parse(bytes_of(conf_text(ctl->conf, "to")), &to_us)
+	               && to_us > from_us)
+	       || ctl_usage(fault, "--from and --to take times such as "
+	                           "2026-11-21T08:00:00+07:00, the earlier one first");
+}
+
+static void write_times(struct ctl *ctl, struct buffer *out)
+{
+	buffer_append_text(out, "\"from\":");
+	buffer_append_json(out, bytes_of(conf_text(ctl->conf, "from")));
+	buffer_append_text(out, ",\"to\":");
+	buffer_append_json(out, bytes_of(conf_text(ctl->conf, "to")));
+}
+
+static bool write_numbers(struct ctl *ctl, struct buffer *out, struct fault *fault)
 {
 	long long from_seq;
 	long long to_seq;
 
-	if (ctl->count < 3 || ctl->count > 4 || !number_of(ctl->arguments[1], &from_seq)
+	if (!number_of(ctl->arguments[1], &from_seq)
 	        || !number_of(ctl->arguments[2], &to_seq) || to_seq < from_seq)
+		return ctl_usage(fault, "FROM_SEQ and TO_SEQ are numbers from 1, the "
+		                        "smaller one first");
+	buffer_format(out, "\"from_seq\":%lld,\"to_seq\":%lld", from_seq, to_seq);
+	return true;
+}
+
+/* {"resend": {...}}; the topic is one of ours, so that it needs no quoting. */
+static bool write_order(struct ctl *ctl, const struct catalog *catalog,
+        struct buffer *out, struct fault *fault)
+{
+	bool by_times;
+	size_t words;
+
+	if (!times_of(ctl, &by_times, fault))
+		return false;
+	words = by_times ? 1 : 3;
+	if (ctl->count < words || ctl->count > words + 1)
 		return ctl_usage(fault, "resend takes TOPIC FROM_SEQ TO_SEQ "
-		                        "[INCARNATION] and --village");
+		                        "[INCARNATION], or TOPIC [INCARNATION] --from "
+		                        "TIME --to TIME, and --village");
 	if (catalog_topic(catalog, ctl->arguments[0]) == NULL)
 		return fault_set(fault, FAULT_REJECT, "there is no topic %.100s",
 		        ctl->arguments[0]);
-	buffer_format(out,
-	        "{\"resend\":{\"topic\":\"%s\",\"from_seq\":%lld,\"to_seq\":%lld",
-	        ctl->arguments[0], from_seq, to_seq);
-	if (ctl->count == 4) {
+	buffer_format(out, "{\"resend\":{\"topic\":\"%s\",", ctl->arguments[0]);
+	if (by_times)
+		write_times(ctl, out);
+	else if (!write_numbers(ctl, out, fault))
+		return false;
+	if (ctl->count > words) {
 		buffer_append_text(out, ",\"incarnation\":");
-		buffer_append_json(out, bytes_of(ctl->arguments[3]));
+		buffer_append_json(out, bytes_of(ctl->arguments[words]));
 	}
 	buffer_append_text(out, "}}");
 	return buffer_ok(out, fault);

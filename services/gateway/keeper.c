@@ -392,10 +392,14 @@ static size_t find_stream(
 /* Note what is to be sent once more; the forward sees it in the spool. */
 static bool order_again(struct keeper *keeper, struct keeper_question *question)
 {
-	const struct keeper_resend *resend = &question->resend;
+	struct keeper_resend *resend = &question->resend;
 	size_t stream = find_stream(keeper, resend->topic, resend->incarnation);
 
 	question->count = stream < spool_stream_count(keeper->spool);
+	if (question->count > 0 && resend->to_us != 0
+	        && !spool_span(keeper->spool, stream, resend->from_us, resend->to_us,
+	                &resend->from_seq, &resend->to_seq, &question->fault))
+		return false;
 	if (!spool_begin(keeper->spool, &question->fault))
 		return false;
 	if (question->count > 0)

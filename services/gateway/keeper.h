@@ -87,6 +87,8 @@ struct keeper_resend {
 	char incarnation[UUID_TEXT_BYTES]; /* "": the present one */
 	int64_t from_seq;
 	int64_t to_seq;      /* 0: nothing, but note the offset */
+	int64_t from_us;     /* by times instead, where to_us is not 0 */
+	int64_t to_us;       /* the first that is not sent */
 	int64_t next_offset; /* of the hub's orders; 0: it is not one */
 };
 

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "event/envelope.h"
 #include "flow/anchor.h"
@@ -59,19 +60,44 @@ static bool take_number(const json_t *object, const char *member, int64_t *out)
 	return json_is_integer(number) && *out >= 1;
 }
 
+static bool take_time(const json_t *object, const char *member, int64_t *out)
+{
+	const char *text = json_string_value(json_object_get(object, member));
+
+	return text != NULL && clock_parse(bytes_of(text), out);
+}
+
+/* From which to which, by times or by numbers. NULL, or the pointer of what is wrong.
+ */
+static const char *read_range(const json_t *object, struct keeper_resend *out)
+{
+	out->from_us = out->to_us = 0;
+	if (json_object_get(object, "from_seq") != NULL
+	        || json_object_get(object, "to_seq") != NULL) {
+		if (json_object_get(object, "from") != NULL)
+			return "/from";
+		if (!take_number(object, "from_seq", &out->from_seq))
+			return "/from_seq";
+		return take_number(object, "to_seq", &out->to_seq)
+		                       && out->to_seq >= out->from_seq
+		               ? NULL
+		               : "/to_seq";
+	}
+	if (!take_time(object, "from", &out->from_us))
+		return "/from";
+	return take_time(object, "to", &out->to_us) && out->to_us > out->from_us
+	               ? NULL
+	               : "/to";
+}
+
 static bool read_resend(
         const json_t *object, struct keeper_resend *out, struct fault *fault)
 {
-	const char *wrong = NULL;
+	const char *wrong = read_range(object, out);
 
 	out->incarnation[0] = '\0';
 	if (!take_text(object, "topic", out->topic, sizeof out->topic))
 		wrong = "/topic";
-	else if (!take_number(object, "from_seq", &out->from_seq))
-		wrong = "/from_seq";
-	else if (!take_number(object, "to_seq", &out->to_seq)
-	         || out->to_seq < out->from_seq)
-		wrong = "/to_seq";
 	else if (json_object_get(object, "incarnation") != NULL
 	         && !take_text(object, "incarnation", out->incarnation,
 	                 sizeof out->incarnation))
@@ -137,6 +163,23 @@ static bool ask_keeper(struct orders *orders, const struct keeper_question *want
 	return !ending;
 }
 
+static void tell_order(const struct keeper_resend *resend)
+{
+	char from[CLOCK_TEXT_BYTES];
+	char to[CLOCK_TEXT_BYTES];
+
+	if (resend->to_us == 0) {
+		log_info(NULL, "the hub orders: %s %lld to %lld once more",
+		        resend->topic, (long long)resend->from_seq,
+		        (long long)resend->to_seq);
+		return;
+	}
+	clock_format(resend->from_us, from);
+	clock_format(resend->to_us, to);
+	log_info(NULL, "the hub orders: %s from %s to %s once more", resend->topic,
+	        from, to);
+}
+
 /* What is no order of ours still moves the offset on. */
 static bool obey(struct orders *orders, const struct topic_record *record)
 {
@@ -152,13 +195,11 @@ static bool obey(struct orders *orders, const struct topic_record *record)
 			        "resend%s",
 			        (long long)record->offset, fault.text);
 		else
-			log_info(NULL, "the hub orders: %s %lld to %lld once more",
-			        resend.topic, (long long)resend.from_seq,
-			        (long long)resend.to_seq);
+			tell_order(&resend);
 	}
 	json_decref(json);
 	if (fault.kind != FAULT_NONE)
-		resend.from_seq = resend.to_seq = 0;
+		resend.from_seq = resend.to_seq = resend.to_us = 0;
 	if (!ask_keeper(orders, &(struct keeper_question){ .asking = KEEPER_RESEND,
 	                                .resend = resend,
 	                                .done = order_done }))

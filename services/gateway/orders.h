@@ -9,8 +9,9 @@
  * look it sees whether the topics are still those that confirmed our records
  * (flow/anchor.h).
  *
- * An order is JSON: {"resend": {"topic", "from_seq", "to_seq", "incarnation"?}}. One
- * that this gateway does not understand is passed over, with a line in the log.
+ * An order is JSON: {"resend": {"topic", "from_seq", "to_seq", "incarnation"?}}, or
+ * "from" and "to", times of recording, in place of the numbers. One that this gateway
+ * does not understand is passed over, with a line in the log.
  *
  * Only the hub may write there; the key must be our village's code. A thread of its
  * own.

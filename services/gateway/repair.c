@@ -53,10 +53,12 @@ static void resend_answered(void *context, struct keeper_question *question)
 void repair_resend(void *context, struct http_request *request)
 {
 	static const struct http_problem misfit = { 422, "field", "Does not fit",
-		"Expected {\"topic\", \"from_seq\", \"to_seq\"}, numbers from 1; "
-		"incarnation "
-		"may be added.",
-		"Isi dengan topic, from_seq dan to_seq (angka mulai dari 1)." };
+		"Expected {\"topic\", \"from_seq\", \"to_seq\"}, numbers from 1, or "
+		"{\"topic\", \"from\", \"to\"}, times with an offset; incarnation may "
+		"be added.",
+		"Isi dengan topic, from_seq dan to_seq (angka mulai dari 1), atau "
+		"topic, "
+		"from dan to (waktu)." };
 	struct gateway *gateway = context;
 	struct repair *repair = calloc(1, sizeof *repair);
 	struct fault fault;

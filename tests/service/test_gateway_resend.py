@@ -36,6 +36,24 @@ def test_what_was_delivered_is_sent_once_more(world):
     assert world.accounts("dpmd") == (41, 0, 0, 0), "departments drop what they have"
 
 
+def test_a_span_of_time_is_sent_once_more(world):
+    gateway = filled(world, orders_ms=300)
+    topic = world.topic("payments")
+    times = {receipt["seq"]: receipt["recorded_at"] for receipt in json.loads(gateway.get("/v1/events?limit=40")[1])["events"]}
+    assert resend(gateway, topic=topic, **{"from": times[7], "to": times[10]})[0] == 202
+    wait_until(lambda: len(sequence(world, "payments")) >= 43, 60, "three more")
+    assert sequence(world, "payments")[40:] == [7, 8, 9]
+    programs.kentongan(BINARIES, "resend", topic, "--from", times[38], "--to", "2999-01-01T00:00:00+07:00", "--village",
+                       VILLAGES[0], "--brokers", world.brokers, "--schemas", world.schemas)
+    wait_until(lambda: len(sequence(world, "payments")) >= 46, 60, "the hub may say so too")
+    assert sequence(world, "payments")[43:] == [38, 39, 40]
+    assert resend(gateway, topic=topic, **{"from": "1999-01-01T00:00:00Z", "to": "1999-01-02T00:00:00Z"})[0] == 202, "none"
+    assert resend(gateway, topic=topic, **{"from": times[10], "to": times[7]})[0] == 422
+    assert resend(gateway, topic=topic, **{"from": "2026-11-21", "to": times[7]})[0] == 422
+    assert resend(gateway, topic=topic, from_seq=1, to_seq=2, **{"from": times[7], "to": times[9]})[0] == 422
+    assert len(sequence(world, "payments")) == 46
+
+
 def test_orders_that_make_no_sense_are_refused(world):
     gateway = filled(world)
     topic = world.topic("payments")
