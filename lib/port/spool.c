@@ -108,6 +108,11 @@ const char *spool_incarnation(const struct spool *spool)
 	return spool->incarnation;
 }
 
+bool spool_is_copy(const struct spool *spool)
+{
+	return spool->is_copy;
+}
+
 const struct spool_stream *spool_stream(const struct spool *spool, size_t stream)
 {
 	return &spool->lanes[stream].committed.stream;

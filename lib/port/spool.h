@@ -103,13 +103,20 @@ struct spool_status {
  * Open the spool at path for the village, creating it if absent, with one stream for
  * each topic; streams of earlier incarnations that are not delivered yet come after
  * them. End it with spool_close().
+ *
+ * machine is a list of words with blanks between, of which the machine keeps at least
+ * one for life; "" where none is known, NULL to open a copy as if it were the spool. A
+ * spool that lived on another machine, or in another file, may still live there: it
+ * begins a new incarnation. What was accepted before keeps its numbers, whichever of
+ * the two sends it.
  */
 MUST_CHECK bool spool_open(struct spool **out, const char *path,
-        const char *village_code, const char *const *topics, size_t topic_count,
-        struct fault *fault);
+        const char *village_code, const char *machine, const char *const *topics,
+        size_t topic_count, struct fault *fault);
 void spool_close(struct spool **spool);
 
 const char *spool_incarnation(const struct spool *spool);
+bool spool_is_copy(const struct spool *spool); /* this opening found it elsewhere */
 const struct spool_stream *spool_stream(const struct spool *spool, size_t stream);
 size_t spool_stream_count(const struct spool *spool);
 

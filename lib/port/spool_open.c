@@ -182,6 +182,108 @@ static bool spool_identify(
 	return ok;
 }
 
+/* Whether the lists have a word in common; an empty one says nothing. */
+static bool may_be_same(const char *words, const char *others)
+{
+	size_t size;
+
+	if (*words == '\0' || *others == '\0')
+		return true;
+	for (; *words != '\0'; words += size + (words[size] == ' ')) {
+		size = strcspn(words, " ");
+		for (const char *at = others; *at != '\0';) {
+			size_t other = strcspn(at, " ");
+
+			if (other == size && memcmp(words, at, size) == 0)
+				return true;
+			at += other + (at[other] == ' ');
+		}
+	}
+	return false;
+}
+
+/* Where it lived before, if that is known, is not here. */
+static bool lived_elsewhere(struct spool *spool, const char *machine, int64_t inode,
+        bool *out, struct fault *fault)
+{
+	sqlite3_stmt *statement;
+	int result;
+
+	*out = false;
+	if (sqlite3_prepare_v2(
+	            spool->db, "SELECT machine, inode FROM home", -1, &statement, NULL)
+	        != SQLITE_OK)
+		return spool_fault(spool, fault);
+	result = sqlite3_step(statement);
+	if (result == SQLITE_ROW)
+		*out = sqlite3_column_int64(statement, 1) != inode
+		       || !may_be_same((const char *)sqlite3_column_text(statement, 0),
+		               machine);
+	else if (result != SQLITE_DONE)
+		spool_fault(spool, fault);
+	sqlite3_finalize(statement);
+	return result == SQLITE_ROW || result == SQLITE_DONE;
+}
+
+static bool run_with(struct spool *spool, const char *sql, const char *text,
+        int64_t number, const uint8_t *sum, struct fault *fault)
+{
+	sqlite3_stmt *statement;
+	int result;
+
+	if (sqlite3_prepare_v2(spool->db, sql, -1, &statement, NULL) != SQLITE_OK)
+		return spool_fault(spool, fault);
+	sqlite3_bind_text(statement, 1, text, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(statement, 2, number);
+	if (sum != NULL)
+		sqlite3_bind_blob(statement, 3, sum, DIGEST_BYTES, SQLITE_STATIC);
+	result = sqlite3_step(statement);
+	if (result != SQLITE_DONE)
+		spool_fault(spool, fault);
+	sqlite3_finalize(statement);
+	return result == SQLITE_DONE;
+}
+
+static bool begin_life(
+        struct spool *spool, const char *village_code, struct fault *fault)
+{
+	uint8_t sum[DIGEST_BYTES];
+
+	identity_random(spool->incarnation);
+	node_sum(village_code, spool->incarnation, sum);
+	spool->is_copy = true;
+	return run_with(spool,
+	        "UPDATE node SET incarnation = ?, created_at = ?, sum = ?",
+	        spool->incarnation, clock_wall_us(), sum, fault);
+}
+
+/*
+ * The first machine may go on giving numbers in the life that both know of, so that a
+ * copy takes one of its own. The words of the first day stay: one that was not there
+ * then, such as of a card that is carried from machine to machine, proves nothing.
+ */
+static bool settle(struct spool *spool, const char *village_code, const char *machine,
+        struct fault *fault)
+{
+	struct stat file;
+	int64_t inode;
+	bool elsewhere;
+
+	if (machine == NULL)
+		return true;
+	inode = stat(spool->path, &file) == 0 ? (int64_t)file.st_ino : 0;
+	return lived_elsewhere(spool, machine, inode, &elsewhere, fault)
+	       && spool_run(spool, "BEGIN IMMEDIATE", fault)
+	       && (!elsewhere || begin_life(spool, village_code, fault))
+	       && run_with(spool,
+	               elsewhere ? "UPDATE home SET machine = ?, inode = ?"
+	                         : "INSERT INTO home VALUES (1, ?, ?) ON CONFLICT DO "
+	                           "UPDATE SET machine = excluded.machine "
+	                           "WHERE home.machine = ''",
+	               machine, inode, NULL, fault)
+	       && spool_run(spool, "COMMIT", fault);
+}
+
 void lane_sum(const char *incarnation, const char *topic,
         const struct progress *progress, uint8_t sum[DIGEST_BYTES])
 {
@@ -411,10 +513,12 @@ static bool read_newest_day(struct spool *spool, struct fault *fault)
 }
 
 static bool spool_start(struct spool *spool, const char *village_code,
-        const char *const *topics, size_t topic_count, struct fault *fault)
+        const char *machine, const char *const *topics, size_t topic_count,
+        struct fault *fault)
 {
 	if (!spool_connect(spool, fault) || !spool_prepare(spool, fault)
-	        || !spool_identify(spool, village_code, fault))
+	        || !spool_identify(spool, village_code, fault)
+	        || !settle(spool, village_code, machine, fault))
 		return false;
 	for (size_t i = 0; i < topic_count; i++)
 		if (!lane_open(spool, spool->incarnation, topics[i], fault))
@@ -424,14 +528,15 @@ static bool spool_start(struct spool *spool, const char *village_code,
 }
 
 static bool open_once(struct spool **out, const char *path, const char *village_code,
-        const char *const *topics, size_t topic_count, struct fault *fault)
+        const char *machine, const char *const *topics, size_t topic_count,
+        struct fault *fault)
 {
 	struct spool *spool = calloc(1, sizeof *spool);
 
 	if (spool == NULL)
 		return fault_memory(fault);
 	snprintf(spool->path, sizeof spool->path, "%s", path);
-	if (!spool_start(spool, village_code, topics, topic_count, fault)) {
+	if (!spool_start(spool, village_code, machine, topics, topic_count, fault)) {
 		spool_close(&spool);
 		return fault_wrap(fault, "open %s", path);
 	}
@@ -441,13 +546,14 @@ static bool open_once(struct spool **out, const char *path, const char *village_
 
 /* One that was killed may still be ending, while its last sync is under way. */
 static bool open_patiently(struct spool **out, const char *path,
-        const char *village_code, const char *const *topics, size_t topic_count,
-        struct fault *fault)
+        const char *village_code, const char *machine, const char *const *topics,
+        size_t topic_count, struct fault *fault)
 {
 	static const struct timespec moment = { .tv_nsec = 50000000 };
 	int64_t until_us = clock_monotonic_us() + ENDING_MS * 1000;
 
-	while (!open_once(out, path, village_code, topics, topic_count, fault)) {
+	while (!open_once(
+	        out, path, village_code, machine, topics, topic_count, fault)) {
 		if (strcmp(fault->code, "busy") != 0 || clock_monotonic_us() > until_us)
 			return false;
 		fault_clear(fault);
@@ -457,11 +563,13 @@ static bool open_patiently(struct spool **out, const char *path,
 }
 
 bool spool_open(struct spool **out, const char *path, const char *village_code,
-        const char *const *topics, size_t topic_count, struct fault *fault)
+        const char *machine, const char *const *topics, size_t topic_count,
+        struct fault *fault)
 {
 	struct fault aside;
 
-	if (open_patiently(out, path, village_code, topics, topic_count, fault))
+	if (open_patiently(
+	            out, path, village_code, machine, topics, topic_count, fault))
 		return true;
 	if (strcmp(fault->code, "damaged") != 0)
 		return false;
@@ -470,7 +578,8 @@ bool spool_open(struct spool **out, const char *path, const char *village_code,
 		return false;
 	}
 	fault_clear(fault);
-	return open_patiently(out, path, village_code, topics, topic_count, fault);
+	return open_patiently(
+	        out, path, village_code, machine, topics, topic_count, fault);
 }
 
 void spool_close(struct spool **spool)

@@ -57,6 +57,7 @@ struct spool {
 	struct lane lanes[HEAD_STREAMS];
 	size_t lane_count;
 	char incarnation[UUID_TEXT_BYTES];
+	bool is_copy;
 	char path[SPOOL_PATH_BYTES];
 	struct head_file *head;
 	bool unwitnessed; /* rows were committed that the head does not know of */

@@ -10,6 +10,14 @@ CREATE TABLE IF NOT EXISTS node (
     sum          BLOB NOT NULL     -- SHA-256 of village_code and incarnation
 ) STRICT;
 
+-- One row: where the spool lived when it was last opened. A copy that wakes up elsewhere
+-- begins a life of its own (docs/decisions/0016).
+CREATE TABLE IF NOT EXISTS home (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    machine TEXT NOT NULL,   -- words, of which one is enough to know it again; '': not known
+    inode   INTEGER NOT NULL -- of this file
+) STRICT;
+
 -- Numbers given and numbers that the broker has confirmed. Delivery is in order, so
 -- one number says all about it and no wide row is written twice.
 CREATE TABLE IF NOT EXISTS stream (

@@ -591,10 +591,15 @@ static void *keep(void *context)
 	return NULL;
 }
 
-static void tell_loss(const struct keeper *keeper)
+static void tell_past(const struct keeper *keeper)
 {
 	struct spool_loss loss;
 
+	if (spool_is_copy(keeper->spool))
+		log_warn(NULL,
+		        "the spool comes from another machine or another file and may "
+		        "still be in use there; a new life begins, incarnation=%s",
+		        spool_incarnation(keeper->spool));
 	spool_loss(keeper->spool, &loss);
 	if (loss.any)
 		log_error(NULL,
@@ -608,11 +613,13 @@ static bool keeper_start(
 {
 	const char *topics[16];
 	const char *village = conf_text(keeper->conf, "village");
+	char machine[MACHINE_BYTES];
 
 	for (size_t i = 0; i < catalog->topic_count && i < 16; i++)
 		topics[i] = catalog->topics[i].topic;
+	machine_words(keeper->conf, machine, sizeof machine);
 	if (!spool_open(&keeper->spool, conf_text(keeper->conf, "spool"), village,
-	            topics, catalog->topic_count, fault)
+	            machine, topics, catalog->topic_count, fault)
 	        || !room_open(&keeper->room, keeper->conf, fault)
 	        || !forward_open(&keeper->forward, keeper->spool, keeper->conf, village,
 	                catalog->modulus, fault))
@@ -621,7 +628,7 @@ static bool keeper_start(
 	if (!spool_next_order(keeper->spool, &keeper->next_order, fault))
 		return false;
 	note_places(keeper);
-	tell_loss(keeper);
+	tell_past(keeper);
 	loop_on_wake(keeper->loop, hand_out, keeper);
 	keeper->has_thread = pthread_create(&keeper->thread, NULL, keep, keeper) == 0;
 	return keeper->has_thread || fault_memory(fault);

@@ -20,6 +20,7 @@
 #include "base/timekeeper.h"
 #include "event/catalog.h"
 #include "flow/forward.h"
+#include "machine.h"
 #include "port/loop.h"
 #include "port/spool.h"
 #include "room.h"
@@ -165,6 +166,6 @@ bool keeper_is_ill(const struct keeper *keeper, struct fault *out);
 	        CONF_MUST(PATH, spool, "file that keeps accepted events"),             \
 	        CONF_KEY(COUNT, keep_days, "35",                                       \
 	                "days that delivered events and keys are kept"),               \
-	        ROOM_KEYS, FORWARD_KEYS
+	        MACHINE_KEYS, ROOM_KEYS, FORWARD_KEYS
 
 #endif

@@ -55,7 +55,7 @@ static bool look(const char *path, const char *village, const char *const *topic
         size_t count, struct fault *fault)
 {
 	struct spool *spool = NULL;
-	bool ok = spool_open(&spool, path, village, topics, count, fault)
+	bool ok = spool_open(&spool, path, village, NULL, topics, count, fault)
 	          && carry_over(spool, fault);
 
 	for (size_t i = 0; ok && i < spool_stream_count(spool); i++)

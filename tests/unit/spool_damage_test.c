@@ -35,7 +35,7 @@ static void open_spool(struct place *place)
 {
 	struct fault fault;
 
-	must(spool_open(&place->spool, place->path, village, topics, 2, &fault),
+	must(spool_open(&place->spool, place->path, village, NULL, topics, 2, &fault),
 	        &fault);
 }
 

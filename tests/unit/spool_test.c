@@ -35,7 +35,8 @@ static int set_up(void **state)
 	strcpy(place->folder, "/tmp/kentongan-spool-XXXXXX");
 	assert_non_null(mkdtemp(place->folder));
 	snprintf(place->path, sizeof place->path, "%s/spool.db", place->folder);
-	must(spool_open(&place->spool, place->path, "35.09.01.2001", topics, 2, &fault),
+	must(spool_open(&place->spool, place->path, "35.09.01.2001", NULL, topics, 2,
+	             &fault),
 	        &fault);
 	*state = place;
 	return 0;
@@ -56,7 +57,8 @@ static void reopen(struct place *place)
 	struct fault fault;
 
 	spool_close(&place->spool);
-	must(spool_open(&place->spool, place->path, "35.09.01.2001", topics, 2, &fault),
+	must(spool_open(&place->spool, place->path, "35.09.01.2001", NULL, topics, 2,
+	             &fault),
 	        &fault);
 }
 
@@ -129,6 +131,58 @@ static void an_anchor_is_kept_until_the_topic_is_another(void **state)
 	reopen(place);
 	assert_int_equal(
 	        spool_stream(place->spool, 0)->anchor.offset, SPOOL_OFFSET_UNKNOWN);
+}
+
+static void reopen_on(struct place *place, const char *machine)
+{
+	struct fault fault;
+
+	spool_close(&place->spool);
+	must(spool_open(&place->spool, place->path, "35.09.01.2001", machine, topics, 2,
+	             &fault),
+	        &fault);
+}
+
+static void a_spool_that_wakes_up_elsewhere_begins_a_new_life(void **state)
+{
+	struct place *place = *state;
+	char first[UUID_TEXT_BYTES];
+
+	reopen_on(place, "");
+	strcpy(first, spool_incarnation(place->spool));
+	reopen_on(place, "aa:01 aa:02");
+	assert_string_equal(spool_incarnation(place->spool), first);
+	append(place->spool, 0, "k");
+	reopen_on(place, "bb:01 aa:02");
+	assert_false(spool_is_copy(place->spool));
+	assert_string_equal(spool_incarnation(place->spool), first);
+	reopen_on(place, "bb:01");
+	assert_true(spool_is_copy(place->spool));
+	assert_string_not_equal(spool_incarnation(place->spool), first);
+	assert_int_equal(append(place->spool, 0, NULL).seq, 1);
+	assert_string_equal(append(place->spool, 0, "k").incarnation, first);
+	assert_int_equal(spool_stream_count(place->spool), 4);
+	assert_string_equal(spool_stream(place->spool, 3)->incarnation, first);
+	reopen_on(place, "bb:01");
+	assert_false(spool_is_copy(place->spool));
+}
+
+static void a_copy_of_the_file_begins_a_new_life(void **state)
+{
+	struct place *place = *state;
+	char first[UUID_TEXT_BYTES];
+	char command[512];
+
+	reopen_on(place, "aa:01");
+	strcpy(first, spool_incarnation(place->spool));
+	append(place->spool, 0, NULL);
+	spool_close(&place->spool);
+	snprintf(command, sizeof command, "cp %s %s.copy && mv %s.copy %s", place->path,
+	        place->path, place->path, place->path);
+	assert_int_equal(system(command), 0);
+	reopen_on(place, "aa:01");
+	assert_string_not_equal(spool_incarnation(place->spool), first);
+	assert_int_equal(append(place->spool, 0, NULL).seq, 1);
 }
 
 static void a_rolled_back_number_is_given_again(void **state)
@@ -279,7 +333,8 @@ static void a_second_opener_is_told_to_try_again(void **state)
 		struct spool *other;
 		struct fault fault;
 
-		if (spool_open(&other, place->path, "35.09.01.2001", topics, 2, &fault))
+		if (spool_open(&other, place->path, "35.09.01.2001", NULL, topics, 2,
+		            &fault))
 			_exit(1);
 		_exit(fault.kind == FAULT_RETRY ? 0 : 2);
 	}
@@ -295,8 +350,8 @@ static void another_villages_spool_is_refused(void **state)
 	struct fault fault;
 
 	spool_close(&place->spool);
-	assert_false(
-	        spool_open(&other, place->path, "35.09.01.2002", topics, 2, &fault));
+	assert_false(spool_open(
+	        &other, place->path, "35.09.01.2002", NULL, topics, 2, &fault));
 	assert_int_equal(fault.kind, FAULT_STOP);
 	assert_non_null(strstr(fault.text, "35.09.01.2001"));
 }
@@ -318,8 +373,8 @@ static void what_was_committed_survives_a_kill(void **state)
 		if (child == 0) {
 			struct spool *spool;
 
-			if (!spool_open(&spool, place->path, "35.09.01.2001", topics, 2,
-			            &fault))
+			if (!spool_open(&spool, place->path, "35.09.01.2001", NULL,
+			            topics, 2, &fault))
 				_exit(1);
 			for (;;) {
 				int64_t seq = append(spool, 0, NULL).seq;
@@ -337,8 +392,8 @@ static void what_was_committed_survives_a_kill(void **state)
 			continue;
 		waitpid(child, NULL, 0);
 		close(pipes[0]);
-		must(spool_open(&place->spool, place->path, "35.09.01.2001", topics, 2,
-		             &fault),
+		must(spool_open(&place->spool, place->path, "35.09.01.2001", NULL,
+		             topics, 2, &fault),
 		        &fault);
 		assert_true(spool_stream(place->spool, 0)->last_seq >= told);
 		spool_close(&place->spool);
@@ -391,6 +446,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 		        an_anchor_is_kept_until_the_topic_is_another, set_up,
 		        tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_spool_that_wakes_up_elsewhere_begins_a_new_life, set_up,
+		        tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_copy_of_the_file_begins_a_new_life, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        a_rolled_back_number_is_given_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
