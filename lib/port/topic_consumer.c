@@ -13,6 +13,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "base/log.h"
+#include "port/topic_ask.h"
 #include "port/topic_settings.h"
 
 enum {
@@ -34,13 +35,6 @@ struct consumer {
 	rd_kafka_message_t **batch;
 	size_t batch_room;
 };
-
-static bool kafka_fault(
-        struct fault *fault, const char *what, rd_kafka_resp_err_t error)
-{
-	return fault_code(fault, FAULT_RETRY, "unreachable", "%s: %s", what,
-	        rd_kafka_err2str(error));
-}
 
 static void keep_assignment(
         struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
@@ -182,7 +176,7 @@ bool consumer_subscribe(struct consumer *consumer, const char *const *topics,
 	error = rd_kafka_subscribe(consumer->rk, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	return error == RD_KAFKA_RESP_ERR_NO_ERROR
-	       || kafka_fault(fault, "subscribe", error);
+	       || topic_fault(fault, "subscribe", error);
 }
 
 const struct topic_place *consumer_assignment(
@@ -192,71 +186,17 @@ const struct topic_place *consumer_assignment(
 	return consumer->places;
 }
 
-static rd_kafka_topic_partition_list_t *make_list(
-        const struct topic_place *places, size_t count)
-{
-	rd_kafka_topic_partition_list_t *list =
-	        rd_kafka_topic_partition_list_new((int)count);
-
-	for (size_t i = 0; i < count; i++)
-		rd_kafka_topic_partition_list_add(
-		        list, places[i].topic, places[i].partition)
-		        ->offset = places[i].offset;
-	return list;
-}
-
 bool consumer_start(struct consumer *consumer, const struct topic_place *places,
         size_t count, struct fault *fault)
 {
-	rd_kafka_topic_partition_list_t *list = make_list(places, count);
+	rd_kafka_topic_partition_list_t *list = topic_list(places, count);
 	rd_kafka_resp_err_t error = rd_kafka_assign(consumer->rk, list);
 
 	if (consumer->reading != NULL)
 		rd_kafka_topic_partition_list_destroy(consumer->reading);
 	consumer->reading = list;
 	return error == RD_KAFKA_RESP_ERR_NO_ERROR
-	       || kafka_fault(fault, "assign", error);
-}
-
-/* A message that is no record: NEWS_NOTHING unless the owner must know. */
-static enum consumer_news error_news(
-        const rd_kafka_message_t *message, struct fault *fault)
-{
-	switch (message->err) {
-	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-		fault_code(fault, FAULT_STOP, "offset",
-		        "%s, partition %d: offset %lld is not in the log",
-		        message->rkt ? rd_kafka_topic_name(message->rkt) : "a topic",
-		        (int)message->partition, (long long)message->offset);
-		return NEWS_FAULT;
-	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-		fault_code(fault, FAULT_STOP, "topic", "%s: %s",
-		        message->rkt ? rd_kafka_topic_name(message->rkt) : "a topic",
-		        rd_kafka_err2str(message->err));
-		return NEWS_FAULT;
-	default:
-		return NEWS_NOTHING; /* the library tries again by itself */
-	}
-}
-
-static void lend(rd_kafka_message_t *message, struct topic_record *out)
-{
-	rd_kafka_timestamp_type_t type;
-	int64_t time_ms = rd_kafka_message_timestamp(message, &type);
-
-	*out = (struct topic_record){
-		.topic = rd_kafka_topic_name(message->rkt),
-		.partition = message->partition,
-		.offset = message->offset,
-		.appended_at_us = time_ms * 1000,
-		.key = { message->key, message->key_len },
-		.value = { message->payload, message->len },
-		.message = message,
-	};
+	       || topic_fault(fault, "assign", error);
 }
 
 static bool grow_batch(struct consumer *consumer, size_t room, struct fault *fault)
@@ -306,13 +246,13 @@ static enum consumer_news drain(struct consumer *consumer, struct topic_record *
 			rd_kafka_message_t *message = consumer->batch[i];
 
 			if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-				if (error_news(message, fault) == NEWS_FAULT)
+				if (!topic_goes_on(message, fault))
 					news = NEWS_FAULT;
 				rd_kafka_message_destroy(message);
 				continue;
 			}
 			bytes += message->len + message->key_len;
-			lend(message, &records[(*count)++]);
+			topic_lend(message, &records[(*count)++]);
 		}
 	}
 	if (bytes >= NUDGE_BYTES)
@@ -330,11 +270,11 @@ static enum consumer_news read_records(struct consumer *consumer, int wait_ms,
 	if (message == NULL)
 		return NEWS_NOTHING;
 	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-		news = error_news(message, fault);
+		news = topic_goes_on(message, fault) ? NEWS_NOTHING : NEWS_FAULT;
 		rd_kafka_message_destroy(message);
 		return news;
 	}
-	lend(message, &records[(*count)++]);
+	topic_lend(message, &records[(*count)++]);
 	return drain(consumer, records, room, most_bytes, message->len, count, fault);
 }
 
@@ -389,7 +329,7 @@ struct bytes consumer_header(const struct topic_record *record, const char *name
 void consumer_commit(struct consumer *consumer, const struct topic_place *places,
         size_t count, const char *metadata)
 {
-	rd_kafka_topic_partition_list_t *list = make_list(places, count);
+	rd_kafka_topic_partition_list_t *list = topic_list(places, count);
 
 	for (int i = 0; i < list->cnt; i++) {
 		list->elems[i].metadata = strdup(metadata);
@@ -406,7 +346,7 @@ bool consumer_bounds(struct consumer *consumer, const char *topic, int32_t parti
 	rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
 	        consumer->rk, topic, partition, low, high, ASK_MS);
 
-	return error == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_fault(fault, topic, error);
+	return error == RD_KAFKA_RESP_ERR_NO_ERROR || topic_fault(fault, topic, error);
 }
 
 int64_t consumer_end(
@@ -421,36 +361,16 @@ int64_t consumer_end(
 	return high;
 }
 
+/* The broker's times are milliseconds: what is left of one belongs to the next. */
 bool consumer_offsets_at(struct consumer *consumer, int64_t time_us,
         struct topic_place *places, size_t count, struct fault *fault)
 {
-	rd_kafka_topic_partition_list_t *list = make_list(places, count);
-	rd_kafka_resp_err_t error;
-
-	for (int i = 0; i < list->cnt; i++)
-		list->elems[i].offset = time_us / 1000;
-	error = rd_kafka_offsets_for_times(consumer->rk, list, ASK_MS);
-	for (int i = 0; error == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
-		error = list->elems[i].err;
-		places[i].offset = list->elems[i].offset;
-	}
-	rd_kafka_topic_partition_list_destroy(list);
-	return error == RD_KAFKA_RESP_ERR_NO_ERROR
-	       || kafka_fault(fault, "offsets by time", error);
+	return topic_offsets(
+	        consumer->rk, (time_us + 999) / 1000, places, count, fault);
 }
 
 bool consumer_partitions(struct consumer *consumer, const char *topic,
         int32_t *out_count, struct fault *fault)
 {
-	rd_kafka_topic_t *handle = rd_kafka_topic_new(consumer->rk, topic, NULL);
-	const struct rd_kafka_metadata *metadata;
-	rd_kafka_resp_err_t error =
-	        rd_kafka_metadata(consumer->rk, 0, handle, &metadata, ASK_MS);
-
-	rd_kafka_topic_destroy(handle);
-	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return kafka_fault(fault, topic, error);
-	*out_count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
-	rd_kafka_metadata_destroy(metadata);
-	return true;
+	return topic_partitions(consumer->rk, topic, out_count, fault);
 }
