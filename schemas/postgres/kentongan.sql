@@ -100,6 +100,18 @@ CREATE TABLE IF NOT EXISTS kentongan.looked_at (
     at     timestamptz NOT NULL DEFAULT now()
 );
 
+-- Who saw personal data, or saw events again, and why; in satu_data. What was seen is not
+-- kept here.
+CREATE TABLE IF NOT EXISTS kentongan.audit (
+    at           timestamptz NOT NULL DEFAULT now(),
+    who          text NOT NULL,
+    role         text NOT NULL DEFAULT session_user,
+    what         text NOT NULL, -- 'replay', 'case', ...
+    reason       text NOT NULL,
+    village_code text,
+    case_id      text
+);
+
 -- Positions that a person moved past a log that was lost or made anew.
 CREATE TABLE IF NOT EXISTS kentongan.adoption (
     topic       text   NOT NULL,
@@ -478,6 +490,13 @@ $$;
 CREATE OR REPLACE FUNCTION kentongan.looked(letter bigint, who text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO kentongan.looked_at (letter, who) VALUES (letter, who)
+$$;
+
+CREATE OR REPLACE FUNCTION kentongan.note(who text, what text, reason text,
+                                          village_code text, case_id text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO kentongan.audit (who, what, reason, village_code, case_id)
+    VALUES (who, what, reason, nullif(village_code, ''), nullif(case_id, ''))
 $$;
 
 -- A person has looked: go on with the log as it is now. Streams keep their numbers, so

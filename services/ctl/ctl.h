@@ -17,6 +17,8 @@ struct ctl {
 	struct conf *conf; /* the options */
 	const char *arguments[CTL_ARGUMENTS];
 	size_t count;
+	const char *topics[CTL_ARGUMENTS]; /* --topic, which may stand more than once */
+	size_t topic_count;
 	bool json;
 	size_t printed; /* items of a JSON array so far */
 };
@@ -37,6 +39,7 @@ bool ctl_letters_waive(struct ctl *ctl, struct fault *fault);
 bool ctl_account(struct ctl *ctl, struct fault *fault);
 bool ctl_log_adopt(struct ctl *ctl, struct fault *fault);
 bool ctl_department_try(struct ctl *ctl, struct fault *fault);
+bool ctl_replay(struct ctl *ctl, struct fault *fault);
 bool ctl_resend(struct ctl *ctl, struct fault *fault);
 bool ctl_villages_find(struct ctl *ctl, struct fault *fault);
 bool ctl_version(struct ctl *ctl, struct fault *fault);
@@ -47,6 +50,9 @@ bool ctl_usage(struct fault *fault, const char *what);
 /* The one argument, or a usage fault that says what it should be. */
 bool ctl_one_argument(
         const struct ctl *ctl, const char *what, const char **out, struct fault *fault);
+
+/* Keep who sees what again, and why, in satu_data: --audit CONNINFO. */
+bool ctl_audit(const struct ctl *ctl, const char *what, struct fault *fault);
 
 /* Who types: the name that a decision is kept under. */
 const char *ctl_who(void);

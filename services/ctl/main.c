@@ -35,6 +35,19 @@ static const struct conf_key ctl_options[] = {
 	CONF_KEY(FLAG, personal, "no", "show personal data; who looked is kept"),
 	CONF_KEY(TEXT, from, "", "time to begin at, such as 2026-11-21T08:00:00+07:00"),
 	CONF_KEY(TEXT, to, "", "time to end before, or a span such as +2h"),
+	CONF_KEY(TEXT, topic, "", "topic that is meant, may stand more than once; all"),
+	CONF_KEY(TEXT, speed, "max", "how many times as fast as it was, or max"),
+	CONF_KEY(TEXT, max_gap, "0", "longest silence, such as 5s; 0: as it was"),
+	CONF_KEY(BYTES, rate, "8M", "most bytes a second that are read; 0: any"),
+	CONF_KEY(TEXT, district, "", "code or name of the district that is meant"),
+	CONF_KEY(TEXT, case, "", "case that is meant"),
+	CONF_KEY(TEXT, service, "", "service that is meant"),
+	CONF_KEY(TEXT, out, "ndjson",
+	        "where events go: ndjson, page, department=DIR or database=CONNINFO"),
+	CONF_KEY(FLAG, dry_run, "no", "only count"),
+	CONF_KEY(TEXT, monitor, "", "address of the monitor, for --out page"),
+	CONF_KEY(TEXT, audit, "",
+	        "libpq connection string of satu_data, which keeps who saw what"),
 	CONF_KEY(COUNT, limit, "100", "most records that are taken"),
 	CONF_KEY(PATH, villages, "data/villages.csv", "register of villages"),
 	CONF_ANY(kafka, "any property of librdkafka, such as kafka.ssl.ca.location"),
@@ -105,6 +118,14 @@ static const struct command commands[] = {
 	        "TOPIC --reason WHY --department DIR --database CONNINFO --brokers "
 	        "HOST:PORT",
 	        "go on with a topic that was lost or made anew", ctl_log_adopt },
+	{ "replay", "",
+	        "--brokers HOST:PORT --from TIME --to TIME|+2h [--topic T ...] "
+	        "[--speed 10] [--max-gap 5s] [--village CODE] [--district NAME] "
+	        "[--case ID] [--service NAME] [--out ndjson|page|department=DIR] "
+	        "[--dry-run] [--reason WHY --audit CONNINFO]",
+	        "what happened, again: in order, by the broker's time, masked unless a "
+	        "reason is kept",
+	        ctl_replay },
 	{ "resend", "",
 	        "TOPIC FROM_SEQ TO_SEQ [INCARNATION] | TOPIC --from TIME --to TIME "
 	        "--village CODE --brokers HOST:PORT",
@@ -206,13 +227,19 @@ struct words {
 	bool help;
 };
 
-static bool take_option(
-        struct words *words, const char *name, const char *value, struct fault *fault)
+static bool take_option(struct ctl *ctl, struct words *words, const char *name,
+        const char *value, struct fault *fault)
 {
 	if (value == NULL)
 		return ctl_usage(fault, "an option without its value");
 	if (strcmp(name, "--conf") == 0) {
 		words->conf = value;
+		return true;
+	}
+	if (strcmp(name, "--topic") == 0) {
+		if (ctl->topic_count == CTL_ARGUMENTS)
+			return ctl_usage(fault, "too many topics");
+		ctl->topics[ctl->topic_count++] = value;
 		return true;
 	}
 	if (words->option_count == 2 * CTL_OPTIONS)
@@ -226,7 +253,7 @@ static bool take_option(
 static bool is_flag(const char *name)
 {
 	return strcmp(name, "preview") == 0 || strcmp(name, "all") == 0
-	       || strcmp(name, "personal") == 0;
+	       || strcmp(name, "personal") == 0 || strcmp(name, "dry-run") == 0;
 }
 
 static bool collect(struct ctl *ctl, int argc, char **argv, int from,
@@ -238,12 +265,12 @@ static bool collect(struct ctl *ctl, int argc, char **argv, int from,
 		} else if (strcmp(argv[i], "--help") == 0) {
 			words->help = true;
 		} else if (strncmp(argv[i], "--", 2) == 0 && is_flag(argv[i] + 2)) {
-			if (!take_option(words, argv[i], "yes", fault))
+			if (!take_option(ctl, words, argv[i], "yes", fault))
 				return false;
 		} else if (strncmp(argv[i], "--", 2) == 0) {
 			const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 
-			if (!take_option(words, argv[i++], value, fault))
+			if (!take_option(ctl, words, argv[i++], value, fault))
 				return false;
 		} else if (ctl->count < CTL_ARGUMENTS) {
 			ctl->arguments[ctl->count++] = argv[i];

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CTL_REPLAY_H
+#define CTL_REPLAY_H
+
+/* What the ways out of `kentongan replay` share. */
+
+#include "ctl.h"
+#include "flow/replay.h"
+
+struct playing {
+	struct ctl *ctl;
+	struct catalog *catalog;
+	struct replay_wish wish;
+	char district[16];
+	enum mask_view view;
+	struct replay *replay;
+	struct buffer out;
+};
+
+#endif

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""Replay: what happened, again, exactly; compared with what kcat reads between the same times."""
+import functools
+import json
+import os
+import subprocess
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from conftest import BINARIES, PROJECT, VILLAGES, World, payment_body, request_body
+from hub.base import wait_until
+from hub.programs import post_batch
+
+DOTS = "•••"
+
+
+def kentongan(*arguments, **how):
+    return subprocess.run([os.path.join(BINARIES, "kentongan"), *arguments], cwd=PROJECT, capture_output=True, text=True,
+                          timeout=120, check=False, **how)
+
+
+def rfc(time_ms):
+    return (datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=time_ms)).isoformat(timespec="milliseconds")
+
+
+class Past:
+    """Events of three villages on the topics, and what the broker says of them."""
+
+    def __init__(self, world):
+        self.world = world
+        self.topics = [world.topic(name) for name in ("requests", "approvals", "payments")]
+        for village in VILLAGES[:3]:
+            gateway = world.gateway(village)
+            for part in range(4):
+                post_batch(gateway, [self.line(village, part, i) for i in range(25)])
+        wait_until(lambda: len(self.kcat()) == 300, 60, "300 events on the topics")
+
+    def line(self, village, part, i):
+        case = f"KASUS-{part}-{i % 5}"
+        if i % 3 == 0:
+            return {"record": "Payment", **payment_body(case_id=case)}
+        if i % 3 == 1:
+            return {"record": "Approval", "case_id": case, "service": "surat-keterangan-usaha", "step": "KADES",
+                    "decision": "ACCEPTED", "actor": {"role": "KADES", "name": "Pak Lurah"}}
+        return {"record": "Request", **request_body(case_id=case)}
+
+    @functools.cached_property
+    def rows(self):
+        return self.kcat()
+
+    def kcat(self, first=None, end=None):
+        """(time, topic, partition, offset, event_id), in the order of a replay."""
+        found = []
+        for topic in self.topics:
+            begin = ["-o", f"s@{first}" if first else "beginning"] + (["-o", f"e@{end}"] if end else [])
+            text = subprocess.run(
+                ["kcat", "-C", "-e", "-q", "-b", self.world.brokers, "-t", topic, *begin, "-f", "%T %p %o %h\\n"],
+                capture_output=True, text=True, check=True, timeout=60).stdout
+            for line in text.splitlines():
+                time, partition, offset, headers = line.split(" ", 3)
+                event = dict(pair.split("=", 1) for pair in headers.split(","))["ce_id"]
+                found.append((int(time), topic, int(partition), int(offset), event))
+        return sorted(found, key=lambda row: (row[0], self.topics.index(row[1]), *row[2:4]))
+
+    def replay(self, *options, code=0, first=None, end=None):
+        rows = self.rows
+        done = kentongan("replay", "--brokers", self.world.brokers, "--schemas", self.world.schemas,
+                         "--from", first or rfc(rows[0][0]), "--to", end or rfc(rows[-1][0] + 1), *options)
+        assert done.returncode == code, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()] if code == 0 else done.stderr
+
+
+def place(line):
+    time = datetime.fromisoformat(line["appended_at"].replace("Z", "+00:00")).timestamp()
+    return round(time * 1000), line["topic"], line["partition"], line["offset"], line["event_id"]
+
+
+@pytest.fixture(scope="module")
+def past(servers, tmp_path_factory):
+    """One past for all that only look at it."""
+    world = World(servers, tmp_path_factory.mktemp("past"))
+    world.make_topics()
+    yield Past(world)
+    world.stop()
+    assert world.unannounced() == []
+
+
+def test_a_span_equals_what_kcat_reads_between_the_same_times(past):
+    rows = past.rows
+    times = sorted({row[0] for row in rows})
+    assert len(times) > 3, "the events came at different times"
+    first, end = times[len(times) // 4], times[len(times) * 3 // 4]
+    wanted = past.kcat(first, end)
+    assert 0 < len(wanted) < len(rows)
+    lines = past.replay(first=rfc(first), end=rfc(end))
+    assert [place(line) for line in lines] == wanted
+    assert [place(line) for line in past.replay()] == rows
+
+
+def test_a_time_within_a_millisecond_begins_with_the_next(past):
+    first = past.rows[0][0]
+    after = rfc(first)[:-6] + "001+00:00"
+    assert [place(line) for line in past.replay(first=after)] == [row for row in past.rows if row[0] > first]
+
+
+def test_filters_take_out_what_was_not_asked_for(past):
+    everything = past.replay()
+    for options, wanted in (
+            (["--village", VILLAGES[1]], lambda line: line["village_code"] == VILLAGES[1]),
+            (["--district", "Jombang"], lambda line: line["village_code"].startswith("35.09.01.")),
+            (["--district", VILLAGES[1][:8]], lambda line: line["village_code"].startswith(VILLAGES[1][:8])),
+            (["--case", "KASUS-2-1"], lambda line: line["case_id"] == "KASUS-2-1"),
+            (["--service", "blt-dd"], lambda line: line["service"] == "blt-dd"),
+            (["--topic", "payments", "--topic", past.topics[0]], lambda line: line["record"] in ("Payment", "Request"))):
+        chosen = [line for line in everything if wanted(line)]
+        assert 0 < len(chosen) < len(everything)
+        assert past.replay(*options) == chosen, options
+
+
+def test_personal_data_is_masked_unless_a_reason_is_kept(past):
+    assert {line["applicant_nik"] for line in past.replay() if line["record"] == "Request"} == {DOTS}
+    assert "--audit" in past.replay("--reason", "laporan warga", code=64)
+    past.world.department("satu_data")
+    lines = past.replay("--reason", "laporan warga", "--village", VILLAGES[0], "--audit", past.world.conninfo("satu_data"))
+    assert {line["applicant_nik"] for line in lines if line["record"] == "Request"} == {"9909010101900001"}
+    assert past.world.sql("satu_data", "SELECT what, reason, village_code, case_id FROM kentongan.audit") == [
+        ("replay", "laporan warga", VILLAGES[0], None)]
+
+
+def test_a_reason_that_cannot_be_kept_shows_nothing(past):
+    assert "audit" in past.replay("--reason", "ingin tahu", "--audit", "host=127.0.0.1 port=1 dbname=x", code=69)
+
+
+def test_a_dry_run_counts(past):
+    done = kentongan("replay", "--brokers", past.world.brokers, "--schemas", past.world.schemas, "--dry-run", "--json",
+                     "--from", rfc(past.rows[0][0]), "--to", "+1d")
+    counted = {row["topic"]: row for row in json.loads(done.stdout)}
+    assert {topic: counted[topic]["records"] for topic in past.topics} == {
+        topic: len([row for row in past.rows if row[1] == topic]) for topic in past.topics}
+    assert all(row["bytes"] > 0 for row in counted.values())
+
+
+def test_what_has_left_the_log_is_told(world):
+    from confluent_kafka import TopicPartition
+    past = Past(world)
+    rows = past.rows
+    gone = next(row for row in rows if row[3] == 3)
+    for removed in past.world.admin.delete_records([TopicPartition(gone[1], gone[2], 2)]).values():
+        removed.result()
+    done = kentongan("replay", "--brokers", past.world.brokers, "--schemas", past.world.schemas,
+                     "--from", rfc(rows[0][0]), "--to", "+1d")
+    assert done.returncode == 0 and f"{gone[1]} partition {gone[2]} begins at offset 2" in done.stderr
+    assert len(done.stdout.splitlines()) == len(rows) - 2
+    done = kentongan("replay", "--brokers", past.world.brokers, "--schemas", past.world.schemas,
+                     "--from", rfc(rows[-1][0] + 1), "--to", "+1d")
+    assert done.returncode == 0 and done.stderr == "" and done.stdout == ""
+
+
+@pytest.mark.parametrize("options, words", (
+    (["--from", "yesterday", "--to", "+2h"], "from: expected a time"),
+    (["--from", "2026-11-21T08:00", "--to", "2026-11-21T07:00"], "a time behind the first"),
+    (["--from", "2026-11-21T08:00", "--to", "+2 hours"], "to: expected a span"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--speed", "fast"], "speed: expected"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--topic", "desa.nothing"], "topic: expected one of the catalog"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--village", "Padomasan"], "village: expected a code"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--district", "Atlantis"], "district: expected"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--max-gap", "soon"], "max-gap: expected a span"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--out", "paper"], "--out takes")))
+def test_what_cannot_be_understood_is_said(lonely, options, words):
+    done = kentongan("replay", "--brokers", "127.0.0.1:1", *options)
+    assert done.returncode == 64 and words in done.stderr and done.stdout == ""
+
+
+def test_the_page_of_a_replay_is_an_address(lonely):
+    done = kentongan("replay", "--out", "page", "--monitor", "http://127.0.0.1:8080/", "--from", "2026-11-21T08:00",
+                     "--to", "+2h", "--speed", "60", "--case", "A/1", "--topic", "desa.payments")
+    assert done.stdout == ("http://127.0.0.1:8080/?from=2026-11-21T01:00:00.000000Z&to=2026-11-21T03:00:00.000000Z&speed=60"
+                           "&case=A%2F1&topic=desa.payments\n")
