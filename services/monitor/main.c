@@ -20,6 +20,7 @@ struct monitor {
 	struct http *http;
 	struct health *health;
 	struct watch *watch;
+	struct replays *replays;
 	struct reader *reader;
 	struct groups *groups;
 	struct metric *events[BOARD_TOPICS];
@@ -36,6 +37,9 @@ static const struct conf_key monitor_keys[] = {
 	CONF_KEY(
 	        TEXT, departments, "", "names of the departments, with commas between"),
 	CONF_KEY(COUNT, history, "1000", "newest events that are kept in memory"),
+	CONF_KEY(COUNT, replays, "20", "replays at the same time"),
+	CONF_KEY(BYTES, replay_rate, "2M",
+	        "most bytes a second that one of them reads from Kafka; 0: any"),
 	CONF_KEY(COUNT, max_connections, "1000", "connections at the same time"),
 	CONF_KEY(TEXT, hosts, "",
 	        "names with commas between under which the page is served"),
@@ -88,6 +92,8 @@ static bool open_http(struct monitor *monitor, struct fault *fault)
 	if (!http_open(&monitor->http, monitor->loop, &settings, fault)
 	        || !watch_open(&monitor->watch, monitor->board, monitor->loop,
 	                monitor->http, fault)
+	        || !replays_open(&monitor->replays, conf, monitor->catalog,
+	                monitor->loop, monitor->http, fault)
 	        || !health_open(&monitor->health, fault))
 		return false;
 	registry_serve(monitor->http, monitor->catalog);
@@ -122,6 +128,7 @@ static void monitor_close(struct monitor *monitor)
 	groups_close(&monitor->groups);
 	reader_close(&monitor->reader);
 	http_close(&monitor->http);
+	replays_close(&monitor->replays);
 	watch_close(&monitor->watch);
 	health_close(&monitor->health);
 	loop_close(&monitor->loop);

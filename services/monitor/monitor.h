@@ -17,6 +17,7 @@
 struct reader;
 struct groups;
 struct watch;
+struct replays;
 
 /* reader.c: the thread that consumes the topics and fills the board. */
 MUST_CHECK bool reader_open(struct reader **out, const struct conf *conf,
@@ -33,6 +34,12 @@ void groups_close(struct groups **groups);
 MUST_CHECK bool watch_open(struct watch **out, struct board *board, struct loop *loop,
         struct http *http, struct fault *fault);
 void watch_close(struct watch **watch);
+
+/* replay.c: the past as Server-Sent Events, each replay in a thread of its own. */
+MUST_CHECK bool replays_open(struct replays **out, const struct conf *conf,
+        const struct catalog *catalog, struct loop *loop, struct http *http,
+        struct fault *fault);
+void replays_close(struct replays **replays);
 
 /* registry.c: the read side of a schema registry. */
 void registry_serve(struct http *http, const struct catalog *catalog);
