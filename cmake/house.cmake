@@ -155,6 +155,17 @@ function(bench_programs)
 	endforeach()
 endfunction()
 
+# Libraries that a test loads before a program's own.
+function(preloads folder)
+	file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.c)
+	foreach(source ${sources})
+		get_filename_component(name ${source} NAME_WE)
+		add_library(${name} SHARED ${source})
+		set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+		target_link_libraries(${name} PRIVATE ${CMAKE_DL_LIBS})
+	endforeach()
+endfunction()
+
 function(format_target)
 	file(GLOB_RECURSE sources CONFIGURE_DEPENDS lib/*.[ch] services/*.[ch] tests/*.[ch])
 	add_custom_target(format COMMAND clang-format -i ${sources} VERBATIM)

@@ -15,6 +15,7 @@
 #include "port/spool_parts.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,6 +23,18 @@ enum {
 	IDLE_PAGES = 1024,     /* 4 MiB of log */
 	BUSY_PAGES = 4 * 1024, /* 16 MiB */
 };
+
+/* SQLite takes ENOSPC alone for a full disk; a quota and a limit are room too. */
+static bool is_no_room(sqlite3 *db)
+{
+	sqlite3_file *log = NULL;
+	int error = 0;
+
+	sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	if (log != NULL && log->pMethods != NULL)
+		log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error);
+	return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
 
 bool spool_fault(struct spool *spool, struct fault *fault)
 {
@@ -38,7 +51,13 @@ bool spool_fault(struct spool *spool, struct fault *fault)
 		        "spool: another process holds the spool; end it first");
 	case SQLITE_NOMEM:
 		return fault_memory(fault);
+	case SQLITE_READONLY:
+		return fault_code(fault, FAULT_RETRY, "read-only",
+		        "spool: the disk is read-only");
 	case SQLITE_IOERR:
+		if (is_no_room(spool->db))
+			return fault_code(fault, FAULT_RETRY, "disk-full",
+			        "spool: no room on the disk");
 		/* What was written since the last good answer is not to be believed. */
 		return fault_code(fault, FAULT_STOP, "internal", "spool: %s", text);
 	case SQLITE_CORRUPT:

@@ -66,8 +66,27 @@ static void read_slots(struct head_file *head)
 
 static bool head_fault(const char *what, struct fault *fault)
 {
+	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+		return fault_code(fault, FAULT_RETRY, "disk-full",
+		        "spool head: no room on the disk");
 	return fault_code(fault, FAULT_STOP, "internal", "spool head: %s: %s", what,
 	        strerror(errno));
+}
+
+/* A disk may take a part only. */
+static bool write_whole(int fd, const void *data, size_t size, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t count = pwrite(fd, (const uint8_t *)data + done, size - done,
+		        offset + (off_t)done);
+
+		if (count < 0 && errno != EINTR)
+			return false;
+		done += count > 0 ? (size_t)count : 0;
+	}
+	return true;
 }
 
 /* Written whole once, so that later writes change blocks that exist. */
@@ -77,12 +96,8 @@ static bool make_room(struct head_file *head, struct fault *fault)
 
 	if (lseek(head->fd, 0, SEEK_END) >= (off_t)sizeof zeros)
 		return true;
-	if (pwrite(head->fd, zeros, sizeof zeros, 0) == (ssize_t)sizeof zeros
-	        && fsync(head->fd) == 0)
-		return true;
-	return errno == ENOSPC ? fault_code(fault, FAULT_RETRY, "disk-full",
-	               "spool head: no room on the disk")
-	                       : head_fault("write", fault);
+	return (write_whole(head->fd, zeros, sizeof zeros, 0) && fsync(head->fd) == 0)
+	       || head_fault("write", fault);
 }
 
 bool head_open(struct head_file **out, const char *path, struct fault *fault)
@@ -136,12 +151,12 @@ bool head_write(struct head_file *head, const struct head_entry *entries, size_t
 	memcpy(slot->entries, entries, count * sizeof *entries);
 	sum_of(slot, slot->sum);
 	head->has_last = true;
-	if (pwrite(head->fd, slot, sizeof *slot,
+	if (write_whole(head->fd, slot, sizeof *slot,
 	            (off_t)(slot->counter % SLOTS) * SLOT_BYTES)
-	                != (ssize_t)sizeof *slot
-	        || fdatasync(head->fd) != 0)
-		return head_fault("write", fault);
-	return true;
+	        && fdatasync(head->fd) == 0)
+		return true;
+	slot->counter--; /* the slot that is spoilt now, not the good one, comes next */
+	return head_fault("write", fault);
 }
 
 void head_name(

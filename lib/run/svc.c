@@ -73,6 +73,8 @@ static void take_signals(struct svc *svc)
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGALRM, &late, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore,
+	        NULL); /* a file that may not grow is an error of its write */
 	sigaction(SIGHUP, svc->program->reload ? &reload : &ignore, NULL);
 }
 

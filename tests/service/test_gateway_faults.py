@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""A disk that does not obey: an honest answer, nothing lost, nothing twice, and on again by itself."""
+import errno
+import os
+import resource
+
+import pytest
+from conftest import VILLAGES, payment_body, post
+from hub import programs
+from hub.base import wait_until
+from sick_disk import SickDisk
+from test_gateway_broker import sequence, status
+
+EVENTS = 12
+
+
+@pytest.fixture
+def sick(world):
+    disk = SickDisk(world.folder, os.path.join(world.folder, "spool"))
+    program = programs.gateway(world.folder, world.folder, VILLAGES[0], world.brokers, world.schemas, ballast_bytes=0)
+    world.start(program)
+    return disk, program
+
+
+def keep_posting(gateway, key):
+    """Post until it is answered for, as a village's system does; the answers before that."""
+    refused = []
+
+    def once():
+        code, answer = post(gateway, "/v1/payments", payment_body(case_id=key), Idempotency_Key=key)
+        if code in (200, 201):
+            return answer
+        refused.append(code)
+        return None
+    return wait_until(once, 60, f"{key} is taken"), refused
+
+
+def post_all(gateway, spoil, every=3):
+    """Some events, the disk spoilt before each third; their numbers and all refusals."""
+    numbers, refused = [], []
+    for number in range(EVENTS):
+        if number % every == 1:
+            spoil()
+        receipt, codes = keep_posting(gateway, f"kasus-{number}")
+        numbers.append(receipt["seq"])
+        refused += codes
+    return numbers, refused
+
+
+def check_all_arrived(world, gateway):
+    wait_until(lambda: status(gateway)["pending"] == 0, 60, "delivered")
+    found = sequence(world, "payments")
+    assert sorted(set(found)) == list(range(1, EVENTS + 1)), "none lost, none invented"
+    assert [number for place, number in enumerate(found) if number not in found[:place]] == list(range(1, EVENTS + 1)), "in order"
+
+
+@pytest.mark.parametrize("syncs", [1, 2])
+def test_a_sync_that_fails_is_not_believed(world, sick, syncs):
+    world.expects("beginning again|cannot store events|link")
+    disk, gateway = sick
+    numbers, refused = post_all(gateway, lambda: disk.order(syncs=syncs))
+    assert set(refused) <= {0, 500, 503} and refused, "never a receipt for what the disk did not take"
+    assert numbers == list(range(1, EVENTS + 1)) and disk.left[0] == 0
+    check_all_arrived(world, gateway)
+
+
+def test_writes_without_room_are_told_and_cured(world, sick):
+    world.expects("disk (low|scarce|full)|cannot store events|link")
+    disk, gateway = sick
+    numbers, refused = post_all(gateway, lambda: disk.order(writes=3))
+    assert set(refused) == {507} and numbers == list(range(1, EVENTS + 1))
+    check_all_arrived(world, gateway)
+
+
+def test_writes_that_fail_or_are_read_only_are_told_and_cured(world, sick):
+    world.expects("beginning again|cannot store events|disk|link|read-only")
+    disk, gateway = sick
+    faults = [errno.EIO, errno.EDQUOT, errno.EROFS, errno.EFBIG]
+    numbers, refused = post_all(gateway, lambda: disk.order(writes=1, write_errno=faults[0]) or faults.append(faults.pop(0)))
+    assert set(refused) <= {0, 500, 503, 507} and refused
+    assert numbers == list(range(1, EVENTS + 1))
+    check_all_arrived(world, gateway)
+
+
+def test_short_writes_are_finished(world, sick):
+    disk, gateway = sick
+    numbers, refused = post_all(gateway, lambda: disk.order(shorts=6), every=2)
+    assert refused == [] and numbers == list(range(1, EVENTS + 1)) and disk.left[2] == 0
+    check_all_arrived(world, gateway)
+
+
+def test_a_file_that_may_not_grow_is_no_room(world):
+    world.expects("disk (low|scarce|full)|cannot store events|link")
+    gateway = world.gateway(ballast_bytes=0)
+    keep_posting(gateway, "kasus-0")
+    pid, path = gateway.process.pid(), os.path.join(world.folder, "spool", VILLAGES[0] + ".db-wal")
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (os.path.getsize(path), before[1]))
+    body = payment_body(reference="x" * 200)
+    wait_until(lambda: post(gateway, "/v1/payments", body, Idempotency_Key="kasus-1")[0] == 507, 30, "no room")
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+    for number in range(1, EVENTS):
+        if number == 1:
+            wait_until(lambda: post(gateway, "/v1/payments", body, Idempotency_Key="kasus-1")[0] == 201, 30, "room again")
+        else:
+            keep_posting(gateway, f"kasus-{number}")
+    check_all_arrived(world, gateway)
