@@ -471,6 +471,7 @@ bool batch_add(struct batch *batch, struct topic_record *record, struct fault *f
 		return true;
 	}
 	item->seq = head.seq;
+	item->recorded_at_us = head.recorded_at_us;
 	item->stream = find_stream(batch, &head, lane->topic->topic->topic, fault);
 	if (item->stream == NULL)
 		return false;

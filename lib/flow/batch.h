@@ -62,12 +62,13 @@ struct item {
 	enum fate fate;
 	struct stream *stream; /* NULL: the record does not say */
 	int64_t seq;
-	bool counts;       /* its number came with this batch */
-	enum was was;      /* more than NOWHERE when mending only */
-	int64_t letter_id; /* the dead letter it is, when mending; else 0 */
-	bool overdue;      /* it has waited for others long enough */
-	bool awaits;       /* parked for a row of others, not behind a letter */
-	bool holds;        /* its case waits behind it */
+	int64_t recorded_at_us; /* 0: the record does not say */
+	bool counts;            /* its number came with this batch */
+	enum was was;           /* more than NOWHERE when mending only */
+	int64_t letter_id;      /* the dead letter it is, when mending; else 0 */
+	bool overdue;           /* it has waited for others long enough */
+	bool awaits;            /* parked for a row of others, not behind a letter */
+	bool holds;             /* its case waits behind it */
 	size_t case_start; /* its case's key in the topic's texts; no size: unknown */
 	size_t case_size;
 	size_t row_start; /* in the topic's rows */

@@ -30,6 +30,8 @@ enum {
 	BACK_PATIENCE = 100, /* empty reads */
 };
 
+#define MINUTE_US INT64_C(60000000)
+
 /* As long as a gateway keeps its clients' keys. */
 #define BACK_US (INT64_C(35) * 86400 * 1000000)
 
@@ -142,28 +144,61 @@ bool deliver_lag(const struct deliver *deliver, size_t index, struct deliver_lag
 	return true;
 }
 
+/* How long events took from accepted to applied, this minute and the last. */
+static void put_spans(const struct deliver *deliver, struct buffer *out)
+{
+	struct spread recent = deliver->spans[0];
+
+	if (clock_wall_us() / MINUTE_US - deliver->spans_minute > 1)
+		return;
+	spread_take(&recent, &deliver->spans[1]);
+	if (recent.total > 0)
+		buffer_format(out, ",\"p50_us\":%" PRId64 ",\"p99_us\":%" PRId64,
+		        spread_at(&recent, 500), spread_at(&recent, 990));
+}
+
+/* As docs/decisions/0050 has it; nothing of an event is in it. */
+static void put_report(const struct deliver *deliver, struct buffer *out)
+{
+	const struct deliver_counters *counters = &deliver->counters;
+	int64_t applied = 0;
+	int64_t row_us = 0;
+
+	for (size_t i = 0; i < DELIVER_TOPICS; i++)
+		applied += counters->applied[i];
+	for (size_t i = 0; i < deliver->partition_count; i++)
+		if (deliver->partitions[i].appended_us > row_us)
+			row_us = deliver->partitions[i].appended_us;
+	buffer_format(out, "{\"state\":\"%s\",\"reason\":", counters->state);
+	buffer_append_json(out, bytes_of(counters->reason));
+	buffer_append_text(out, ",\"title\":");
+	buffer_append_json(
+	        out, bytes_of(conf_text(deliver->department->conf, "title")));
+	buffer_format(out,
+	        ",\"dead\":%" PRId64 ",\"parked\":%" PRId64 ",\"applied\":%" PRId64,
+	        counters->open_dead, counters->waiting, applied);
+	put_spans(deliver, out);
+	buffer_format(out, ",\"row_at\":%" PRId64 ",\"at\":%" PRId64 "}",
+	        row_us / 1000000, clock_wall_us() / 1000000);
+	buffer_append_byte(out, '\0');
+}
+
 /* Lag tools read this, and the monitor: docs/decisions/0002. */
 static void report(struct deliver *deliver)
 {
 	struct topic_place *places =
 	        calloc(deliver->partition_count + 1, sizeof *places);
-	char metadata[160];
-	int64_t applied = 0;
+	struct buffer text = { 0 };
 
-	for (size_t i = 0; i < DELIVER_TOPICS; i++)
-		applied += deliver->counters.applied[i];
-	snprintf(metadata, sizeof metadata,
-	        "{\"state\":\"%s\",\"dead\":%" PRId64 ",\"applied\":%" PRId64
-	        ",\"at\":%" PRId64 "}",
-	        deliver->counters.state, deliver->counters.open_dead, applied,
-	        clock_wall_us() / 1000000);
+	put_report(deliver, &text);
 	for (size_t i = 0; places != NULL && i < deliver->partition_count; i++)
 		places[i] = (struct topic_place){ deliver->partitions[i].topic,
 			deliver->partitions[i].number, deliver->partitions[i].next };
-	if (places != NULL)
-		consumer_commit(
-		        deliver->consumer, places, deliver->partition_count, metadata);
+	if (places != NULL && !text.failed)
+		consumer_commit(deliver->consumer, places, deliver->partition_count,
+		        (const char *)text.data);
 	free(places);
+	buffer_clear(&text);
 	deliver->reported_us = clock_monotonic_us();
 	deliver->report_due = false;
 }
@@ -402,6 +437,22 @@ static bool put_moves(struct apply *apply, void *context, struct fault *fault)
 	return apply_call(apply, "move", buffer_bytes(&apply->text), fault);
 }
 
+static void note_span(struct deliver *deliver, const struct item *item, int64_t now_us)
+{
+	int64_t minute = now_us / MINUTE_US;
+
+	if (item->recorded_at_us == 0)
+		return;
+	if (minute != deliver->spans_minute) {
+		deliver->spans[1] = minute == deliver->spans_minute + 1
+		                            ? deliver->spans[0]
+		                            : (struct spread){ 0 };
+		deliver->spans[0] = (struct spread){ 0 };
+		deliver->spans_minute = minute;
+	}
+	spread_add(&deliver->spans[0], now_us - item->recorded_at_us);
+}
+
 static void count_item(
         struct deliver *deliver, const struct lane *lane, const struct item *item)
 {
@@ -419,6 +470,7 @@ static void count_item(
 		break;
 	case FATE_PARKED:
 		deliver->counters.parked++;
+		deliver->counters.waiting++;
 		break;
 	case FATE_DEAD:
 		deliver->counters.dead[item->class]++;
@@ -436,10 +488,17 @@ static void count_item(
 
 static void settle(struct deliver *deliver, int64_t began_us)
 {
+	int64_t now_us = clock_wall_us();
+
 	for (size_t i = 0; i < deliver->apply.batch.lane_count; i++)
-		for (size_t j = 0; j < deliver->apply.batch.lanes[i].item_count; j++)
-			count_item(deliver, &deliver->apply.batch.lanes[i],
-			        &deliver->apply.batch.lanes[i].items[j]);
+		for (size_t j = 0; j < deliver->apply.batch.lanes[i].item_count; j++) {
+			const struct item *item =
+			        &deliver->apply.batch.lanes[i].items[j];
+
+			count_item(deliver, &deliver->apply.batch.lanes[i], item);
+			if (item->fate == FATE_ROW)
+				note_span(deliver, item, now_us);
+		}
 	for (size_t i = 0; i < deliver->partition_count; i++)
 		if (deliver->partitions[i].touched) {
 			deliver->partitions[i].next = deliver->partitions[i].read;

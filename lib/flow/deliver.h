@@ -38,6 +38,7 @@ struct deliver_counters {
 	int64_t open_dead;      /* letters that wait for a person */
 	int64_t held;           /* cases that wait behind them */
 	int64_t assignments;    /* how often the group gave us other partitions */
+	int64_t waiting;        /* records that are parked */
 	const char *state;      /* "running", "waiting" or "halted" */
 	char reason[256];       /* why not running */
 };

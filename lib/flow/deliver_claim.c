@@ -82,6 +82,7 @@ static bool note_dead(
 	(void)count;
 	(void)fault;
 	deliver->counters.open_dead = strtoll(texts[0], NULL, 10);
+	deliver->counters.waiting = strtoll(texts[1], NULL, 10);
 	return true;
 }
 
@@ -249,8 +250,9 @@ static bool claim(struct deliver *deliver, struct fault *fault)
 	       && ask(deliver, "SELECT * FROM kentongan.claim(", after, note_claim,
 	               fault)
 	       && table_query(deliver->apply.table,
-	               "SELECT count(*) FROM kentongan.dead_letter WHERE status = "
-	               "'open'",
+	               "SELECT (SELECT count(*) FROM kentongan.dead_letter"
+	               "         WHERE status = 'open'),"
+	               "       (SELECT count(*) FROM kentongan.waiting)",
 	               note_dead, deliver, fault)
 	       && learn_held(deliver, fault) && verify_bounds(deliver, fault)
 	       && start_reading(deliver, fault);

@@ -4,6 +4,7 @@
 
 /* What deliver.c and deliver_claim.c share, and nobody else sees. */
 
+#include "base/spread.h"
 #include "event/digest.h"
 #include "flow/apply.h"
 #include "flow/deliver.h"
@@ -49,6 +50,9 @@ struct deliver {
 	bool knows_unknown; /* letters of unknown schemas were tried again */
 	int64_t mend_us;    /* monotonic: when to try again at the latest */
 	struct deliver_counters counters;
+	struct spread spans[2]; /* from accepted to applied: of this minute, of the last
+	                         */
+	int64_t spans_minute;   /* since 1970 */
 	char owner[OWNER_BYTES];
 };
 

@@ -147,7 +147,7 @@ static void show_group(
 	for (int i = 0; list != NULL && i < list->cnt; i++) {
 		const rd_kafka_topic_partition_t *at = &list->elems[i];
 		struct topic_place place = { at->topic, at->partition, at->offset };
-		char metadata[256];
+		char metadata[1024];
 
 		if (at->offset < 0)
 			continue;
