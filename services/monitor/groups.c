@@ -29,25 +29,64 @@ struct groups {
 	struct consumer *consumer; /* for the ends of partitions */
 	struct end ends[ENDS];
 	size_t end_count;
-	struct board_department report; /* of the group at hand */
+	struct department_line report; /* of the group at hand */
 	pthread_t thread;
 	bool has_thread;
 	atomic_bool ending;
 };
 
-static void read_metadata(struct board_department *report, const char *text)
+static void keep_text(char *out, size_t room, const json_t *json, const char *name)
+{
+	const char *text = json_string_value(json_object_get(json, name));
+
+	if (text != NULL)
+		snprintf(out, room, "%s", text);
+}
+
+/* -1 where it is not said, or is no number. */
+static int64_t number_of(const json_t *json, const char *name)
+{
+	const json_t *number = json_object_get(json, name);
+
+	return json_is_integer(number) ? json_integer_value(number) : -1;
+}
+
+/* Each partition carries a report: the newest one counts. */
+static void read_metadata(struct department_line *report, const char *text)
 {
 	json_t *json = json_loads(text, 0, NULL);
-	const char *state = json_string_value(json_object_get(json, "state"));
-	json_int_t at = json_integer_value(json_object_get(json, "at"));
+	int64_t at = number_of(json, "at");
 
-	if (state != NULL && at >= report->reported_at) {
-		snprintf(report->state, sizeof report->state, "%s", state);
-		report->dead = json_integer_value(json_object_get(json, "dead"));
-		report->applied = json_integer_value(json_object_get(json, "applied"));
+	if (json_is_string(json_object_get(json, "state"))
+	        && at > report->reported_at) {
+		keep_text(report->state, sizeof report->state, json, "state");
+		keep_text(report->title, sizeof report->title, json, "title");
+		keep_text(report->reason, sizeof report->reason, json, "reason");
+		report->dead = number_of(json, "dead");
+		report->parked = number_of(json, "parked");
+		report->applied = number_of(json, "applied");
+		report->p50_us = number_of(json, "p50_us");
+		report->p99_us = number_of(json, "p99_us");
+		report->row_at = number_of(json, "row_at");
 		report->reported_at = at;
 	}
 	json_decref(json);
+}
+
+/* What a partition adds to the lag, and whether its oldest record is the oldest. */
+static void note_lag(
+        struct groups *groups, const struct topic_place *place, int64_t end)
+{
+	struct department_line *report = &groups->report;
+	int64_t came_us;
+
+	if (end <= place->offset)
+		return;
+	report->lag += end - place->offset;
+	came_us = board_time_of(
+	        groups->board, place->topic, place->partition, place->offset);
+	if (came_us > 0 && (report->oldest_us == 0 || came_us < report->oldest_us))
+		report->oldest_us = came_us;
 }
 
 static void note_place(
@@ -55,14 +94,10 @@ static void note_place(
 {
 	struct groups *groups = context;
 
-	for (size_t i = 0; i < groups->end_count; i++) {
-		const struct end *end = &groups->ends[i];
-
-		if (end->partition == place->partition
-		        && strcmp(end->topic, place->topic) == 0
-		        && end->offset > place->offset)
-			groups->report.lag += end->offset - place->offset;
-	}
+	for (size_t i = 0; i < groups->end_count; i++)
+		if (groups->ends[i].partition == place->partition
+		        && strcmp(groups->ends[i].topic, place->topic) == 0)
+			note_lag(groups, place, groups->ends[i].offset);
 	read_metadata(&groups->report, metadata);
 }
 
@@ -99,7 +134,7 @@ static bool look(struct groups *groups, struct fault *fault)
 		return false;
 	for (size_t i = 0; (name = board_department_name(groups->board, i)) != NULL;
 	        i++) {
-		memset(&groups->report, 0, sizeof groups->report);
+		groups->report = (struct department_line){ .p50_us = -1, .p99_us = -1 };
 		snprintf(groups->report.name, sizeof groups->report.name, "%s", name);
 		snprintf(groups->report.state, sizeof groups->report.state, "unknown");
 		snprintf(group, sizeof group, "kentongan-%s", name);

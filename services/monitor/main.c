@@ -12,6 +12,8 @@
 #include "port/topic_consumer.h"
 #include "run/assets.h"
 
+enum { SECOND_MS = 1000 };
+
 struct monitor {
 	struct svc *svc;
 	struct catalog *catalog;
@@ -23,7 +25,7 @@ struct monitor {
 	struct replays *replays;
 	struct reader *reader;
 	struct groups *groups;
-	struct metric *events[BOARD_TOPICS];
+	struct gauges *gauges;
 };
 
 extern const struct embedded embedded_page[];
@@ -47,26 +49,17 @@ static const struct conf_key monitor_keys[] = {
 	CONF_END,
 };
 
-static void show_metrics(void *context)
+/* Everything that goes by the clock. */
+static void each_second(void *context)
 {
 	struct monitor *monitor = context;
+	struct buffer news = { 0 };
+	struct buffer changed = { 0 };
 
-	for (size_t i = 0; i < monitor->catalog->topic_count; i++)
-		metric_set(monitor->events[i], board_total(monitor->board, i));
-}
-
-static void open_metrics(struct monitor *monitor)
-{
-	char label[160];
-
-	for (size_t i = 0; i < monitor->catalog->topic_count; i++) {
-		snprintf(label, sizeof label, "topic=\"%s\"",
-		        monitor->catalog->topics[i].topic);
-		monitor->events[i] = health_metric(monitor->health, METRIC_COUNTER,
-		        "kentongan_monitor_events_total", label,
-		        "Records read since the start, the last day's with them");
-	}
-	health_on_look(monitor->health, show_metrics, monitor);
+	board_settle(monitor->board, &news, &changed);
+	watch_second(monitor->watch, &news, &changed);
+	buffer_clear(&news);
+	buffer_clear(&changed);
 }
 
 static bool open_http(struct monitor *monitor, struct fault *fault)
@@ -99,14 +92,16 @@ static bool open_http(struct monitor *monitor, struct fault *fault)
 	registry_serve(monitor->http, monitor->catalog);
 	http_serve(monitor->http, page);
 	health_serve(monitor->health, monitor->http);
-	open_metrics(monitor);
 	health_ready(monitor->health, "");
-	return svc_write_address(monitor->svc, http_address(monitor->http), fault);
+	return gauges_open(&monitor->gauges, monitor->health, monitor->board,
+	               monitor->catalog, fault)
+	       && svc_write_address(monitor->svc, http_address(monitor->http), fault);
 }
 
 static bool monitor_open(struct monitor *monitor, struct fault *fault)
 {
 	const struct conf *conf = svc_conf(monitor->svc);
+	struct loop_timer *second;
 
 	if (!catalog_open(&monitor->catalog, conf_text(conf, "schemas"),
 	            conf_text(conf, "mode"), fault)
@@ -114,11 +109,13 @@ static bool monitor_open(struct monitor *monitor, struct fault *fault)
 	                conf_text(conf, "villages"), conf_text(conf, "departments"),
 	                (size_t)conf_number(conf, "history"), fault)
 	        || !loop_open(&monitor->loop, fault) || !open_http(monitor, fault)
+	        || !loop_timer_open(monitor->loop, &second, each_second, monitor, fault)
 	        || !reader_open(&monitor->reader, conf, monitor->catalog,
 	                monitor->board, monitor->loop, fault)
 	        || !groups_open(&monitor->groups, conf, monitor->catalog,
 	                monitor->board, fault))
 		return false;
+	loop_timer_set(second, SECOND_MS, SECOND_MS);
 	log_info(NULL, "watching at %s", http_address(monitor->http));
 	return true;
 }
@@ -131,6 +128,7 @@ static void monitor_close(struct monitor *monitor)
 	replays_close(&monitor->replays);
 	watch_close(&monitor->watch);
 	health_close(&monitor->health);
+	gauges_close(&monitor->gauges);
 	loop_close(&monitor->loop);
 	board_close(&monitor->board);
 	catalog_close(&monitor->catalog);

@@ -18,6 +18,7 @@ struct reader;
 struct groups;
 struct watch;
 struct replays;
+struct gauges;
 
 /* reader.c: the thread that consumes the topics and fills the board. */
 MUST_CHECK bool reader_open(struct reader **out, const struct conf *conf,
@@ -40,6 +41,18 @@ MUST_CHECK bool replays_open(struct replays **out, const struct conf *conf,
         const struct catalog *catalog, struct loop *loop, struct http *http,
         struct fault *fault);
 void replays_close(struct replays **replays);
+
+/*
+ * Each second: send the picture to all watchers; news are alarms as Server-Sent Events,
+ * changed the villages whose line changed, as a JSON array.
+ */
+void watch_second(
+        struct watch *watch, const struct buffer *news, const struct buffer *changed);
+
+/* gauges.c: the board as metrics. */
+MUST_CHECK bool gauges_open(struct gauges **out, struct health *health,
+        struct board *board, const struct catalog *catalog, struct fault *fault);
+void gauges_close(struct gauges **gauges); /* after its health */
 
 /* registry.c: the read side of a schema registry. */
 void registry_serve(struct http *http, const struct catalog *catalog);

@@ -11,7 +11,7 @@
 #include "event/identity.h"
 #include "monitor.h"
 
-enum { STATS_MS = 1000, FIRST_EVENTS = 50, SLICE = 500 };
+enum { FIRST_EVENTS = 50, SLICE = 500 };
 
 struct watcher {
 	struct watcher *next;
@@ -92,28 +92,30 @@ static void events_came(void *context)
 		send_new(at);
 }
 
-static void put_stats(struct watch *watch, struct buffer *out)
+static void put_stats(
+        struct watch *watch, const struct buffer *changed, struct buffer *out)
 {
 	buffer_append_text(out, "event: stats\ndata: ");
-	board_stats(watch->board, out);
+	board_stats(watch->board, changed, out);
 	buffer_append_text(out, "\n\n");
 }
 
-static void send_stats(void *context)
+void watch_second(
+        struct watch *watch, const struct buffer *news, const struct buffer *changed)
 {
-	struct watch *watch = context;
-	struct buffer stats = { 0 };
+	struct buffer out = { 0 };
 
 	if (watch->watchers == NULL)
 		return;
-	put_stats(watch, &stats);
+	buffer_append(&out, news->data, news->size);
+	put_stats(watch, changed, &out);
 	for (struct watcher *at = watch->watchers; at != NULL; at = at->next) {
-		if (!http_stream_send(at->stream, buffer_bytes(&stats)))
+		if (!http_stream_send(at->stream, buffer_bytes(&out)))
 			http_stream_close(at->stream);
 		else
 			send_new(at);
 	}
-	buffer_clear(&stats);
+	buffer_clear(&out);
 }
 
 /* Where to go on: behind the id, or with the newest few and a word to start anew. */
@@ -137,6 +139,7 @@ static void serve_events(void *context, struct http_request *request)
 {
 	struct watch *watch = context;
 	struct watcher *watcher = calloc(1, sizeof *watcher);
+	static const struct buffer none = { .data = (uint8_t *)"[]", .size = 2 };
 	const char *id = http_header(request, "Last-Event-ID");
 	bool reset;
 	int64_t sent = resume_at(watch, id, &reset);
@@ -156,7 +159,7 @@ static void serve_events(void *context, struct http_request *request)
 	buffer_append_text(&watch->out, "retry: 1000\n\n");
 	if (reset)
 		buffer_append_text(&watch->out, "event: reset\ndata: {}\n\n");
-	put_stats(watch, &watch->out);
+	put_stats(watch, &none, &watch->out);
 	(void)!http_stream_send(watcher->stream, buffer_bytes(&watch->out));
 	send_new(watcher);
 }
@@ -166,7 +169,7 @@ static void serve_summary(void *context, struct http_request *request)
 	struct watch *watch = context;
 	struct buffer out = { 0 };
 
-	board_stats(watch->board, &out);
+	board_stats(watch->board, NULL, &out);
 	answer_json(request, &out);
 }
 
@@ -208,7 +211,6 @@ bool watch_open(struct watch **out, struct board *board, struct loop *loop,
         struct http *http, struct fault *fault)
 {
 	struct watch *watch = calloc(1, sizeof *watch);
-	struct loop_timer *timer;
 
 	if (watch == NULL)
 		return fault_memory(fault);
@@ -228,9 +230,6 @@ bool watch_open(struct watch **out, struct board *board, struct loop *loop,
 		serve_departments, watch };
 	http_serve(http, watch->routes);
 	loop_on_wake(loop, events_came, watch);
-	if (!loop_timer_open(loop, &timer, send_stats, watch, fault))
-		return false;
-	loop_timer_set(timer, STATS_MS, STATS_MS);
 	return true;
 }
 
