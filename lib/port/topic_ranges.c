@@ -184,6 +184,27 @@ bool ranges_find(struct ranges *ranges, int64_t from_us, int64_t to_us,
 	return ok;
 }
 
+/* The ends come first: what is appended meanwhile is not before a time that was. */
+bool ranges_offsets(struct ranges *ranges, int64_t time_us, struct topic_place *places,
+        size_t count, struct fault *fault)
+{
+	int64_t *ends = calloc(count + 1, sizeof *ends);
+	bool ok;
+
+	if (ends == NULL)
+		return fault_memory(fault);
+	ok = topic_offsets(ranges->rk, TOPIC_END, places, count, fault);
+	for (size_t i = 0; ok && i < count; i++)
+		ends[i] = places[i].offset;
+	if (ok && time_us != INT64_MAX)
+		ok = topic_offsets(ranges->rk, ms_of(time_us), places, count, fault);
+	for (size_t i = 0; ok && i < count; i++)
+		if (places[i].offset < 0)
+			places[i].offset = ends[i];
+	free(ends);
+	return ok;
+}
+
 static rd_kafka_topic_t *find_topic(struct ranges *ranges, const char *name)
 {
 	for (size_t i = 0; i < ranges->topic_count; i++)

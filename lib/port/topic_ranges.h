@@ -53,6 +53,13 @@ MUST_CHECK bool ranges_partitions(struct ranges *ranges, const char *topic,
 MUST_CHECK bool ranges_find(struct ranges *ranges, int64_t from_us, int64_t to_us,
         struct topic_range *list, size_t count, struct fault *fault);
 
+/*
+ * Set each place's offset to its first record at or after time_us, or to the one behind
+ * the last where there is none; INT64_MAX: all of them behind the last.
+ */
+MUST_CHECK bool ranges_offsets(struct ranges *ranges, int64_t time_us,
+        struct topic_place *places, size_t count, struct fault *fault);
+
 /* Begin to read; list must live until the close. */
 MUST_CHECK bool ranges_start(struct ranges *ranges, const struct topic_range *list,
         size_t count, struct fault *fault);

@@ -23,6 +23,7 @@ struct monitor {
 	struct health *health;
 	struct watch *watch;
 	struct replays *replays;
+	struct minutes *minutes;
 	struct reader *reader;
 	struct groups *groups;
 	struct gauges *gauges;
@@ -87,6 +88,8 @@ static bool open_http(struct monitor *monitor, struct fault *fault)
 	                monitor->http, fault)
 	        || !replays_open(&monitor->replays, conf, monitor->catalog,
 	                monitor->loop, monitor->http, fault)
+	        || !minutes_open(&monitor->minutes, conf, monitor->catalog,
+	                monitor->loop, monitor->http, fault)
 	        || !health_open(&monitor->health, fault))
 		return false;
 	registry_serve(monitor->http, monitor->catalog);
@@ -125,6 +128,7 @@ static void monitor_close(struct monitor *monitor)
 	groups_close(&monitor->groups);
 	reader_close(&monitor->reader);
 	http_close(&monitor->http);
+	minutes_close(&monitor->minutes);
 	replays_close(&monitor->replays);
 	watch_close(&monitor->watch);
 	health_close(&monitor->health);

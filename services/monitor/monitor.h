@@ -19,6 +19,7 @@ struct groups;
 struct watch;
 struct replays;
 struct gauges;
+struct minutes;
 
 /* reader.c: the thread that consumes the topics and fills the board. */
 MUST_CHECK bool reader_open(struct reader **out, const struct conf *conf,
@@ -53,6 +54,12 @@ void watch_second(
 MUST_CHECK bool gauges_open(struct gauges **out, struct health *health,
         struct board *board, const struct catalog *catalog, struct fault *fault);
 void gauges_close(struct gauges **gauges); /* after its health */
+
+/* minutes.c: /v1/minutes, how many events came when, in a thread of its own. */
+MUST_CHECK bool minutes_open(struct minutes **out, const struct conf *conf,
+        const struct catalog *catalog, struct loop *loop, struct http *http,
+        struct fault *fault);
+void minutes_close(struct minutes **minutes);
 
 /* registry.c: the read side of a schema registry. */
 void registry_serve(struct http *http, const struct catalog *catalog);

@@ -128,6 +128,29 @@ def all_at_once(watch, results):
     return all(results.get(number) for number in range(20))
 
 
+def minutes(hub, **query):
+    status, text = hub.monitor.get("/v1/minutes?" + urllib.parse.urlencode(query))
+    return status, json.loads(text)
+
+
+def test_the_bar_of_time_counts_what_the_broker_has(hub):
+    first = hub.rows[0][0] // 60000 * 60000
+    wanted = {topic: {} for topic in hub.topics}
+    for time, topic, *_ in hub.rows:
+        minute = (time - first) // 60000
+        wanted[topic][minute] = wanted[topic].get(minute, 0) + 1
+    for _ in range(2):  # the second is answered from what is known
+        status, found = minutes(hub, **{"from": rfc(first), "to": "+1h"})
+        assert status == 200 and found["step_s"] == 60
+        assert {topic: {i: n for i, n in enumerate(counts) if n} for topic, counts in found["counts"].items()} == wanted
+        assert all(len(counts) == 60 for counts in found["counts"].values())
+    status, found = minutes(hub, **{"from": rfc(first - 86400000), "to": rfc(first + 3600000), "topic": "payments"})
+    assert found["step_s"] == 300 and list(found["counts"]) == [hub.topics[2]]
+    assert sum(found["counts"][hub.topics[2]]) == sum(wanted[hub.topics[2]].values())
+    status, found = minutes(hub, **{"from": rfc(first), "to": "+3d"})
+    assert status == 400 and "48" in found["detail"]
+
+
 @pytest.mark.parametrize("query, words", (
     ({"from": "kemarin", "to": "+2h"}, "from: expected"),
     ({"from": "2026-11-21T08:00", "to": "+2x"}, "expected a span"),
