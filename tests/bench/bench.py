@@ -3,6 +3,7 @@
 """What tests/bench/run measures. Every figure stands beside a bound that was taken in the same run."""
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -224,6 +225,36 @@ class Bench:
         row("sink, one poison in 5,000", f"{dead} dead letters, {found['poison']:.1f} s", f"without {found['clean']:.1f} s",
             f"{(found['poison'] - found['clean']) / dead / batch:.1f} batches each", "<= 2 batches")
 
+    def replay_command(self, *options):
+        """(lines, CPU seconds, seconds) of a replay of the last day."""
+        begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 86400))
+        return self.cost([BINARIES + "/kentongan", "replay", "--brokers", self.kafka.brokers, "--schemas", SCHEMAS, "--villages",
+                          os.path.join(PROJECT, "data", "villages.csv"), "--from", begin, "--to", "+2d", *options])
+
+    def cost(self, command):
+        """(lines, CPU seconds, seconds) of a command that prints them."""
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        with open(os.path.join(self.folder, "lines"), "wb") as lines:
+            subprocess.run(command, stdout=lines, check=True)
+        after, ended = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        count = int(run(["wc", "-l", lines.name]).split()[0])
+        return count, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, ended - began
+
+    def replay(self):
+        """Figures are of CPU time, the library's threads with it: one core's worth."""
+        self.start_servers()
+        tool("backlog", self.kafka.brokers, "desa.requests", BACKLOG, 248)
+        kcat = ["kcat", "-C", "-e", "-q", "-b", self.kafka.brokers, "-t", "desa.requests", "-o", "beginning", "-f", "%T %p %o\\n"]
+        own, bound = [], []
+        for _ in range(3):
+            bound.append(self.cost(kcat))
+            own.append(self.replay_command("--speed", "max", "--rate", "0"))
+            assert own[-1][0] == bound[-1][0] >= BACKLOG
+        speed = statistics.median(count / cpu for count, cpu, _ in own)
+        most = statistics.median(count / cpu for count, cpu, _ in bound)
+        row(f"replay of {own[0][0]:,} events to lines, full speed", f"{speed:.0f} events a CPU second",
+            f"kcat, time and offset only {most:.0f}/s", f"{speed / most:.2f}", ">= 300,000/s")
+
     def latency(self):
         self.start_servers()
         gateway = self.gateway(self.kafka.brokers, "latency")
@@ -264,7 +295,8 @@ class Bench:
 def main():
     bench = Bench()
     kinds = {"decode": bench.decode, "gateway": bench.gateway_posts, "answer": bench.answer, "latency": bench.latency,
-             "chain": bench.chain, "sink": bench.sink_backlog, "streams": bench.streams, "poison": bench.poison}
+             "chain": bench.chain, "sink": bench.sink_backlog, "streams": bench.streams, "poison": bench.poison,
+             "replay": bench.replay}
     wanted = sys.argv[1:] or list(kinds)
     print("| measure | here | bound, same run | ratio | goal |\n|---|---|---|---|---|", flush=True)
     try:
