@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "flow/ask.h"
+#include "flow/heirs.h"
 #include "flow/mend.h"
 
 enum {
@@ -25,15 +26,9 @@ enum {
 	FENCED_MS = 5000,
 	COLLISIONS = 5, /* tried again at once, then with half the records */
 	COLLISION_MS = 50,
-	BACK_ROOM = 1000,
-	BACK_BYTES = 1024 * 1024,
-	BACK_PATIENCE = 100, /* empty reads */
 };
 
 #define MINUTE_US INT64_C(60000000)
-
-/* As long as a gateway keeps its clients' keys. */
-#define BACK_US (INT64_C(35) * 86400 * 1000000)
 
 /* Opening */
 
@@ -554,67 +549,12 @@ static bool know_newcomers(struct deliver *deliver, size_t count, struct fault *
 	return !learned || fill_batch(deliver, count, fault);
 }
 
-/* Read the village's partition of the last weeks up to the end of the batch in hand. */
-static bool read_back(struct deliver *deliver, const struct stream *heir,
-        struct consumer *consumer, struct fault *fault)
+/* Of a partition that is ours, the offset behind the batch in hand. */
+static int64_t read_end(void *context, const char *topic, int32_t partition)
 {
-	int32_t number = envelope_partition(
-	        bytes_of(heir->village_code), deliver->catalog->modulus);
-	const struct partition *partition =
-	        deliver_find_partition(deliver, heir->topic, number);
-	struct topic_place place = { heir->topic, number, 0 };
-	struct topic_record *records = calloc(BACK_ROOM, sizeof *records);
-	int64_t last = -1;
-	bool ok = records != NULL || fault_memory(fault);
+	const struct partition *own = deliver_find_partition(context, topic, partition);
 
-	ok = ok
-	     && consumer_offsets_at(
-	             consumer, clock_wall_us() - BACK_US, &place, 1, fault);
-	if (!ok || partition == NULL || place.offset < 0
-	        || place.offset >= partition->read) {
-		free(records);
-		return ok;
-	}
-	ok = consumer_start(consumer, &place, 1, fault);
-	for (int patience = BACK_PATIENCE; ok && last + 1 < partition->read;) {
-		size_t count;
-
-		ok = consumer_read(consumer, READ_MS, records, BACK_ROOM, BACK_BYTES,
-		             &count, fault)
-		             != NEWS_FAULT
-		     && (count > 0 || --patience > 0
-		             || fault_code(fault, FAULT_RETRY, "unreachable",
-		                     "%s cannot be read back", heir->topic));
-		for (size_t i = 0; ok && i < count; i++) {
-			last = records[i].offset;
-			if (last < partition->read)
-				ok = batch_earlier(&deliver->apply.batch, heir,
-				        &records[i], fault);
-		}
-		consumer_release(consumer, records, count);
-	}
-	free(records);
-	return ok;
-}
-
-static bool know_heirs(struct deliver *deliver, struct fault *fault)
-{
-	struct consumer *consumer = NULL;
-	struct stream *heir;
-	bool ok = true;
-
-	while (ok && (heir = batch_heir(&deliver->apply.batch)) != NULL) {
-		ok = (consumer != NULL
-		             || consumer_open(&consumer, deliver->conf, NULL, fault))
-		     && read_back(deliver, heir, consumer, fault);
-		if (ok)
-			log_info(NULL,
-			        "village %s began a new life in %s; earlier events "
-			        "known",
-			        heir->village_code, heir->topic);
-	}
-	consumer_close(&consumer);
-	return ok;
+	return own != NULL ? own->read : 0;
 }
 
 static bool commit(struct deliver *deliver, size_t count, struct fault *fault)
@@ -628,7 +568,9 @@ static bool commit(struct deliver *deliver, size_t count, struct fault *fault)
 		return false;
 	if (!is_touched(deliver))
 		return true;
-	if (!apply_learn(&deliver->apply, fault) || !know_heirs(deliver, fault)
+	if (!apply_learn(&deliver->apply, fault)
+	        || !heirs_know(
+	                &deliver->apply.batch, deliver->conf, read_end, deliver, fault)
 	        || !apply_batch(&deliver->apply, &frame, fault))
 		return false;
 	settle(deliver, began_us);
