@@ -537,3 +537,17 @@ BEGIN
     END IF;
 END
 $$;
+
+-- The monitor's role, where there is one (satu_data): how far streams are, and who looked.
+DO $$
+DECLARE
+    monitor text := 'monitor_' || current_database();
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = monitor) THEN
+        EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), monitor);
+        EXECUTE format('GRANT USAGE ON SCHEMA kentongan TO %I', monitor);
+        EXECUTE format('GRANT SELECT ON kentongan.stream_position TO %I', monitor);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION kentongan.note TO %I', monitor);
+    END IF;
+END
+$$;

@@ -71,7 +71,11 @@ void board_settle(struct board *board, struct buffer *news, struct buffer *chang
 /* JSON of the pages, appended; changed NULL: without that member. */
 void board_stats(struct board *board, const struct buffer *changed, struct buffer *out);
 void board_villages(struct board *board, struct buffer *out);
-bool board_village(struct board *board, const char *code, struct buffer *out);
+bool board_has_village(const struct board *board, const char *code);
+
+/* streams is what satu_data has of them, "topic incarnation" to numbers; or empty. */
+void board_village(struct board *board, const char *code, struct bytes streams,
+        struct buffer *out);
 void board_departments(struct board *board, struct buffer *out);
 
 /* Numbers for /metrics. */

@@ -8,6 +8,7 @@
 
 #include "base/embedded.h"
 #include "base/log.h"
+#include "desk.h"
 #include "monitor.h"
 #include "port/topic_consumer.h"
 #include "run/assets.h"
@@ -24,6 +25,8 @@ struct monitor {
 	struct watch *watch;
 	struct replays *replays;
 	struct minutes *minutes;
+	struct desk *desk;
+	struct api *api;
 	struct reader *reader;
 	struct groups *groups;
 	struct gauges *gauges;
@@ -39,6 +42,9 @@ static const struct conf_key monitor_keys[] = {
 	CONF_KEY(PATH, villages, "data/villages.csv", "register of villages"),
 	CONF_KEY(
 	        TEXT, departments, "", "names of the departments, with commas between"),
+	CONF_KEY(TEXT, satu_data, "",
+	        "libpq connection string of satu_data, for cases; its password only by "
+	        "passfile="),
 	CONF_KEY(COUNT, history, "1000", "newest events that are kept in memory"),
 	CONF_KEY(COUNT, replays, "20", "replays at the same time"),
 	CONF_KEY(BYTES, replay_rate, "2M",
@@ -90,6 +96,8 @@ static bool open_http(struct monitor *monitor, struct fault *fault)
 	                monitor->loop, monitor->http, fault)
 	        || !minutes_open(&monitor->minutes, conf, monitor->catalog,
 	                monitor->loop, monitor->http, fault)
+	        || !api_open(&monitor->api, monitor->board, monitor->desk,
+	                monitor->http, fault)
 	        || !health_open(&monitor->health, fault))
 		return false;
 	registry_serve(monitor->http, monitor->catalog);
@@ -111,7 +119,10 @@ static bool monitor_open(struct monitor *monitor, struct fault *fault)
 	        || !board_open(&monitor->board, monitor->catalog,
 	                conf_text(conf, "villages"), conf_text(conf, "departments"),
 	                (size_t)conf_number(conf, "history"), fault)
-	        || !loop_open(&monitor->loop, fault) || !open_http(monitor, fault)
+	        || !loop_open(&monitor->loop, fault)
+	        || !desk_open(&monitor->desk, conf, monitor->catalog, monitor->board,
+	                monitor->loop, fault)
+	        || !open_http(monitor, fault)
 	        || !loop_timer_open(monitor->loop, &second, each_second, monitor, fault)
 	        || !reader_open(&monitor->reader, conf, monitor->catalog,
 	                monitor->board, monitor->loop, fault)
@@ -127,10 +138,12 @@ static void monitor_close(struct monitor *monitor)
 {
 	groups_close(&monitor->groups);
 	reader_close(&monitor->reader);
+	desk_close(&monitor->desk);
 	http_close(&monitor->http);
 	minutes_close(&monitor->minutes);
 	replays_close(&monitor->replays);
 	watch_close(&monitor->watch);
+	api_close(&monitor->api);
 	health_close(&monitor->health);
 	gauges_close(&monitor->gauges);
 	loop_close(&monitor->loop);

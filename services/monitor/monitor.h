@@ -18,6 +18,8 @@ struct reader;
 struct groups;
 struct watch;
 struct replays;
+struct desk;
+struct api;
 struct gauges;
 struct minutes;
 
@@ -32,7 +34,7 @@ MUST_CHECK bool groups_open(struct groups **out, const struct conf *conf,
         const struct catalog *catalog, struct board *board, struct fault *fault);
 void groups_close(struct groups **groups);
 
-/* watch.c: Server-Sent Events and the JSON behind the page; the loop's thread. */
+/* watch.c: Server-Sent Events; the loop's thread. */
 MUST_CHECK bool watch_open(struct watch **out, struct board *board, struct loop *loop,
         struct http *http, struct fault *fault);
 void watch_close(struct watch **watch);
@@ -49,6 +51,11 @@ void replays_close(struct replays **replays);
  */
 void watch_second(
         struct watch *watch, const struct buffer *news, const struct buffer *changed);
+
+/* api.c: the JSON behind the page; the loop's thread. */
+MUST_CHECK bool api_open(struct api **out, struct board *board, struct desk *desk,
+        struct http *http, struct fault *fault);
+void api_close(struct api **api); /* after the listener */
 
 /* gauges.c: the board as metrics. */
 MUST_CHECK bool gauges_open(struct gauges **out, struct health *health,

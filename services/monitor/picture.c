@@ -180,16 +180,21 @@ void board_villages(struct board *board, struct buffer *out)
 	buffer_append_byte(out, '}');
 }
 
-bool board_village(struct board *board, const char *code, struct buffer *out)
+bool board_has_village(const struct board *board, const char *code)
+{
+	return villages_find(board->villages, code) != NULL; /* the register is fixed */
+}
+
+void board_village(
+        struct board *board, const char *code, struct bytes streams, struct buffer *out)
 {
 	const struct village *village;
 
 	pthread_mutex_lock(&board->lock);
 	village = villages_find(board->villages, code);
 	if (village != NULL)
-		village_put_whole(village, out);
+		village_put_whole(village, streams, out);
 	pthread_mutex_unlock(&board->lock);
-	return village != NULL;
 }
 
 void board_departments(struct board *board, struct buffer *out)

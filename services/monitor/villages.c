@@ -305,8 +305,34 @@ void villages_put_changed(struct villages *villages, struct buffer *out)
 	buffer_append_byte(out, ']');
 }
 
-static void put_streams(
-        const json_t *list, const char *incarnation, bool *any, struct buffer *out)
+static int64_t number_of(const json_t *json, const char *name)
+{
+	return json_integer_value(json_object_get(json, name));
+}
+
+static void put_departments(const json_t *known, const char *topic,
+        const char *incarnation, struct buffer *out)
+{
+	const json_t *numbers;
+	char key[256];
+
+	snprintf(key, sizeof key, "%s %s", topic, incarnation);
+	numbers = json_object_get(known, key);
+	buffer_append_text(out, ",\"departments\":{");
+	if (numbers != NULL)
+		buffer_format(out,
+		        "\"satu_data\":{\"applied\":%lld,\"dead\":%lld,"
+		        "\"parked\":%lld,\"missing\":%lld}",
+		        (long long)number_of(numbers, "applied"),
+		        (long long)number_of(numbers, "dead"),
+		        (long long)number_of(numbers, "parked"),
+		        (long long)number_of(numbers, "missing"));
+	buffer_append_byte(out, '}');
+}
+
+/* Streams as the heartbeat has them; those of earlier lives name their own. */
+static void put_streams(const json_t *list, const char *incarnation,
+        const json_t *known, bool *any, struct buffer *out)
 {
 	size_t i;
 	const json_t *said;
@@ -321,29 +347,31 @@ static void put_streams(
 			continue;
 		put_text(*any ? ",{\"topic\"" : "{\"topic\"", topic, out);
 		put_text(",\"incarnation\"", own ? own : incarnation, out);
-		buffer_format(out, ",\"last_seq\":%lld,\"delivered_seq\":%lld}",
-		        (long long)json_integer_value(
-		                json_object_get(said, "last_seq")),
-		        (long long)json_integer_value(
-		                json_object_get(said, "delivered_seq")));
+		buffer_format(out, ",\"last_seq\":%lld,\"delivered_seq\":%lld",
+		        (long long)number_of(said, "last_seq"),
+		        (long long)number_of(said, "delivered_seq"));
+		put_departments(known, topic, own ? own : incarnation, out);
+		buffer_append_byte(out, '}');
 		*any = true;
 	}
 }
 
-void village_put_whole(const struct village *village, struct buffer *out)
+void village_put_whole(
+        const struct village *village, struct bytes known, struct buffer *out)
 {
 	json_t *status = village->status ? json_loads(village->status, 0, NULL) : NULL;
-	const char *incarnation =
-	        json_string_value(json_object_get(status, "incarnation"));
+	json_t *numbers = json_loadb((const char *)known.data, known.size, 0, NULL);
+	const char *named = json_string_value(json_object_get(status, "incarnation"));
+	const char *incarnation = named ? named : "";
 	bool any = false;
 
 	put_line(village, out);
 	buffer_format(out, ",\"status\":%s,\"streams\":[",
 	        village->status ? village->status : "null");
-	put_streams(json_object_get(status, "topics"), incarnation ? incarnation : "",
-	        &any, out);
-	put_streams(json_object_get(status, "earlier"), incarnation ? incarnation : "",
-	        &any, out);
+	put_streams(json_object_get(status, "topics"), incarnation, numbers, &any, out);
+	put_streams(
+	        json_object_get(status, "earlier"), incarnation, numbers, &any, out);
 	buffer_append_text(out, "]}");
+	json_decref(numbers);
 	json_decref(status);
 }

@@ -88,7 +88,11 @@ void village_put(const struct village *village, struct buffer *out);
 void villages_put(const struct villages *villages, struct buffer *out);
 void villages_put_changed(struct villages *villages, struct buffer *out);
 
-/* One with its heartbeat and the numbers of its streams. */
-void village_put_whole(const struct village *village, struct buffer *out);
+/*
+ * One with its heartbeat and the numbers of its streams; known is JSON of what
+ * satu_data has of them by "topic incarnation", or empty.
+ */
+void village_put_whole(
+        const struct village *village, struct bytes known, struct buffer *out);
 
 #endif

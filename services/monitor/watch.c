@@ -24,17 +24,10 @@ struct watch {
 	struct board *board;
 	struct watcher *watchers;
 	char life[UUID_TEXT_BYTES]; /* numbers mean something within one life only */
-	struct http_route routes[8];
+	struct http_route routes[2];
 	struct buffer out;
 	struct buffer json;
 };
-
-void answer_json(struct http_request *request, struct buffer *out)
-{
-	buffer_append_byte(out, '\n');
-	http_answer(request, 200, "application/json", buffer_bytes(out));
-	buffer_clear(out);
-}
 
 static void watcher_gone(void *context)
 {
@@ -164,49 +157,6 @@ static void serve_events(void *context, struct http_request *request)
 	send_new(watcher);
 }
 
-static void serve_summary(void *context, struct http_request *request)
-{
-	struct watch *watch = context;
-	struct buffer out = { 0 };
-
-	board_stats(watch->board, NULL, &out);
-	answer_json(request, &out);
-}
-
-static void serve_villages(void *context, struct http_request *request)
-{
-	struct watch *watch = context;
-	struct buffer out = { 0 };
-
-	board_villages(watch->board, &out);
-	answer_json(request, &out);
-}
-
-static void serve_village(void *context, struct http_request *request)
-{
-	static const struct http_problem unknown = { 404, "not-found", "Not found",
-		"There is no village with this code.",
-		"Tidak ada desa dengan kode ini." };
-	struct watch *watch = context;
-	struct buffer out = { 0 };
-
-	if (board_village(watch->board, http_tail(request), &out)) {
-		answer_json(request, &out);
-		return;
-	}
-	http_refuse(request, &unknown, NULL);
-	buffer_clear(&out);
-}
-
-static void serve_departments(void *context, struct http_request *request)
-{
-	struct watch *watch = context;
-	struct buffer out = { 0 };
-
-	board_departments(watch->board, &out);
-	answer_json(request, &out);
-}
-
 bool watch_open(struct watch **out, struct board *board, struct loop *loop,
         struct http *http, struct fault *fault)
 {
@@ -220,14 +170,6 @@ bool watch_open(struct watch **out, struct board *board, struct loop *loop,
 	watch->life[8] = '\0';
 	watch->routes[0] =
 	        (struct http_route){ "GET", "/events", NULL, 0, serve_events, watch };
-	watch->routes[1] = (struct http_route){ "GET", "/v1/summary", NULL, 0,
-		serve_summary, watch };
-	watch->routes[2] = (struct http_route){ "GET", "/v1/villages", NULL, 0,
-		serve_villages, watch };
-	watch->routes[3] = (struct http_route){ "GET", "/v1/villages/", NULL, 0,
-		serve_village, watch };
-	watch->routes[4] = (struct http_route){ "GET", "/v1/departments", NULL, 0,
-		serve_departments, watch };
 	http_serve(http, watch->routes);
 	loop_on_wake(loop, events_came, watch);
 	return true;

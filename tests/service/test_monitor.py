@@ -4,12 +4,12 @@ import importlib.machinery
 import importlib.util
 import json
 import os
-import subprocess
 import urllib.request
 
 import pytest
 from conftest import PROJECT, payment_body, post, request_body
 from hub.base import wait_until
+from watching import stream
 
 selenium = pytest.importorskip("selenium", reason="python3-selenium of tests/packages.txt")
 
@@ -102,19 +102,6 @@ def test_the_language_is_switched_and_remembered(world, browse):
     wait_until(lambda: "Everything flows." in text_of(driver, "#sentence"), 5, "English")
     driver.refresh()
     wait_until(lambda: "Everything flows." in text_of(driver, "#sentence"), 20, "English still")
-
-
-def stream(monitor, seconds, last=None):
-    """(id, event, data) blocks that a watcher gets within some seconds."""
-    headers = ["-H", f"Last-Event-ID: {last}"] if last else []
-    done = subprocess.run(["curl", "-sN", "--max-time", str(seconds), *headers, monitor.url + "/events"],
-                          capture_output=True, text=True, check=False)
-    blocks = []
-    for block in done.stdout.split("\n\n"):
-        lines = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
-        if "event" in lines:
-            blocks.append((lines.get("id"), lines["event"], json.loads(lines["data"])))
-    return blocks
 
 
 def test_a_watcher_resumes_without_a_hole(world):

@@ -89,3 +89,15 @@ CREATE OR REPLACE VIEW case_timeline (village_code, case_id, occurred_at, record
     SELECT village_code, case_id, occurred_at, recorded_at, 'payment',
            action || ' ' || kind, actor_role, amount, event_id
       FROM payments;
+
+-- The monitor reads cases here: docs/decisions/0051.
+DO $$
+DECLARE
+    monitor text := 'monitor_' || current_database();
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = monitor) THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), monitor);
+        EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', current_schema(), monitor);
+    END IF;
+END
+$$;

@@ -92,7 +92,8 @@ class Hub:
         return [self.sink(name) for name in DEPARTMENTS]
 
     def monitor(self):
-        return programs.monitor(self.folder, self.binaries, self.kafka.brokers, SCHEMAS, DEPARTMENTS)
+        return programs.monitor(self.folder, self.binaries, self.kafka.brokers, SCHEMAS, DEPARTMENTS,
+                                satu_data=self.postgres.conninfo("satu_data", "monitor_satu_data"))
 
     @property
     def marker(self):

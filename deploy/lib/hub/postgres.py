@@ -150,9 +150,11 @@ class Postgres:
         self.sql(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'")
 
     def add_database(self, name):
-        """A department's database: owned by its own role, written by its sink's."""
+        """A department's database: owned by its own role, written by its sink's; the monitor reads satu_data."""
         self.add_role(name)
         self.add_role("sink_" + name)
+        if name.startswith("satu_data"):
+            self.add_role("monitor_" + name)
         if not self.sql(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
             self.sql(f'CREATE DATABASE "{name}" OWNER "{name}"')
             self.sql(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')

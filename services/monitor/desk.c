@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+#include "desk.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cases.h"
+#include "monitor.h"
+#include "port/table.h"
+
+enum { WAITING = 64, PAUSE_US = 5000000 };
+
+struct question {
+	struct question *next;
+	struct http_request *request;
+	char village_code[16];
+	char case_id[CASE_BYTES]; /* "": the village itself is asked for */
+	struct asker asker;
+	const struct http_problem *problem; /* NULL: out is the answer */
+	struct buffer out;
+};
+
+struct queue {
+	struct question *first;
+	struct question **last;
+};
+
+struct desk {
+	const char *connection;
+	struct board *board;
+	int fd; /* an eventfd: something is answered */
+	pthread_t thread;
+	bool has_thread;
+	pthread_mutex_t lock; /* of the queues, and ending */
+	pthread_cond_t wake;
+	struct queue asked;
+	struct queue answered;
+	size_t waiting;
+	bool ending;
+	/* the thread's own */
+	struct table *table;
+	struct cases_reader *cases;
+	int64_t resume_us; /* monotonic: when to try to connect again */
+	bool is_away;      /* and that was logged */
+	struct buffer sql;
+};
+
+static const struct http_problem no_satu_data = { 503, "no-satu-data", "Not set up",
+	"This monitor has no satu_data to ask: set satu_data.",
+	"Monitor ini belum dihubungkan ke Satu Data." };
+static const struct http_problem away = {
+	503, "database", "The database does not answer",
+	"satu_data does not answer; live figures are not touched. Try again.",
+	"Basis data Satu Data tidak menjawab; angka langsung tetap berjalan. Coba lagi."
+};
+static const struct http_problem busy = { 503, "busy", "Too many ask",
+	"Too many wait for satu_data; try again in a moment.",
+	"Terlalu banyak yang menunggu Satu Data; coba lagi sebentar." };
+static const struct http_problem no_case = { 404, "not-found", "Not found",
+	"satu_data has no event of this case.",
+	"Satu Data belum memiliki catatan perkara ini." };
+
+/* Queues */
+
+static void put(struct queue *queue, struct question *question)
+{
+	question->next = NULL;
+	*queue->last = question;
+	queue->last = &question->next;
+}
+
+static struct question *take(struct queue *queue)
+{
+	struct question *question = queue->first;
+
+	if (question == NULL)
+		return NULL;
+	queue->first = question->next;
+	if (queue->first == NULL)
+		queue->last = &queue->first;
+	return question;
+}
+
+static void question_free(struct question *question)
+{
+	buffer_clear(&question->out);
+	free(question);
+}
+
+/* The thread */
+
+static bool connect_desk(struct desk *desk, struct fault *fault)
+{
+	if (desk->table != NULL && table_is_open(desk->table))
+		return true;
+	table_close(&desk->table);
+	if (clock_monotonic_us() < desk->resume_us)
+		return fault_set(fault, FAULT_RETRY, "the database does not answer");
+	return table_open(&desk->table, desk->connection, "kentongan-monitor",
+	               "satu_data", fault)
+	       && table_run(desk->table, "SET statement_timeout = '5s'", fault)
+	       && cases_learn(desk->cases, desk->table, fault);
+}
+
+static bool quote_all(struct desk *desk, const char *const *texts, struct fault *fault)
+{
+	for (; *texts != NULL; texts++)
+		if (!table_quote(desk->table, bytes_of(*texts), &desk->sql, fault))
+			return false;
+		else
+			buffer_append_text(&desk->sql, texts[1] ? ", " : ")");
+	buffer_append_byte(&desk->sql, '\0');
+	return buffer_ok(&desk->sql, fault);
+}
+
+/* Kept first: what is shown was always written down. */
+static bool keep_who(
+        struct desk *desk, const struct question *question, struct fault *fault)
+{
+	const char *const texts[] = { question->asker.name, "case",
+		question->asker.reason, question->village_code, question->case_id,
+		NULL };
+
+	if (question->asker.view == VIEW_MASKED)
+		return true;
+	buffer_reset(&desk->sql);
+	buffer_append_text(&desk->sql, "SELECT kentongan.note(");
+	return quote_all(desk, texts, fault)
+	       && table_run(desk->table, (const char *)desk->sql.data, fault);
+}
+
+static bool answer_case(
+        struct desk *desk, struct question *question, struct fault *fault)
+{
+	size_t count;
+
+	if (!keep_who(desk, question, fault))
+		return false;
+	buffer_append_text(&question->out, "{\"village_code\":");
+	buffer_append_json(&question->out, bytes_of(question->village_code));
+	buffer_append_text(&question->out, ",\"case_id\":");
+	buffer_append_json(&question->out, bytes_of(question->case_id));
+	buffer_append_text(&question->out, ",\"events\":");
+	if (!cases_read(desk->cases, desk->table, question->village_code,
+	            question->case_id, question->asker.view, &question->out, &count,
+	            fault))
+		return false;
+	buffer_append_byte(&question->out, '}');
+	if (count == 0)
+		question->problem = &no_case;
+	return true;
+}
+
+static bool note_stream(
+        void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	(void)count;
+	buffer_append_text(context, texts[0]);
+	return buffer_ok(context, fault);
+}
+
+/* What satu_data has of a village's streams, as JSON text; "{}" when it cannot say. */
+static bool read_streams(struct desk *desk, const char *village_code,
+        struct buffer *out, struct fault *fault)
+{
+	const char *const texts[] = { village_code, NULL };
+
+	buffer_reset(&desk->sql);
+	buffer_append_text(&desk->sql,
+	        "SELECT coalesce(json_object_agg(topic || ' ' || incarnation, "
+	        "json_build_object('applied', applied, 'dead', dead, 'parked', parked, "
+	        "'missing', missing)), '{}') FROM kentongan.stream_position "
+	        "WHERE village_code IN (");
+	return quote_all(desk, texts, fault)
+	       && table_query(desk->table, (const char *)desk->sql.data, note_stream,
+	               out, fault);
+}
+
+static void answer_village(struct desk *desk, struct question *question, bool connected)
+{
+	struct buffer streams = { 0 };
+	struct fault fault;
+
+	if (!connected || !read_streams(desk, question->village_code, &streams, &fault))
+		buffer_reset(&streams);
+	board_village(desk->board, question->village_code, buffer_bytes(&streams),
+	        &question->out);
+	buffer_clear(&streams);
+}
+
+static void answer(struct desk *desk, struct question *question)
+{
+	struct fault fault = { 0 };
+	bool ok = connect_desk(desk, &fault);
+
+	if (question->case_id[0] == '\0')
+		answer_village(desk, question, ok);
+	else if (!ok || !answer_case(desk, question, &fault))
+		question->problem = &away;
+	if (fault.kind == FAULT_NONE) {
+		desk->is_away = false;
+		return;
+	}
+	if (!desk->is_away)
+		log_fault(NULL, "satu_data", &fault);
+	desk->is_away = true;
+	table_close(&desk->table);
+	if (clock_monotonic_us() >= desk->resume_us)
+		desk->resume_us = clock_monotonic_us() + PAUSE_US;
+}
+
+static void *answer_questions(void *context)
+{
+	struct desk *desk = context;
+
+	pthread_mutex_lock(&desk->lock);
+	while (!desk->ending) {
+		struct question *question = take(&desk->asked);
+
+		if (question == NULL) {
+			pthread_cond_wait(&desk->wake, &desk->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&desk->lock);
+		answer(desk, question);
+		pthread_mutex_lock(&desk->lock);
+		put(&desk->answered, question);
+		(void)!write(desk->fd, &(uint64_t){ 1 }, sizeof(uint64_t));
+	}
+	pthread_mutex_unlock(&desk->lock);
+	return NULL;
+}
+
+/* The loop's side */
+
+static void hand_out(void *context)
+{
+	struct desk *desk = context;
+	struct question *question;
+	uint64_t times;
+
+	(void)!read(desk->fd, &times, sizeof times);
+	for (;;) {
+		pthread_mutex_lock(&desk->lock);
+		question = take(&desk->answered);
+		desk->waiting -= question != NULL;
+		pthread_mutex_unlock(&desk->lock);
+		if (question == NULL)
+			return;
+		if (question->problem != NULL)
+			http_refuse(question->request, question->problem, NULL);
+		else
+			answer_json(question->request, &question->out);
+		question_free(question);
+	}
+}
+
+static void ask(struct desk *desk, struct http_request *request,
+        const char *village_code, const char *case_id, const struct asker *asker)
+{
+	struct question *question = NULL;
+
+	if (desk->waiting < WAITING)
+		question = calloc(1, sizeof *question);
+	if (question == NULL) {
+		http_refuse(request, &busy, NULL);
+		return;
+	}
+	question->request = request;
+	question->asker = *asker;
+	snprintf(question->village_code, sizeof question->village_code, "%s",
+	        village_code);
+	snprintf(question->case_id, sizeof question->case_id, "%s", case_id);
+	pthread_mutex_lock(&desk->lock);
+	desk->waiting++;
+	put(&desk->asked, question);
+	pthread_cond_signal(&desk->wake);
+	pthread_mutex_unlock(&desk->lock);
+}
+
+void desk_ask_case(struct desk *desk, struct http_request *request,
+        const char *village_code, const char *case_id, const struct asker *asker)
+{
+	if (desk->connection[0] == '\0')
+		http_refuse(request, &no_satu_data, NULL);
+	else
+		ask(desk, request, village_code, case_id, asker);
+}
+
+void desk_ask_village(
+        struct desk *desk, struct http_request *request, const char *village_code)
+{
+	static const struct asker nobody = { .view = VIEW_MASKED };
+	struct buffer out = { 0 };
+
+	if (desk->connection[0] != '\0') {
+		ask(desk, request, village_code, "", &nobody);
+		return;
+	}
+	board_village(desk->board, village_code, (struct bytes){ 0 }, &out);
+	answer_json(request, &out);
+}
+
+static bool desk_start(struct desk *desk, const struct catalog *catalog,
+        struct loop *loop, struct fault *fault)
+{
+	desk->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (desk->fd < 0)
+		return fault_memory(fault);
+	if (!cases_open(&desk->cases, catalog, fault)
+	        || !loop_watch(loop, desk->fd, hand_out, desk, fault))
+		return false;
+	desk->has_thread =
+	        pthread_create(&desk->thread, NULL, answer_questions, desk) == 0;
+	return desk->has_thread || fault_memory(fault);
+}
+
+bool desk_open(struct desk **out, const struct conf *conf,
+        const struct catalog *catalog, struct board *board, struct loop *loop,
+        struct fault *fault)
+{
+	struct desk *desk = calloc(1, sizeof *desk);
+
+	if (desk == NULL)
+		return fault_memory(fault);
+	*out = desk;
+	desk->connection = conf_text(conf, "satu_data");
+	desk->board = board;
+	desk->asked.last = &desk->asked.first;
+	desk->answered.last = &desk->answered.first;
+	pthread_mutex_init(&desk->lock, NULL);
+	pthread_cond_init(&desk->wake, NULL);
+	return desk_start(desk, catalog, loop, fault);
+}
+
+static void drop_all(struct queue *queue)
+{
+	struct question *question;
+
+	while ((question = take(queue)) != NULL)
+		question_free(question);
+}
+
+void desk_close(struct desk **desk)
+{
+	struct desk *old = *desk;
+
+	if (old == NULL)
+		return;
+	pthread_mutex_lock(&old->lock);
+	old->ending = true;
+	pthread_cond_signal(&old->wake);
+	pthread_mutex_unlock(&old->lock);
+	if (old->has_thread)
+		pthread_join(old->thread, NULL);
+	drop_all(&old->asked);
+	drop_all(&old->answered);
+	table_close(&old->table);
+	cases_close(&old->cases);
+	buffer_clear(&old->sql);
+	if (old->fd >= 0)
+		close(old->fd);
+	pthread_cond_destroy(&old->wake);
+	pthread_mutex_destroy(&old->lock);
+	free(old);
+	*desk = NULL;
+}
