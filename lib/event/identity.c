@@ -9,6 +9,7 @@
 #include <openssl/sha.h>
 
 #include "base/clock.h"
+#include "base/lanes.h"
 
 /* Fixed by a throw of dice in 2026; it must never change. */
 static const char namespace_text[] = "id.go.jember.desa/event-id/1";
@@ -113,41 +114,22 @@ static int hex_digit(uint8_t byte)
 	return -1;
 }
 
-/* High bits set where the byte (below 0x80) lies in low..high. */
-static uint64_t in_range(uint64_t word, uint8_t low, uint8_t high)
+static const uint8_t uuid_form[] = "00000000-0000-0000-0000-000000000000";
+
+/* Sixteen characters from at on: hexadecimal digits, and hyphens where the form has. */
+static lanes fits_form(const uint8_t *text, size_t at)
 {
-	const uint64_t ones = 0x0101010101010101u;
+	lanes some = lanes_at(text + at);
+	lanes hyphens = lanes_at(uuid_form + at) == '-';
 
-	return (word + ones * (uint8_t)(0x80 - low))
-	       & ~(word + ones * (uint8_t)(0x7F - high));
-}
-
-/* 0 where 4 bytes at a and 4 at b are hexadecimal digits. */
-static uint64_t not_hex(const uint8_t *a, const uint8_t *b)
-{
-	const uint64_t highs = 0x8080808080808080u;
-	uint32_t first;
-	uint32_t second;
-	uint64_t word;
-	uint64_t lower;
-
-	memcpy(&first, a, sizeof first);
-	memcpy(&second, b, sizeof second);
-	word = (uint64_t)first << 32 | second;
-	lower = word | highs >> 2; /* small letters; digits have that bit already */
-	return (word | ~(in_range(word, '0', '9') | in_range(lower, 'a', 'f'))) & highs;
+	return (lanes_hex(some) & ~hyphens) | ((some == '-') & hyphens);
 }
 
 bool identity_is_uuid(struct bytes text)
 {
-	const uint8_t *at = text.data;
-
 	return text.size == UUID_TEXT_BYTES - 1
-	       && ((at[8] ^ '-') | (at[13] ^ '-') | (at[18] ^ '-') | (at[23] ^ '-'))
-	                  == 0
-	       && (not_hex(at, at + 4) | not_hex(at + 9, at + 14)
-	                  | not_hex(at + 19, at + 24) | not_hex(at + 28, at + 32))
-	                  == 0;
+	       && lanes_all(fits_form(text.data, 0) & fits_form(text.data, 16)
+	                    & fits_form(text.data, UUID_TEXT_BYTES - 1 - LANES));
 }
 
 bool identity_parse(struct bytes text, uint8_t out[16])

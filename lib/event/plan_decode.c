@@ -26,18 +26,18 @@ WALK_APART static const uint8_t *fill_json(struct walk *walk, const uint8_t *at,
 	return at;
 }
 
+/* The length is known before it is read, so that nothing waits for it. */
 WALK_INLINE const uint8_t *fill_uuid(
         struct walk *walk, const uint8_t *at, struct bytes *out)
 {
-	struct bytes text;
+	enum { SIZE = UUID_TEXT_BYTES - 1 };
 
-	at = walk_bytes(walk, at, &text);
-	if (at == NULL)
-		return NULL;
-	*out = text;
-	if (!identity_is_uuid(text))
+	if (walk->end - at <= SIZE || *at != 2 * SIZE)
 		return walk_refuse(walk, at, "text is no UUID");
-	return at;
+	*out = (struct bytes){ at + 1, SIZE };
+	if (!identity_is_uuid(*out))
+		return walk_refuse(walk, at + 1 + SIZE, "text is no UUID");
+	return at + 1 + SIZE;
 }
 
 WALK_INLINE const uint8_t *fill_enum(
@@ -117,57 +117,17 @@ const uint8_t *op_fill(struct walk *walk, const uint8_t *at, const struct op *op
 	}
 }
 
-WALK_APART static const uint8_t *skip(
-        struct walk *walk, const uint8_t *at, const struct op *op)
-{
-	struct bytes bytes;
-	int64_t number;
-	size_t index;
-
-	switch (op->code) {
-	case OP_SKIP_LONG:
-		return walk_long(walk, at, &number);
-	case OP_SKIP_INDEX:
-		return walk_index(walk, at, op->count, &index);
-	case OP_SKIP_BYTES:
-		return walk_bytes(walk, at, &bytes);
-	case OP_SKIP_FIXED:
-		return walk_fixed(walk, at, op->count, &bytes);
-	default:
-		return shape_walk(walk, at, op->shape, NULL);
-	}
-}
-
 static void fill_nulls(const struct op *op, struct cell *cells)
 {
 	for (size_t i = 0; i < op->count; i++)
 		cells[(size_t)op->column + i].is_null = true;
 }
 
-/* Of [null, T]: whether it is null, else at T. */
-WALK_INLINE const uint8_t *take_null(struct walk *walk, const uint8_t *at,
-        const struct op *op, struct cell *cells, bool *out_null)
-{
-	size_t index = 0;
-
-	at = walk_index(walk, at, 2, &index);
-	*out_null = index == op->null_branch;
-	if (*out_null && op->code < OP_SKIP)
-		cells[op->column].is_null = true;
-	return at;
-}
-
-/* What is neither a cell nor a step to elsewhere. */
-static const uint8_t *run_other(struct walk *walk, const uint8_t *at,
+/* What is seldom. */
+WALK_APART static const uint8_t *run_other(struct walk *walk, const uint8_t *at,
         const struct op *op, struct cell *cells, struct buffer *scratch)
 {
 	switch (op->code) {
-	case OP_SKIP:
-	case OP_SKIP_LONG:
-	case OP_SKIP_INDEX:
-	case OP_SKIP_BYTES:
-	case OP_SKIP_FIXED:
-		return skip(walk, at, op);
 	case OP_NULLS:
 		fill_nulls(op, cells);
 		return at;
@@ -182,11 +142,14 @@ static const uint8_t *run_other(struct walk *walk, const uint8_t *at,
 	}
 }
 
-/* What most fields are, here without a call; everything else goes on from run(). */
-WALK_INLINE const uint8_t *run_common(struct walk *walk, const uint8_t *at,
+/* One operation that reads: what most fields are is here, without a call. */
+WALK_INLINE const uint8_t *run_one(struct walk *walk, const uint8_t *at,
         const struct op *op, struct cell *cells, struct buffer *scratch)
 {
 	struct cell *cell = &cells[op->column];
+	struct bytes bytes;
+	int64_t number;
+	size_t index;
 
 	switch (op->code) {
 	case OP_TEXT:
@@ -204,9 +167,50 @@ WALK_INLINE const uint8_t *run_common(struct walk *walk, const uint8_t *at,
 	case OP_MICROS:
 		cell->is_null = false;
 		return walk_micros(walk, at, &cell->integer);
+	case OP_JSON:
+		cell->is_null = false;
+		return fill_json(walk, at, op, cell, scratch);
+	case OP_SKIP:
+		return shape_skip(walk, at, op->shape);
+	case OP_SKIP_LONG:
+		return walk_long(walk, at, &number);
+	case OP_SKIP_INDEX:
+		return walk_index(walk, at, op->count, &index);
+	case OP_SKIP_BYTES:
+		return walk_bytes(walk, at, &bytes);
+	case OP_SKIP_FIXED:
+		return walk_fixed(walk, at, op->count, &bytes);
 	default:
 		return run_other(walk, at, op, cells, scratch);
 	}
+}
+
+/* Whether [null, T] is null here; else at T. */
+WALK_INLINE const uint8_t *take_null(
+        struct walk *walk, const uint8_t *at, const struct op *op, bool *out_null)
+{
+	size_t index = 0;
+
+	at = walk_index(walk, at, 2, &index);
+	*out_null = index == op->null_branch;
+	return at;
+}
+
+/* The operation to go on at: a jump's target or that of the branch that stands here. */
+static const uint8_t *take_branch(const struct plan *plan, struct walk *walk,
+        const uint8_t *at, const struct op **op)
+{
+	size_t target = (*op)->target;
+	size_t index;
+
+	if ((*op)->code == OP_BRANCH) {
+		at = walk_index(walk, at, (*op)->count, &index);
+		if (at == NULL)
+			return NULL;
+		target = (*op)->targets[index];
+	}
+	*op = plan->ops + target;
+	return at;
 }
 
 /* The place behind the value; NULL: walk and *fault_path say what is wrong. */
@@ -214,29 +218,22 @@ static const uint8_t *run(const struct plan *plan, struct walk *walk, const uint
         struct cell *cells, struct buffer *scratch, const char **fault_path)
 {
 	const struct op *op = plan->ops;
-	bool is_null = false;
-	size_t index;
 
-	while (op->code != OP_END) {
-		if (op->code == OP_JUMP) {
-			op = plan->ops + op->target;
-			continue;
-		}
-		if (op->code == OP_BRANCH) {
-			at = walk_index(walk, at, op->count, &index);
-			if (at == NULL)
-				break;
-			op = plan->ops + op->targets[index];
+	while (at != NULL && op->code != OP_END) {
+		bool is_null = false;
+
+		if (op->code >= OP_BRANCH) {
+			at = take_branch(plan, walk, at, &op);
 			continue;
 		}
 		if (op->optional)
-			at = take_null(walk, at, op, cells, &is_null);
-		if (at != NULL && !is_null)
-			at = run_common(walk, at, op, cells, scratch);
-		if (at == NULL)
-			break;
-		is_null = false;
-		op++;
+			at = take_null(walk, at, op, &is_null);
+		if (is_null && op->code < OP_SKIP)
+			cells[op->column].is_null = true;
+		else if (at != NULL && !is_null)
+			at = run_one(walk, at, op, cells, scratch);
+		if (at != NULL)
+			op++;
 	}
 	*fault_path = op->path;
 	return at;

@@ -16,7 +16,6 @@
 #include "event/walk.h"
 
 enum op_code {
-	OP_END,
 	OP_BOOL,
 	OP_INT,      /* int to an integer column */
 	OP_LONG,     /* long to an integer column */
@@ -35,16 +34,17 @@ enum op_code {
 	OP_MILLIS,
 	OP_MICROS,
 	OP_JSON, /* shape into scratch */
-	OP_SKIP, /* shape into nothing */
+	OP_SKIP, /* shape into nothing; from here on no cell is filled from the value */
 	OP_SKIP_LONG,
 	OP_SKIP_INDEX, /* below count */
 	OP_SKIP_BYTES,
 	OP_SKIP_FIXED,
 	OP_NULLS,  /* count columns from column on are null */
 	OP_CONST,  /* a reader's default */
-	OP_BRANCH, /* targets[index], count of them */
-	OP_JUMP,   /* to target */
 	OP_REFUSE, /* the writer's branch has no place in the reader's schema */
+	OP_BRANCH, /* to targets[index], count of them; from here on: on to elsewhere */
+	OP_JUMP,   /* to target */
+	OP_END,
 };
 
 struct op {
@@ -129,8 +129,12 @@ struct plan {
 const uint8_t *op_fill(struct walk *walk, const uint8_t *at, const struct op *op,
         struct cell *cell, struct buffer *scratch);
 
-/* Walk one value; written as JSON to out where it is not NULL. */
+/* Walk one value and append it as JSON. */
 const uint8_t *shape_walk(struct walk *walk, const uint8_t *at,
         const struct shape *shape, struct buffer *out);
+
+/* Go past one value: its bounds are kept, its content is not looked at. */
+const uint8_t *shape_skip(
+        struct walk *walk, const uint8_t *at, const struct shape *shape);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A shape is walked by recursion that is as deep as its schema, at most 32. With an
- * output it writes the JSON form of interfaces.md, without one it only keeps to the
- * bounds.
+ * A shape is walked by recursion that is as deep as its schema, at most 32, and written
+ * in the JSON form of interfaces.md.
  */
 #include <math.h>
 #include <string.h>
@@ -12,10 +11,7 @@
 #include "event/identity.h"
 #include "event/plan_parts.h"
 
-enum {
-	MAX_WIDTHLESS = 4096,
-	MAX_MAP = 1000, /* keys are compared with each other */
-};
+enum { MAX_MAP = 1000 }; /* keys are compared with each other */
 
 static void put_number(struct buffer *out, enum shape_kind kind, int64_t number)
 {
@@ -49,7 +45,7 @@ WALK_APART static const uint8_t *walk_leaf_number(struct walk *walk, const uint8
 		at = walk_millis(walk, at, &number);
 	else
 		at = walk_micros(walk, at, &number);
-	if (at != NULL && out != NULL)
+	if (at != NULL)
 		put_number(out, shape->kind, number);
 	return at;
 }
@@ -61,7 +57,7 @@ WALK_APART static const uint8_t *walk_leaf_real(struct walk *walk, const uint8_t
 	double number;
 
 	at = is_float ? walk_float(walk, at, &number) : walk_double(walk, at, &number);
-	if (at == NULL || out == NULL)
+	if (at == NULL)
 		return at;
 	if (!isfinite(number))
 		return walk_refuse(walk, at, "a number is not finite");
@@ -105,7 +101,7 @@ WALK_APART static const uint8_t *walk_leaf_bytes(struct walk *walk, const uint8_
 
 	at = is_fixed ? walk_fixed(walk, at, shape->size, &bytes)
 	              : walk_bytes(walk, at, &bytes);
-	if (at == NULL || out == NULL)
+	if (at == NULL)
 		return at;
 	if (shape->kind == SHAPE_BYTES || shape->kind == SHAPE_FIXED)
 		return put_bytes(walk, at, bytes, out);
@@ -123,7 +119,7 @@ WALK_APART static const uint8_t *walk_leaf_text(
 	struct bytes text;
 
 	at = walk_bytes(walk, at, &text);
-	if (at != NULL && out != NULL && !buffer_append_json_checked(out, text))
+	if (at != NULL && !buffer_append_json_checked(out, text))
 		return walk_refuse(walk, at, "text is not UTF-8 without NUL");
 	return at;
 }
@@ -134,7 +130,7 @@ WALK_APART static const uint8_t *walk_enum(struct walk *walk, const uint8_t *at,
 	size_t index;
 
 	at = walk_index(walk, at, shape->count, &index);
-	if (at == NULL || out == NULL)
+	if (at == NULL)
 		return at;
 	if (shape->symbols[index].data == NULL)
 		return walk_refuse(walk, at, "a symbol is unknown and has no default");
@@ -147,27 +143,23 @@ WALK_APART static const uint8_t *walk_members(struct walk *walk, const uint8_t *
 {
 	bool first = true;
 
-	if (out != NULL)
-		buffer_append_byte(out, '{');
-	for (size_t i = 0; i < shape->count; i++) {
+	buffer_append_byte(out, '{');
+	for (size_t i = 0; at != NULL && i < shape->count; i++) {
 		const struct shape *child = shape->children[i];
-		struct buffer *to = child->silent ? NULL : out;
 
-		if (to != NULL) {
-			if (!first)
-				buffer_append_byte(to, ',');
-			first = false;
-			buffer_append(to, child->label.data, child->label.size);
+		if (child->silent) {
+			at = shape_skip(walk, at, child);
+			continue;
 		}
-		at = shape_walk(walk, at, child, to);
-		if (at == NULL)
-			return NULL;
+		if (!first)
+			buffer_append_byte(out, ',');
+		first = false;
+		buffer_append(out, child->label.data, child->label.size);
+		at = shape_walk(walk, at, child, out);
 	}
-	if (out != NULL) {
-		if (shape->defaults != NULL)
-			buffer_append_text(out, shape->defaults + first);
-		buffer_append_byte(out, '}');
-	}
+	if (shape->defaults != NULL)
+		buffer_append_text(out, shape->defaults + first);
+	buffer_append_byte(out, '}');
 	return at;
 }
 
@@ -211,12 +203,7 @@ static const uint8_t *next_block(struct walk *walk, const uint8_t *at,
 		return NULL;
 	blocks->left = (uint64_t)count;
 	blocks->total += blocks->left;
-	if (!item->widthless && blocks->left > (uint64_t)(walk->end - at))
-		return walk_refuse(walk, at, "a block has more items than bytes");
-	if (item->widthless && blocks->left > MAX_WIDTHLESS - walk->widthless)
-		return walk_refuse(walk, at, "a list has too many empty items");
-	walk->widthless += item->widthless ? blocks->left : 0;
-	return at;
+	return walk_count(walk, at, blocks->left, item->widthless);
 }
 
 WALK_APART static const uint8_t *walk_array(struct walk *walk, const uint8_t *at,
@@ -225,14 +212,13 @@ WALK_APART static const uint8_t *walk_array(struct walk *walk, const uint8_t *at
 	struct blocks blocks = { 0 };
 	bool first = true;
 
-	if (out != NULL)
-		buffer_append_byte(out, '[');
+	buffer_append_byte(out, '[');
 	for (;;) {
 		at = next_block(walk, at, shape->children[0], &blocks);
 		if (at == NULL || blocks.left == 0)
 			break;
 		for (; blocks.left > 0; blocks.left--) {
-			if (out != NULL && !first)
+			if (!first)
 				buffer_append_byte(out, ',');
 			first = false;
 			at = shape_walk(walk, at, shape->children[0], out);
@@ -240,8 +226,7 @@ WALK_APART static const uint8_t *walk_array(struct walk *walk, const uint8_t *at
 				return NULL;
 		}
 	}
-	if (out != NULL)
-		buffer_append_byte(out, ']');
+	buffer_append_byte(out, ']');
 	return at;
 }
 
@@ -261,12 +246,10 @@ static const uint8_t *walk_entry(struct walk *walk, const uint8_t *at,
 	at = walk_key(walk, at, keys, count);
 	if (at == NULL)
 		return NULL;
-	if (out != NULL) {
-		if (count > 0)
-			buffer_append_byte(out, ',');
-		buffer_append_json(out, keys[count]);
-		buffer_append_byte(out, ':');
-	}
+	if (count > 0)
+		buffer_append_byte(out, ',');
+	buffer_append_json(out, keys[count]);
+	buffer_append_byte(out, ':');
 	return shape_walk(walk, at, value, out);
 }
 
@@ -298,11 +281,9 @@ WALK_APART static const uint8_t *walk_map(struct walk *walk, const uint8_t *at,
 {
 	struct bytes keys[MAX_MAP];
 
-	if (out != NULL)
-		buffer_append_byte(out, '{');
+	buffer_append_byte(out, '{');
 	at = walk_entries(walk, at, shape, out, keys);
-	if (out != NULL)
-		buffer_append_byte(out, '}');
+	buffer_append_byte(out, '}');
 	return at;
 }
 
@@ -321,7 +302,7 @@ WALK_APART static const uint8_t *walk_truth(
 	int64_t number = 0;
 
 	at = walk_bool(walk, at, &number);
-	if (at != NULL && out != NULL)
+	if (at != NULL)
 		buffer_append_text(out, number ? "true" : "false");
 	return at;
 }
@@ -331,8 +312,7 @@ const uint8_t *shape_walk(struct walk *walk, const uint8_t *at,
 {
 	switch (shape->kind) {
 	case SHAPE_NULL:
-		if (out != NULL)
-			buffer_append_text(out, "null");
+		buffer_append_text(out, "null");
 		return at;
 	case SHAPE_BOOL:
 		return walk_truth(walk, at, out);
@@ -366,7 +346,5 @@ const uint8_t *shape_walk(struct walk *walk, const uint8_t *at,
 	case SHAPE_REFUSE:
 		break;
 	}
-	if (out == NULL)
-		return at;
 	return walk_refuse(walk, at, "the writer's type has no place in the reader's");
 }

@@ -14,6 +14,8 @@
 #define FIRST_MICROS (INT64_C(-210866803200000000))
 #define DAY_MICROS   (INT64_C(86400000000))
 
+enum { MAX_WIDTHLESS = 4096 }; /* items without bytes in all of a value */
+
 const uint8_t *walk_refuse(struct walk *walk, const uint8_t *at, const char *what)
 {
 	walk->what = what;
@@ -139,6 +141,17 @@ const uint8_t *walk_micros(struct walk *walk, const uint8_t *at, int64_t *out)
 	at = walk_long(walk, at, out);
 	if (at != NULL && *out < FIRST_MICROS)
 		return walk_refuse(walk, at, "a time is out of range");
+	return at;
+}
+
+const uint8_t *walk_count(
+        struct walk *walk, const uint8_t *at, uint64_t count, bool widthless)
+{
+	if (!widthless && count > (uint64_t)(walk->end - at))
+		return walk_refuse(walk, at, "a block has more items than bytes");
+	if (widthless && count > MAX_WIDTHLESS - walk->widthless)
+		return walk_refuse(walk, at, "a list has too many empty items");
+	walk->widthless += widthless ? count : 0;
 	return at;
 }
 

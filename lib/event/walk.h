@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/fault.h"
+#include "base/lanes.h"
 
 /*
  * What nearly every field takes belongs into the loop of its caller; what is seldom is
@@ -44,6 +45,12 @@ const uint8_t *walk_time(struct walk *walk, const uint8_t *at, int64_t *out);
 const uint8_t *walk_millis(struct walk *walk, const uint8_t *at, int64_t *out);
 const uint8_t *walk_micros(struct walk *walk, const uint8_t *at, int64_t *out);
 
+/* Whether a block may have so many items: as many as bytes are left, and of those that
+ * take none a few thousand in a value.
+ */
+const uint8_t *walk_count(
+        struct walk *walk, const uint8_t *at, uint64_t count, bool widthless);
+
 /* Look at bytes that were read up to at. */
 const uint8_t *walk_check_decimal(
         struct walk *walk, const uint8_t *at, struct bytes bytes, int precision);
@@ -65,12 +72,23 @@ WALK_INLINE const uint8_t *walk_int(struct walk *walk, const uint8_t *at, int64_
 	return at;
 }
 
+/* Lengths and indexes: nearly all are below 64, one byte whose lowest bit is not set.
+ */
+WALK_INLINE const uint8_t *walk_size(struct walk *walk, const uint8_t *at, int64_t *out)
+{
+	if (at < walk->end && (*at & 0x81) == 0) {
+		*out = *at >> 1;
+		return at + 1;
+	}
+	return walk_long_slow(walk, at, out);
+}
+
 WALK_INLINE const uint8_t *walk_index(
         struct walk *walk, const uint8_t *at, size_t count, size_t *out)
 {
 	int64_t index = 0;
 
-	at = walk_long(walk, at, &index);
+	at = walk_size(walk, at, &index);
 	if (at != NULL && (uint64_t)index >= count)
 		return walk_refuse(walk, at, "an index is out of range");
 	*out = (size_t)index;
@@ -91,13 +109,22 @@ WALK_INLINE const uint8_t *walk_bytes(
 {
 	int64_t size = 0;
 
-	at = walk_long(walk, at, &size);
+	at = walk_size(walk, at, &size);
 	if (at == NULL)
 		return NULL;
 	if ((uint64_t)size > (uint64_t)(walk->end - at))
 		return walk_refuse(walk, at, "a length is beyond the end of the value");
 	*out = (struct bytes){ at, (size_t)size };
 	return at + size;
+}
+
+/* A short text is looked at together with what stands behind it. */
+WALK_INLINE bool walk_is_text(const struct walk *walk, struct bytes text)
+{
+	if (text.size <= LANES && walk->end - text.data >= LANES
+	        && lanes_all(lanes_plain(lanes_at(text.data)) | lanes_from(text.size)))
+		return true;
+	return bytes_is_text(text);
 }
 
 WALK_INLINE const uint8_t *walk_text(
@@ -109,7 +136,7 @@ WALK_INLINE const uint8_t *walk_text(
 	if (at == NULL)
 		return NULL;
 	*out = text;
-	if (!bytes_is_text(text))
+	if (!walk_is_text(walk, text))
 		return walk_refuse(walk, at, "text is not UTF-8 without NUL");
 	return at;
 }
