@@ -50,7 +50,7 @@ static void refuse(struct pair *pair, const char *what, const char *instead)
 static size_t push(struct pair *pair, const char *between, const char *name)
 {
 	size_t before = pair->path_size;
-	int size = snprintf(pair->path + before, sizeof pair->path - before, "%s%.64s",
+	int size = snprintf(pair->path + before, sizeof pair->path - before, "%s%s",
 	        before > 0 || name[0] == '\0' ? between : "", name);
 
 	if (size > 0 && before + (size_t)size < sizeof pair->path)
@@ -64,31 +64,22 @@ static void pop(struct pair *pair, size_t before)
 	pair->path[before] = '\0';
 }
 
-static const char *last_part(const char *name)
-{
-	const char *dot = strrchr(name, '.');
-
-	return dot ? dot + 1 : name;
-}
-
 /* A type in words: "string", "decimal(18,2)", "record Actor". */
 static const char *words_of(const struct schema_node *node, char words[WORDS_BYTES])
 {
 	static const char *const types[] = { "null", "boolean", "int", "long", "float",
 		"double", "bytes", "string", "fixed", "enum", "record", "array", "map",
 		"a union" };
-	static const char *const logicals[] = { "", "date", "time-micros",
-		"timestamp-millis", "timestamp-micros", "decimal", "uuid" };
 
-	if (node->logical == LOGICAL_DECIMAL)
+	if (node->precision > 0)
 		snprintf(words, WORDS_BYTES, "%s decimal(%d,%d)", types[node->type],
 		        node->precision, node->scale);
-	else if (node->logical != LOGICAL_NONE)
-		snprintf(words, WORDS_BYTES, "%s %s", types[node->type],
-		        logicals[node->logical]);
+	else if (node->meaning[0] != '\0')
+		snprintf(words, WORDS_BYTES, "%s %.64s", types[node->type],
+		        node->meaning);
 	else if (node->name != NULL)
 		snprintf(words, WORDS_BYTES, "%s %.64s", types[node->type],
-		        last_part(node->name));
+		        schema_last_part(node->name));
 	else
 		snprintf(words, WORDS_BYTES, "%s", types[node->type]);
 	return words;
@@ -120,7 +111,7 @@ static bool promotes(enum schema_type from, enum schema_type to)
 /* Named types agree by their last part: Avro 1.11. An alias would be a rename. */
 static bool same_name(const struct schema_node *a, const struct schema_node *b)
 {
-	return strcmp(last_part(a->name), last_part(b->name)) == 0;
+	return strcmp(schema_last_part(a->name), schema_last_part(b->name)) == 0;
 }
 
 static void compare_logical(struct pair *pair, const struct schema_node *reader,
@@ -130,7 +121,8 @@ static void compare_logical(struct pair *pair, const struct schema_node *reader,
 	char was[WORDS_BYTES];
 	char what[WHAT_BYTES];
 
-	if (reader->logical == writer->logical && reader->scale == writer->scale
+	if (strcmp(reader->meaning, writer->meaning) == 0
+	        && reader->scale == writer->scale
 	        && reader->precision == writer->precision)
 		return;
 	snprintf(what, sizeof what,
@@ -151,8 +143,8 @@ static void compare_names(struct pair *pair, const struct schema_node *reader,
 	if (same_name(reader, writer))
 		return;
 	snprintf(what, sizeof what, "%s calls the type %.64s and %s calls it %.64s",
-	        pair->reader, last_part(reader->name), pair->writer,
-	        last_part(writer->name));
+	        pair->reader, schema_last_part(reader->name), pair->writer,
+	        schema_last_part(writer->name));
 	refuse(pair, what, "keep the type's name");
 }
 
@@ -168,22 +160,25 @@ static void compare_symbols(struct pair *pair, const struct schema_node *reader,
         const struct schema_node *writer)
 {
 	char what[WHAT_BYTES];
+	char unknown[WHAT_BYTES / 3] = "";
+	size_t used = 0;
 
-	for (size_t i = 0; reader->default_symbol < 0 && i < writer->symbol_count;
-	        i++) {
-		if (has_symbol(reader, writer->symbols[i]))
-			continue;
-		snprintf(what, sizeof what,
-		        "%s may write %.64s, which %s does not know and has no default "
-		        "symbol for",
-		        pair->writer, writer->symbols[i], pair->reader);
-		refuse(pair, what,
-		        pair->newer_reads
-		                ? "keep the symbol"
-		                : "put the new word into a new field with a default, "
-		                  "and give every enum a default symbol from the "
-		                  "start");
-	}
+	if (reader->default_symbol >= 0)
+		return;
+	for (size_t i = 0; i < writer->symbol_count && used < sizeof unknown; i++)
+		if (!has_symbol(reader, writer->symbols[i]))
+			used += (size_t)snprintf(unknown + used, sizeof unknown - used,
+			        "%s%s", used > 0 ? ", " : "", writer->symbols[i]);
+	if (used == 0)
+		return;
+	snprintf(what, sizeof what,
+	        "%s may write %s, which %s does not know and has no default symbol for",
+	        pair->writer, unknown, pair->reader);
+	refuse(pair, what,
+	        pair->newer_reads
+	                ? "keep the symbol"
+	                : "put the new word into a new field with a default, and give "
+	                  "every enum a default symbol from the start");
 }
 
 static void compare_sizes(struct pair *pair, const struct schema_node *reader,
@@ -249,10 +244,23 @@ static void compare_fields(struct pair *pair, const struct schema_node *reader,
 	}
 }
 
-/* The reader's branch for a writer's type: the same first, then one it widens to. */
+static bool is_the_same(
+        const struct schema_node *reader, const struct schema_node *writer)
+{
+	return reader->type == writer->type && reader->name != NULL
+	       && strcmp(reader->name, writer->name) == 0;
+}
+
+/*
+ * The reader's branch for a writer's type: that of its full name first, then one of the
+ * same type, then one that it widens to.
+ */
 static const struct schema_node *branch_for(
         const struct schema_node *reader, const struct schema_node *writer)
 {
+	for (size_t i = 0; i < reader->branch_count; i++)
+		if (is_the_same(reader->branches[i], writer))
+			return reader->branches[i];
 	for (size_t i = 0; i < reader->branch_count; i++) {
 		const struct schema_node *branch = reader->branches[i];
 

@@ -18,8 +18,8 @@
 
 enum {
 	COMPAT_REFUSALS = 32, /* of one pair; what is beyond is counted only */
-	COMPAT_PATH_BYTES = 160,
-	COMPAT_SENTENCE_BYTES = 720,
+	COMPAT_PATH_BYTES = 360,
+	COMPAT_SENTENCE_BYTES = 960,
 };
 
 struct compat_version {

@@ -11,18 +11,11 @@
 /* What a float needs to be read back, and the double that it has become. */
 enum { FLOAT_DIGITS = 9, DOUBLE_DIGITS = 17 };
 
-static const char *last_part(const char *name)
-{
-	const char *dot = strrchr(name, '.');
-
-	return dot ? dot + 1 : name;
-}
-
 /* Named types agree by their last part, or by an alias of the reader's. */
 static bool same_name(
         const struct schema_node *reader, const struct schema_node *writer)
 {
-	if (strcmp(last_part(reader->name), last_part(writer->name)) == 0)
+	if (strcmp(schema_last_part(reader->name), schema_last_part(writer->name)) == 0)
 		return true;
 	for (const char *const *alias = reader->aliases; *alias != NULL; alias++)
 		if (strcmp(*alias, writer->name) == 0)
@@ -169,12 +162,26 @@ static enum shape_kind leaf_kind(
 	return SHAPE_REFUSE;
 }
 
-/* The reader's branch for a writer's type: the same type first, then a promotion. */
+static bool is_the_same(
+        const struct schema_node *reader, const struct schema_node *writer)
+{
+	return reader->type == writer->type && reader->name != NULL
+	       && strcmp(reader->name, writer->name) == 0;
+}
+
+/*
+ * The reader's branch for a writer's type: that of its full name first, then one of the
+ * same type, then a promotion.
+ */
 static const struct schema_node *reader_branch(
         const struct schema_node *reader, const struct schema_node *writer)
 {
 	if (reader == NULL || reader->type != SCHEMA_UNION)
 		return reader;
+	for (size_t i = 0; i < reader->branch_count; i++)
+		if (is_the_same(reader->branches[i], writer)
+		        && schema_reads(reader->branches[i], writer))
+			return reader->branches[i];
 	for (size_t i = 0; i < reader->branch_count; i++)
 		if (reader->branches[i]->type == writer->type
 		        && schema_reads(reader->branches[i], writer))

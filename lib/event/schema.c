@@ -17,6 +17,7 @@
 #include <jansson.h>
 
 #include "base/arena.h"
+#include "event/pattern.h"
 
 enum {
 	MAX_NAMES = 256,
@@ -24,7 +25,6 @@ enum {
 	MAX_FIXED = 1 << 20,
 	MAX_PRECISION = 38,
 	NAME_BYTES = 256,
-	PATTERN_BYTES = 200,
 };
 
 struct pattern {
@@ -295,28 +295,21 @@ static bool read_minimum(
 	return field->minimum != NULL;
 }
 
-/*
- * Repeated groups multiply: the memory of ((a{255}){255}){255} is a stranger's choice,
- * so a group may not be counted.
- */
-static bool is_modest(const char *pattern)
-{
-	return strlen(pattern) <= PATTERN_BYTES && strstr(pattern, "){") == NULL;
-}
-
 static bool read_pattern(struct schema_reader *reader, struct schema_field *field)
 {
 	struct pattern *pattern;
 
 	if (field->pattern[0] == '\0')
 		return true;
-	pattern = is_modest(field->pattern) ? malloc(sizeof *pattern) : NULL;
+	pattern = pattern_is_clear(field->pattern) ? malloc(sizeof *pattern) : NULL;
 	if (pattern == NULL
 	        || regcomp(&pattern->regex, field->pattern, REG_EXTENDED | REG_NOSUB)
 	                   != 0) {
 		free(pattern);
-		return reader_fault(
-		        reader, field->name, "has a pattern that is not allowed");
+		return reader_fault(reader, field->name,
+		        "has a pattern that is not allowed: POSIX and JSON Schema must "
+		        "read it alike (no \".\", [^...], \\d, (?...), and no {n} "
+		        "behind a group)");
 	}
 	pattern->next = reader->schema->patterns;
 	reader->schema->patterns = pattern;
@@ -426,12 +419,26 @@ static bool read_fixed(
 	return add_named(reader, node);
 }
 
-/* A logical type that does not fit its type is ignored, as Avro demands. */
-static void read_logical(const json_t *object, struct schema_node *node)
+static int small_count(const json_t *object, const char *key)
+{
+	size_t count = count_of(object, key, 0);
+
+	return count < INT_MAX ? (int)count : INT_MAX;
+}
+
+/*
+ * A logical type that does not fit its type, or that is not known here, is ignored in
+ * reading, as Avro demands; that it changes is seen all the same.
+ */
+static bool read_logical(
+        struct schema_reader *reader, const json_t *object, struct schema_node *node)
 {
 	const char *name = text_of(object, "logicalType");
 	bool is_long = node->type == SCHEMA_LONG;
 
+	if (name[0] != '\0'
+	        && !read_copy(reader, object, "logicalType", &node->meaning))
+		return false;
 	if (strcmp(name, "date") == 0 && node->type == SCHEMA_INT)
 		node->logical = LOGICAL_DATE;
 	else if (strcmp(name, "time-micros") == 0 && is_long)
@@ -444,15 +451,13 @@ static void read_logical(const json_t *object, struct schema_node *node)
 		node->logical = LOGICAL_UUID;
 	else if (strcmp(name, "decimal") == 0
 	         && (node->type == SCHEMA_BYTES || node->type == SCHEMA_FIXED)) {
-		size_t precision = count_of(object, "precision", 0);
-		size_t scale = count_of(object, "scale", 0);
-
-		if (precision < 1 || precision > MAX_PRECISION || scale > precision)
-			return;
-		node->logical = LOGICAL_DECIMAL;
-		node->precision = (int)precision;
-		node->scale = (int)scale;
+		node->precision = small_count(object, "precision");
+		node->scale = small_count(object, "scale");
+		if (node->precision >= 1 && node->precision <= MAX_PRECISION
+		        && node->scale <= node->precision)
+			node->logical = LOGICAL_DECIMAL;
 	}
+	return true;
 }
 
 static bool primitive_type(const char *name, enum schema_type *out)
@@ -498,9 +503,11 @@ static struct schema_node *new_node(struct schema_reader *reader, enum schema_ty
 
 	if (node == NULL)
 		return NULL;
-	*node = (struct schema_node){
-		.type = type, .aliases = no_names, .default_symbol = -1, .weight = 1
-	};
+	*node = (struct schema_node){ .type = type,
+		.aliases = no_names,
+		.meaning = "",
+		.default_symbol = -1,
+		.weight = 1 };
 	return node;
 }
 
@@ -610,7 +617,7 @@ static bool read_object(struct schema_reader *reader, const json_t *object,
 	struct schema_node *node;
 
 	if (name == NULL)
-		return read_node(reader, type, space, out);
+		return reader_fault(reader, "type", "is missing or is no schema");
 	if (!complex_type(name, &kind)) {
 		if (!primitive_type(name, &kind))
 			return read_reference(reader, name, space, out);
@@ -627,8 +634,7 @@ static bool read_object(struct schema_reader *reader, const json_t *object,
 		       && weigh(reader, node);
 	if (kind >= SCHEMA_FIXED && !read_named(reader, object, space, node))
 		return false;
-	read_logical(object, node);
-	return weigh(reader, node);
+	return read_logical(reader, object, node) && weigh(reader, node);
 }
 
 static bool read_node(struct schema_reader *reader, const json_t *json,
@@ -767,6 +773,13 @@ bool schema_matches(const struct schema_field *field, struct bytes text)
 	       || regexec(field->compiled, (const char *)text.data, 1, &whole,
 	                  REG_STARTEND)
 	                  == 0;
+}
+
+const char *schema_last_part(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot ? dot + 1 : name;
 }
 
 const struct schema_node *schema_without_null(const struct schema_node *node)

@@ -54,7 +54,7 @@ struct schema_field {
 	const char *doc_id;         /* Indonesian */
 	const char *pii;         /* "none", "nik", ...; "" where the schema is silent */
 	const char *format;      /* "nik", "slug", ... */
-	const char *pattern;     /* POSIX extended regular expression */
+	const char *pattern;     /* as event/pattern.h allows */
 	const void *compiled;    /* of pattern; see schema_matches() */
 	size_t min_length;       /* code points; standard 1 */
 	size_t max_length;       /* code points; standard 200 */
@@ -74,8 +74,9 @@ struct schema_node {
 	const char *name; /* full name of a record, enum or fixed; else NULL */
 	const char *const *aliases; /* full names, ended by NULL */
 	size_t size;                /* bytes of a fixed */
-	int precision;              /* of a decimal */
+	int precision;              /* of a decimal, one that is unknown here too */
 	int scale;
+	const char *meaning; /* logicalType as written, known here or not; "": none */
 	const char *const *symbols; /* of an enum, symbol_count of them */
 	size_t symbol_count;
 	int default_symbol;                /* index, or -1 */
@@ -115,6 +116,9 @@ const struct schema_field *schema_field(
 
 /* Whether text matches the field's pattern; true where it has none. */
 bool schema_matches(const struct schema_field *field, struct bytes text);
+
+/* The last part of a type's full name: what versions are told apart by. */
+const char *schema_last_part(const char *name);
 
 /* T of a union [null, T] in either order; any other node itself. */
 const struct schema_node *schema_without_null(const struct schema_node *node);
