@@ -1,107 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The monitor: its page in a real Chromium, its stream, its registry."""
-import importlib.machinery
-import importlib.util
+"""The monitor's stream, its numbers, its registry; and the counter's page. Its own page: test_monitor_page.py."""
 import json
-import os
 import urllib.request
 
 import pytest
-from conftest import PROJECT, payment_body, post, request_body
+from browser import browse, text_of  # noqa: F401
+from conftest import payment_body, post, request_body
 from hub.base import wait_until
 from watching import stream
-
-selenium = pytest.importorskip("selenium", reason="python3-selenium of tests/packages.txt")
-
-
-def load_picture():
-    path = os.path.join(PROJECT, "docs", "picture")
-    loader = importlib.machinery.SourceFileLoader("picture", path)
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("picture", loader))
-    loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def browse():
-    opened = []
-
-    def open_page(url, **how):
-        driver = load_picture().browser(**how)
-        opened.append(driver)
-        driver.get(url)
-        return driver
-
-    yield open_page
-    for driver in opened:
-        driver.quit()
-
-
-def text_of(driver, selector):
-    return driver.execute_script("return [...document.querySelectorAll(arguments[0])].map(e => e.textContent).join('\\n')", selector)
-
-
-def test_an_event_appears_on_the_page_without_a_reload(world, browse):
-    gateway = world.gateway()
-    world.sink("dinsos")
-    monitor = world.monitor(["dinsos"])
-    driver = browse(monitor.url + "/")
-    wait_until(lambda: "Semua mengalir." in text_of(driver, "#sentence"), 20, "all flows")
-    post(gateway, "/v1/requests", request_body(case_id="PERKARA-7"))
-    wait_until(lambda: "PERKARA-7" in text_of(driver, "#events"), 10, "the event on the page")
-    assert "Padomasan" in text_of(driver, "#events")
-    assert "Siti" not in driver.page_source and "9909010101900001" not in driver.page_source
-    wait_until(lambda: "berjalan" in text_of(driver, "#departments"), 20, "the department's state")
-    assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
-
-
-def test_a_dead_letter_is_told_with_its_department_and_the_next_step(world, browse):
-    world.expects("dead letter class=data")
-    gateway = world.gateway()
-    world.sink("dinsos")
-    driver = browse(world.monitor(["dinsos"]).url + "/")
-    assert post(gateway, "/v1/payments", payment_body(amount="9000000.00"))[0] == 201  # more than BLT-DD ever is
-    department = f"dinsos_{world.tag}".replace("_", " ")
-    wait_until(lambda: f"1 catatan perlu diperbaiki di {department}. Jalankan kentongan dead-letters" in text_of(driver, "#sentence"),
-               30, "the sentence names the department")
-
-
-def test_the_page_fits_a_wall_and_a_phone_in_light_and_dark(world, browse):
-    monitor = world.monitor(["dispendukcapil", "dinsos"])
-    for width, height in ((1280, 720), (390, 844)):
-        for dark in (False, True):
-            driver = browse(monitor.url + "/", width=width, height=height, dark=dark)
-            wait_until(lambda driver=driver: "Semua" in text_of(driver, "#sentence"), 20, "a picture")
-            wide, tall = driver.execute_script(
-                "return [document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
-            wait_until(lambda driver=driver: "dispendukcapil" in text_of(driver, "#departments"), 20, "the departments")
-            assert driver.execute_script("return [...document.querySelectorAll('section')].every(s => s.scrollWidth <= s.clientWidth)")
-            assert wide <= width
-            assert width < 600 or tall <= height
-            ground = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
-            assert ground == ("rgb(16, 20, 24)" if dark else "rgb(244, 244, 241)")
-
-
-def test_a_broken_stream_greys_the_page_and_it_comes_back(world, browse):
-    monitor = world.monitor()
-    driver = browse(monitor.url + "/")
-    wait_until(lambda: "Semua" in text_of(driver, "#sentence"), 20, "a picture")
-    monitor.stop()
-    wait_until(lambda: "Gambar ini dari" in text_of(driver, "#stale"), 20, "the page says that it is old")
-    assert "stale" in driver.execute_script("return document.body.className")
-    monitor.start()
-    monitor.wait()
-    wait_until(lambda: "stale" not in driver.execute_script("return document.body.className"), 20, "it is live again")
-
-
-def test_the_language_is_switched_and_remembered(world, browse):
-    monitor = world.monitor()
-    driver = browse(monitor.url + "/")
-    wait_until(lambda: "Semua" in text_of(driver, "#sentence"), 20, "a picture")
-    driver.execute_script("document.getElementById('language').click()")
-    wait_until(lambda: "Everything flows." in text_of(driver, "#sentence"), 5, "English")
-    driver.refresh()
-    wait_until(lambda: "Everything flows." in text_of(driver, "#sentence"), 20, "English still")
 
 
 def test_a_watcher_resumes_without_a_hole(world):
@@ -180,7 +86,7 @@ def test_the_registrys_read_side_answers_as_clients_expect(world):
     assert json.load(urllib.request.urlopen(look_up, timeout=10))["id"] == 1
 
 
-def test_the_counter_page_sends_a_request_and_shows_the_receipt(world, browse):
+def test_the_counter_page_sends_a_request_and_shows_the_receipt(world, browse):  # noqa: F811
     gateway = world.gateway()
     driver = browse(gateway.url + "/")
     driver.execute_script("""
@@ -192,7 +98,7 @@ def test_the_counter_page_sends_a_request_and_shows_the_receipt(world, browse):
     wait_until(lambda: "35.09.01.2001-1" in text_of(driver, "#number"), 10, "the receipt")
 
 
-def test_the_counter_page_shows_each_mistake_at_its_field(world, browse):
+def test_the_counter_page_shows_each_mistake_at_its_field(world, browse):  # noqa: F811
     driver = browse(world.gateway("35.09.19.1001").url + "/")
     wait_until(lambda: text_of(driver, "#village") == "Kelurahan 35.09.19.1001", 10, "the place, by its code")
     driver.execute_script("""

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// The one door to the monitor: every question goes out with the token, where there is one.
+// Who is not let in is shown how to come in. The token lives in this tab only.
+import { $ } from "./dom.js";
+import { language, say } from "./words.js";
+
+const STORE = "kentongan-token";
+let token = "";
+let refused = null; // the word that says why, while the form is shown
+const waiting = [];
+
+try { token = sessionStorage.getItem(STORE) || ""; } catch { /* none, then */ }
+
+function keep(text) {
+  token = text;
+  try {
+    if (text) sessionStorage.setItem(STORE, text); else sessionStorage.removeItem(STORE);
+  } catch { /* kept until the page is loaded anew */ }
+  $("leave").hidden = !text;
+}
+
+export function showAccess() {
+  $("access").hidden = refused === null;
+  $("picture").hidden = $("sentence").hidden = refused !== null;
+  $("token-fault").textContent = refused ? say(refused) : "";
+}
+
+function refuse(status) {
+  if (refused !== null) return;
+  refused = status === 403 ? "noRight" : token ? "wrongToken" : "";
+  showAccess();
+  $("token").focus();
+}
+
+const letIn = () => new Promise((resolve) => waiting.push(resolve));
+
+// The answer, or a wait until somebody has typed a token that is let in.
+export async function open(path, options = {}) {
+  if (refused !== null) await letIn();
+  const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
+  const answer = await fetch(path, { ...options, headers, cache: "no-store" });
+  if (answer.status !== 401 && answer.status !== 403) return answer;
+  refuse(answer.status);
+  return open(path, options);
+}
+
+// JSON of a path. What cannot be had is an Error with the words of the server.
+export async function ask(path) {
+  let answer;
+  try { answer = await open(path); } catch { throw new Error(say("unreachable")); }
+  if (answer.ok) return answer.json();
+  throw new Error(await reason(answer));
+}
+
+export async function reason(answer) {
+  try {
+    const problem = await answer.json();
+    return (language() === "id" && problem.detail_id) || problem.detail || problem.title;
+  } catch { return `${answer.status} ${answer.statusText}`; }
+}
+
+export function startAccess() {
+  $("leave").hidden = !token;
+  $("leave").addEventListener("click", () => { keep(""); location.reload(); });
+  $("access-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    keep($("token").value.trim());
+    $("token").value = "";
+    refused = null;
+    showAccess();
+    for (const resolve of waiting.splice(0)) resolve();
+  });
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+// What is happening? The newest events as lines, newest first; a line opens its case.
+// Lines come by the frame, so that a flood is drawn once, and stand still for a moment under a reader's hand.
+import { village } from "./board.js";
+import { $, element, put, walkable } from "./dom.js";
+import { clock, number } from "./format.js";
+import { caseAddress, kind, what } from "./kinds.js";
+import { say } from "./words.js";
+
+const KEPT = 1000, SHOWN = 100, HAND_MS = 5000;
+const byTime = (a, b) => (a.appended_at < b.appended_at ? 1 : a.appended_at > b.appended_at ? -1 : 0);
+
+// What the words of the filter are looked for in.
+function haystack(event) {
+  const place = village(event.village_code);
+  return [event.village_code, place?.name, place?.district, event.topic, kind(event.topic).word, event.service, event.case_id, what(event)]
+    .filter(Boolean).join(" ").toLowerCase();
+}
+
+const wanted = () => $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+const fits = (event, all) => all.every((word) => haystack(event).includes(word));
+
+function fillLine(line, event) {
+  const { mark, look, word } = kind(event.topic);
+  const place = village(event.village_code);
+  const where = place ? `${place.name}, ${place.district}` : event.village_code || "";
+  const text = element("span", { class: "what" }, what(event), element("span", { class: "place" }, `  ${where}${event.case_id ? ` · ${event.case_id}` : ""}`));
+  line.replaceChildren(element("time", { datetime: event.appended_at }, clock(event.appended_at)),
+    element("span", { class: `mark ${look}`, title: word, role: "img", "aria-label": word }, mark), text);
+}
+
+function makeLine(event) {
+  const line = event.case_id ? element("a", { class: "line", href: caseAddress(event), "data-room": "case", tabindex: -1 }) : element("span", { class: "line" });
+  fillLine(line, event);
+  const item = element("li", {}, line);
+  item.event = event;
+  return item;
+}
+
+export class EventList {
+  constructor(list) {
+    this.list = list;
+    this.kept = [];
+    this.fresh = [];
+    this.quiet = true; // the first picture does not arrive with a gleam
+    this.tidy = walkable(list, "a.line");
+    this.touched = -HAND_MS;
+    for (const sign of ["pointermove", "keydown", "focusin", "wheel"])
+      list.addEventListener(sign, () => { this.touched = performance.now(); }, { passive: true });
+  }
+
+  add(event) {
+    this.fresh.push(event);
+    this.soon();
+  }
+
+  clear() {
+    this.kept = [];
+    this.fresh = [];
+    this.quiet = true;
+    this.list.replaceChildren();
+  }
+
+  soon() {
+    this.frame ??= requestAnimationFrame(() => { this.frame = null; this.take(); });
+  }
+
+  // A pointer that was left lying on the list holds nothing up.
+  waits() {
+    const left = this.touched + HAND_MS - performance.now();
+    if (left > 0) setTimeout(() => this.soon(), left);
+    return left > 0;
+  }
+
+  take() {
+    const waits = this.fresh.length > 0 && this.waits();
+    if (this.fresh.length > KEPT) this.fresh.splice(0, this.fresh.length - KEPT);
+    if (!this.list.hidden) put($("held"), waits ? say("held", number(this.fresh.length)) : "");
+    if (waits || this.fresh.length === 0) return;
+    const came = this.fresh.splice(0).sort(byTime);
+    const newest = this.kept[0]?.appended_at || "";
+    const inOrder = came[came.length - 1].appended_at >= newest;
+    this.kept = [...came, ...this.kept].slice(0, KEPT);
+    if (!inOrder) this.kept.sort(byTime);
+    if (inOrder) this.prepend(came); else this.redraw();
+    this.quiet = false;
+  }
+
+  prepend(came) {
+    const words = wanted();
+    const lines = came.filter((event) => fits(event, words)).slice(0, SHOWN).map(makeLine);
+    if (!this.quiet) for (const line of lines) line.className = "new";
+    this.list.querySelector(".empty")?.remove();
+    this.list.prepend(...lines);
+    while (this.list.children.length > SHOWN) this.list.lastChild.remove();
+    this.finish();
+  }
+
+  redraw() {
+    const words = wanted();
+    this.list.replaceChildren(...this.kept.filter((event) => fits(event, words)).slice(0, SHOWN).map(makeLine));
+    this.finish();
+  }
+
+  finish() {
+    if (this.list.children.length === 0)
+      this.list.append(element("li", { class: "empty soft" }, this.kept.length ? say("noneFits", number(this.kept.length)) : say("noEvents")));
+    this.tidy();
+  }
+}
+
+const lists = [];
+
+export function makeList(id) {
+  lists.push(new EventList($(id)));
+  return lists[lists.length - 1];
+}
+
+export function redrawEvents() {
+  for (const list of lists) list.redraw();
+}
+
+export function filterBy(text) {
+  $("filter").value = text;
+  redrawEvents();
+  $("filter").focus();
+}
+
+export function startEvents() {
+  $("filter").addEventListener("input", redrawEvents);
+}

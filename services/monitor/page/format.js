@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Numbers, times and money as people here write them. Every time is WIB.
+import { locale } from "./words.js";
+
+const ZONE = { timeZone: "Asia/Jakarta" };
+
+export const number = (value, digits = 0) => Number(value).toLocaleString(locale(), { maximumFractionDigits: digits });
+export const rate = (value) => number(value, value < 10 ? 1 : 0);
+
+export const clock = (time, seconds = true) => new Date(time).toLocaleTimeString(locale(), {
+  hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}), ...ZONE });
+
+export const day = (time) => new Date(time).toLocaleDateString(locale(), { day: "numeric", month: "short", year: "numeric", ...ZONE });
+
+const today = (time) => day(time) === day(Date.now());
+
+// 09.15 today, with its day otherwise.
+export const moment = (time) => (today(time) ? "" : `${day(time)} `) + clock(time, false) + " WIB";
+
+export const exact = (time) => `${day(time)} ${clock(time)} WIB`;
+
+// How long, in the largest unit that fits.
+export function span(ms) {
+  if (ms < 1000) return `${number(Math.round(ms))} ms`;
+  if (ms < 60000) return `${number(ms / 1000, ms < 10000 ? 1 : 0)} ${locale() === "id-ID" ? "dtk" : "s"}`;
+  if (ms < 3600000) return `${number(Math.floor(ms / 60000))} ${locale() === "id-ID" ? "mnt" : "min"}`;
+  if (ms < 172800000) return `${number(Math.floor(ms / 3600000))} ${locale() === "id-ID" ? "jam" : "h"}`;
+  return `${number(Math.floor(ms / 86400000))} ${locale() === "id-ID" ? "hari" : "days"}`;
+}
+
+export function size(bytes) {
+  const units = ["B", "KB", "MB", "GB", "TB"];
+  let at = 0;
+  for (; bytes >= 1000 && at < units.length - 1; at++) bytes /= 1000;
+  return `${number(bytes, at && bytes < 10 ? 1 : 0)} ${units[at]}`;
+}
+
+// Amounts never become a double: digits are grouped as text.
+export function money(amount, currency) {
+  const [whole, cents] = String(amount).split(".");
+  const mark = locale() === "id-ID" ? [".", ","] : [",", "."];
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, mark[0]);
+  return (currency && currency !== "IDR" ? `${currency} ` : "Rp") + grouped + (Number(cents) ? mark[1] + cents : "");
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// The monitor's page: a stream of events and, each second, one picture of everything.
+import { ask, startAccess } from "./access.js";
+import { fresh, showAge, startAge } from "./age.js";
+import { changeVillages, setVillages, showBoard, showLegend, startBoard } from "./board.js";
+import { openCase } from "./case.js";
+import { showDepartments } from "./departments.js";
+import { $, put } from "./dom.js";
+import { makeList, redrawEvents, startEvents } from "./events.js";
+import { clock } from "./format.js";
+import { showNumbers, startNumbers } from "./numbers.js";
+import { redrawPanel, serveAddress, showAddress, startPanel } from "./panel.js";
+import { showReplay, startReplay } from "./replay.js";
+import { showSentence, startSentence } from "./sentence.js";
+import { listen } from "./stream.js";
+import { openVillage } from "./village.js";
+import { language, remembered, say, speak } from "./words.js";
+
+const AGAIN_MS = 2000;
+let live = null;
+let stats = null;
+
+function showStats(picture) {
+  stats = picture;
+  put($("clock"), `${clock(stats.time)} WIB`);
+  showSentence(stats);
+  showNumbers(stats);
+  showDepartments(stats);
+  changeVillages(stats.changed || []);
+}
+
+// A new life of the monitor: what this page knew is taken anew.
+function startAnew() {
+  live.clear();
+  loadVillages();
+}
+
+async function loadVillages() {
+  try {
+    setVillages((await ask("/v1/villages")).villages);
+    redrawEvents();
+  } catch { setTimeout(loadVillages, AGAIN_MS); }
+}
+
+function hear(event, data) {
+  if (event === "stats") { fresh(data.time); showStats(data); }
+  else if (event === "event") { fresh(); live.add(data); }
+  else if (event === "reset") startAnew();
+}
+
+function speakOther() {
+  speak(language() === "id" ? "en" : "id");
+  nameOther();
+  if (stats) showStats(stats); else showSentence(null);
+  showAge();
+  showLegend();
+  showBoard();
+  redrawEvents();
+  redrawPanel();
+  showReplay();
+}
+
+function nameOther() {
+  put($("language"), say("other"));
+  $("language").lang = language() === "id" ? "en" : "id";
+}
+
+speak(remembered());
+nameOther();
+$("language").addEventListener("click", speakOther);
+startAccess();
+startAge();
+startSentence();
+startNumbers();
+startBoard();
+startEvents();
+startPanel();
+live = makeList("events");
+serveAddress(/^\/villages\/([^/]+)$/, openVillage);
+serveAddress(/^\/cases\/([^/]+)\/(.+)$/, openCase);
+loadVillages().then(showAddress);
+startReplay(makeList("replayed"));
+listen("/events", hear);

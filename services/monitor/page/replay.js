@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+// Any hour again: choose it on the bar of the day or type its times, then play, pause, step, drag.
+// The server keeps nothing between two requests: each goes on behind the cursor of the last event.
+import { ask } from "./access.js";
+import { lendStates } from "./board.js";
+import { colour, font, plot } from "./charts.js";
+import { $, put } from "./dom.js";
+import { clock, exact, number } from "./format.js";
+import { read } from "./stream.js";
+import { language, say } from "./words.js";
+
+const DAY_MS = 86400000, HOUR_MS = 3600000, MINUTE_MS = 60000, BUSY_MS = 5 * MINUTE_MS;
+const WIB_MS = 7 * HOUR_MS; // all of the year
+const FILTERS = ["topic", "village", "district", "case", "service"];
+
+let list = null; // where the replayed events are shown
+let bar = null; // the day's chart
+let run = null; // the replay that is open: {from, to, filters, at, cursor, events, playing, heard}
+
+const typed = (id) => Date.parse(`${$(id).value}:00+07:00`);
+const type = (id, ms) => { $(id).value = new Date(ms + WIB_MS).toISOString().slice(0, 16); };
+const stamp = (ms) => new Date(ms).toISOString();
+const speed = () => $("replay-speed").value;
+const speedWord = () => (speed() === "max" ? say("fastest") : `${number(speed())}×`);
+
+// The bar of the day
+
+async function showDay() {
+  const to = Math.ceil(Date.now() / MINUTE_MS) * MINUTE_MS;
+  const query = new URLSearchParams({ from: stamp(to - DAY_MS), to: stamp(to) });
+  let day;
+  try { day = await ask(`/v1/minutes?${query}`); } catch { return; } // the bar stays empty; the times can be typed
+  const columns = Object.values(day.counts);
+  const counts = (columns[0] || []).map((_, at) => columns.reduce((sum, one) => sum + one[at], 0));
+  if (counts.length) bar.setData([counts.map((_, at) => Date.parse(day.from) / 1000 + at * day.step_s), counts]);
+}
+
+function drawChosen(chart) {
+  const { ctx, bbox } = chart;
+  const from = chart.valToPos(typed("replay-from") / 1000, "x", true), to = chart.valToPos(typed("replay-to") / 1000, "x", true);
+  if (!(to > from)) return;
+  ctx.save();
+  ctx.globalAlpha = 0.25;
+  ctx.fillStyle = colour("replay");
+  ctx.fillRect(Math.max(from, bbox.left), bbox.top, Math.min(to, bbox.left + bbox.width) - Math.max(from, bbox.left), bbox.height);
+  ctx.restore();
+}
+
+function choose(chart) {
+  if (chart.select.width < 2) return;
+  const at = (left) => Math.round(chart.posToVal(left, "x") * 1000 / MINUTE_MS) * MINUTE_MS;
+  type("replay-from", at(chart.select.left));
+  type("replay-to", at(chart.select.left + chart.select.width));
+  chart.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+  chart.redraw();
+}
+
+function makeBar() {
+  const { uPlot } = window;
+  bar = plot($("day-chart"), {
+    series: [{}, { paths: uPlot.paths.bars({ size: [0.8], align: 1 }), fill: () => colour("soft"), stroke: () => colour("soft"), width: 0, points: { show: false } }],
+    scales: { y: { range: (u, low, high) => [0, high || 1] } },
+    axes: [{ stroke: () => colour("soft"), font: font(), size: 18, gap: 2, ticks: { show: false }, grid: { show: false },
+      values: (u, splits) => splits.map((at) => clock(at * 1000, false)) }, { show: false }],
+    cursor: { show: true, points: { show: false }, y: false, drag: { x: true, y: false, setScale: false } },
+    hooks: { setSelect: [choose], draw: [drawChosen] },
+  }, [[0], [null]]);
+}
+
+// The replay itself
+
+function show() {
+  const open = run !== null;
+  document.body.classList.toggle("replaying", open);
+  for (const id of ["replay-choose", "events"]) $(id).hidden = open;
+  for (const id of ["replay-run", "replayed", "replaying"]) $(id).hidden = !open;
+  if (!open) return;
+  put($("replaying"), say("replaying", clock(run.from, false), clock(run.to, false), speedWord()));
+  put($("replay-toggle"), say(run.playing ? "pause" : "play"));
+  $("replay-at").max = Math.round((run.to - run.from) / 1000);
+  if (!run.dragging) $("replay-at").value = Math.round((run.at - run.from) / 1000);
+  $("replay-at").setAttribute("aria-valuetext", exact(run.at));
+  put($("replay-clock"), exact(run.at));
+  put($("replay-count"), [say("replayed", number(run.events)), run.isCut && say("replayCut"), run.word && run.word()].filter(Boolean).join(", "));
+}
+
+// A village that sent within five minutes of the replay's clock is shown as sending.
+function stateThen(village) {
+  const heard = run && run.heard.get(village.village_code);
+  return heard === undefined || heard === null ? "unknown" : run.at - heard < BUSY_MS ? "sending" : "quiet";
+}
+
+function take(mine, event, data, id) {
+  if (run !== mine) return;
+  if (event === "event") {
+    const at = Date.parse(data.appended_at);
+    mine.cursor = id;
+    mine.events++;
+    mine.at = Math.max(mine.at, at);
+    if (data.village_code) mine.heard.set(data.village_code, at);
+    list.add(data);
+  } else if (event === "position") mine.at = Date.parse(data.at);
+  else if (event === "cut") mine.isCut = true;
+  else if (event === "refused") mine.word = () => data[language() === "id" ? "detail_id" : "detail"];
+  else if (event === "end" && data.reason !== "limit") {
+    mine.at = mine.to;
+    mine.word = () => say("replayEnd");
+  }
+}
+
+const queryOf = (more) => new URLSearchParams({ from: stamp(run.start), to: stamp(run.to), ...run.filters, ...(run.cursor ? { after: run.cursor } : {}), ...more });
+
+async function follow(more) {
+  const mine = run;
+  const own = new AbortController();
+  mine.stream?.abort();
+  mine.stream = own;
+  mine.word = null;
+  show();
+  try {
+    await read(`/replay?${queryOf(more)}`, (...block) => take(mine, ...block), { signal: own.signal });
+  } catch (fault) {
+    if (!own.signal.aborted) mine.word = () => fault.message || say("replayBroke");
+  }
+  if (mine.stream === own) mine.playing = false;
+  if (run === mine) { show(); lendStates(stateThen); }
+}
+
+function play() {
+  run.playing = true;
+  follow({ speed: speed() });
+}
+
+function pause() {
+  run.stream?.abort();
+  run.playing = false;
+  show();
+}
+
+function toggle() {
+  if (run.playing) pause();
+  else {
+    if (run.at >= run.to) seek(run.from);
+    play();
+  }
+}
+
+function step() {
+  run.playing = false;
+  follow({ speed: "max", limit: 1 });
+}
+
+// What stands before the new moment is not shown again; the events begin anew there.
+function seek(ms) {
+  const { playing } = run;
+  run.stream?.abort();
+  Object.assign(run, { start: ms, at: ms, cursor: null, events: 0, heard: new Map(), word: null });
+  list.clear();
+  show();
+  if (playing) play();
+}
+
+export function begin(from, to, filters = {}) {
+  if (!(from < to)) return put($("replay-fault"), say("chooseTimes"));
+  put($("replay-fault"), "");
+  run?.stream?.abort();
+  run = { from, to, start: from, filters, at: from, cursor: null, events: 0, heard: new Map(), playing: false };
+  list.clear();
+  lendStates(stateThen);
+  play();
+  $("replay-toggle").focus();
+}
+
+export function leave() {
+  run?.stream?.abort();
+  run = null;
+  lendStates(null);
+  show();
+  $("replay-start").focus();
+}
+
+// The link that `kentongan replay --out page` prints opens its replay.
+function openFromAddress() {
+  const query = new URLSearchParams(location.search);
+  const [from, to] = [Date.parse(query.get("from")), Date.parse(query.get("to"))];
+  if (!(from < to)) return;
+  if ([...$("replay-speed").options].some((option) => option.value === query.get("speed"))) $("replay-speed").value = query.get("speed");
+  type("replay-from", from);
+  type("replay-to", to);
+  begin(from, to, Object.fromEntries(FILTERS.filter((name) => query.get(name)).map((name) => [name, query.get(name)])));
+}
+
+export function showReplay() {
+  show();
+  bar?.redraw();
+}
+
+export function startReplay(events) {
+  list = events;
+  const hour = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
+  type("replay-from", hour - HOUR_MS);
+  type("replay-to", hour);
+  makeBar();
+  showDay();
+  setInterval(showDay, MINUTE_MS);
+  setInterval(() => { if (run) { show(); lendStates(stateThen); } }, 500);
+  for (const id of ["replay-from", "replay-to"]) $(id).addEventListener("input", () => bar.redraw());
+  $("replay-form").addEventListener("submit", (event) => { event.preventDefault(); begin(typed("replay-from"), typed("replay-to")); });
+  $("replay-toggle").addEventListener("click", toggle);
+  $("replay-step").addEventListener("click", step);
+  $("replay-leave").addEventListener("click", leave);
+  $("replay-speed").addEventListener("change", () => { if (run?.playing) play(); else show(); });
+  $("replay-at").addEventListener("input", () => { run.dragging = true; put($("replay-clock"), exact(run.from + 1000 * $("replay-at").value)); });
+  $("replay-at").addEventListener("change", () => { run.dragging = false; seek(run.from + 1000 * $("replay-at").value); });
+  openFromAddress();
+}

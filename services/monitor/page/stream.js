@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Server-Sent Events by fetch(), because EventSource cannot carry a token.
+import { open, reason } from "./access.js";
+
+const AGAIN_MS = 1000;
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// Blocks of a stream's text: {id, event, data}.
+function* blocks(text) {
+  for (const block of text.split("\n\n")) {
+    const found = {};
+    for (const line of block.split("\n")) {
+      const colon = line.indexOf(":");
+      if (colon > 0) found[line.slice(0, colon)] = line.slice(colon + 1).trimStart();
+    }
+    if (found.event) yield found;
+  }
+}
+
+// Read a stream until it ends; hear(event, data, id) for each block. Throws when it cannot be had or breaks.
+export async function read(path, hear, { headers = {}, signal } = {}) {
+  const answer = await open(path, { headers, signal });
+  if (!answer.ok) throw new Error(await reason(answer));
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const whole = (rest + value).lastIndexOf("\n\n");
+    const text = rest + value;
+    rest = whole < 0 ? text : text.slice(whole + 2);
+    if (whole >= 0) for (const { event, data, id } of blocks(text.slice(0, whole))) hear(event, JSON.parse(data), id);
+  }
+}
+
+// Listen for ever: what breaks is taken up again behind the last id that came.
+export async function listen(path, hear) {
+  let last = null;
+  for (;;) {
+    try {
+      await read(path, (event, data, id) => { last = id || last; hear(event, data); }, { headers: last ? { "Last-Event-ID": last } : {} });
+    } catch { /* the page says how old it is; see age.js */ }
+    await pause(AGAIN_MS);
+  }
+}

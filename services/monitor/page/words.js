@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+// What the page says, Bahasa Indonesia and English side by side, and which of them it speaks.
+
+const said = {
+  // the frame
+  regency: ["Kabupaten Jember", "Jember Regency"],
+  other: ["English", "Bahasa Indonesia"],
+  close: ["Tutup", "Close"],
+  asTable: ["Tabel", "Table"],
+  none: ["tidak ada", "none"],
+  unknownYet: ["belum diketahui", "not known yet"],
+  stale: [(t) => `Gambar ini dari ${t}. Sambungan ke pemantau terputus; mencoba lagi.`,
+    (t) => `This picture is from ${t}. The connection to the monitor broke; trying again.`],
+  asked: [(t) => `Keadaan pada ${t}`, (t) => `As of ${t}`],
+  trouble: ["Tidak dapat dibuka", "Cannot be opened"],
+  unreachable: ["Pemantau tidak menjawab. Coba lagi.", "The monitor does not answer. Try again."],
+  again: ["Coba lagi", "Try again"],
+
+  // the sentence
+  starting: ["Menunggu kabar pertama…", "Waiting for the first word…"],
+  flowing: ["Semua mengalir.", "Everything flows."],
+  states: [(n) => `${n.sending} desa mengirim, ${n.quiet} tenang, ${n.waiting} menunggu jaringan, ${n.silent + n.blocked} tanpa kabar atau terhalang, ${n.unknown} belum pernah terdengar.`,
+    (n) => `${n.sending} villages sending, ${n.quiet} quiet, ${n.waiting} waiting for the link, ${n.silent + n.blocked} silent or blocked, ${n.unknown} never heard.`],
+  more: [(n) => `${n} hal lain`, (n) => `${n} more`],
+  alarms: ["Yang perlu diperhatikan", "What needs attention"],
+  openIt: ["Buka desanya", "Open the village"],
+  since: [(t) => `sejak ${t}`, (t) => `since ${t}`],
+
+  // numbers
+  rate: ["Catatan per detik", "Events a second"],
+  perSecond: ["/ detik", "/ second"],
+  perMinute: ["per menit", "a minute"],
+  delay: ["Dari diterima sampai dinas", "From acceptance to departments"],
+  almostAll: ["99 dari 100 di bawah", "99 of 100 below"],
+  lines: ["─ separuh  ┄ 99 dari 100", "─ half  ┄ 99 of 100"],
+  toBroker: ["ke hub", "to the hub"],
+  toDepartments: ["ke dinas", "to departments"],
+  inVillages: ["Menunggu jaringan di desa", "Waiting for the link in villages"],
+  oldest: [(t) => `yang tertua dari ${t}`, (t) => `the oldest from ${t}`],
+  nothingWaits: ["tidak ada yang menunggu", "nothing waits"],
+  waitingEvents: ["catatan menunggu", "events waiting"],
+  minute: ["Menit", "Minute"],
+  lastHour: [(name, most) => `${name}: satu jam terakhir, paling banyak ${most}`, (name, most) => `${name}: the last hour, at most ${most}`],
+
+  // departments
+  departments: ["Dinas", "Departments"],
+  department: ["Dinas", "Department"],
+  state: ["Keadaan", "State"],
+  behind: ["Tertinggal", "Behind"],
+  dead: ["Perlu diperbaiki", "Need repair"],
+  parked: ["Menunggu perbaikan", "Wait behind"],
+  lastRow: ["Baris terakhir", "Last row"],
+  lastWord: ["Kabar terakhir", "Last word"],
+  applied: ["Tercatat di dinas", "Applied"],
+  records: ["catatan", "records"],
+  running: ["berjalan", "running"],
+  waitingState: ["menunggu", "waiting"],
+  halted: ["berhenti", "halted"],
+  silentState: ["tanpa kabar", "silent"],
+  unknown: ["belum ada kabar", "no word yet"],
+  reason: ["Sebab", "Reason"],
+  toRepair: ["Untuk memperbaiki", "To repair"],
+  toLook: ["Untuk memeriksa", "To check"],
+  notByHand: ["Isi catatan hanya dapat dilihat di basis data dinas itu sendiri.", "What the records hold is seen in the department's own database only."],
+
+  // villages
+  villages: ["Desa", "Villages"],
+  board: ["Papan", "Board"],
+  map: ["Peta", "Map"],
+  sending: ["mengirim", "sending"],
+  quiet: ["tenang", "quiet"],
+  waiting: ["menunggu jaringan", "waiting for the link"],
+  silent: ["tanpa kabar", "silent"],
+  blocked: ["terhalang", "blocked"],
+  never: ["belum terdengar", "never heard"],
+  meaning: [{
+    sending: "Catatannya tiba dalam lima menit terakhir.",
+    quiet: "Komputernya memberi kabar, tidak ada yang menunggu.",
+    waiting: "Ada catatan yang menunggu jaringan. Akan terkirim sendiri.",
+    silent: "Tidak ada kabar lebih dari tiga menit. Periksa listrik, jaringan dan komputernya.",
+    blocked: "Hub menjawab tetapi menolak. Ini urusan pengelola Kafka, bukan desa.",
+    unknown: "Belum pernah memberi kabar." }, {
+    sending: "An event of it came in the last five minutes.",
+    quiet: "Its computer gives word, nothing waits.",
+    waiting: "Events wait for the link. They leave by themselves.",
+    silent: "No word for more than three minutes. Look at power, link and computer.",
+    blocked: "The hub answers and refuses. A matter for who runs Kafka, not for the village.",
+    unknown: "It has never given word." }],
+  letters: [{ sending: "K", quiet: "T", waiting: "M", silent: "X", blocked: "H", unknown: "·" },
+    { sending: "S", quiet: "Q", waiting: "W", silent: "X", blocked: "B", unknown: "·" }],
+  numbers: ["Nomor catatan", "Numbers of events"],
+  topic: ["Jenis", "Kind"],
+  accepted: ["Diterima", "Accepted"],
+  delivered: ["Terkirim", "Delivered"],
+  missing: ["Belum sampai", "Missing"],
+  noNumbers: ["Nomornya belum diketahui: desa ini belum memberi kabar.", "Its numbers are not known yet: this village has not given word."],
+  computer: ["Komputer desa", "The village's computer"],
+  clock: ["Jam", "Clock"],
+  clockStates: [{ SYNCED: "tepat", HOLDOVER: "tidak disetel sejak lama", UNSYNCED: "tidak dapat dipercaya", UNKNOWN: "belum diketahui" },
+    { SYNCED: "right", HOLDOVER: "not set for long", UNSYNCED: "not to be believed", UNKNOWN: "not known" }],
+  disk: ["Cakram", "Disk"],
+  diskStates: [{ ok: "cukup", low: "mulai sempit", scarce: "sempit", full: "penuh", UNKNOWN: "belum diketahui" },
+    { ok: "enough", low: "getting low", scarce: "scarce", full: "full", UNKNOWN: "not known" }],
+  free: [(n) => `${n} kosong`, (n) => `${n} free`],
+  link: ["Jaringan", "Link"],
+  linkStates: [{ up: "tersambung", down: "terputus", blocked: "terhalang", UNKNOWN: "belum diketahui" },
+    { up: "up", down: "down", blocked: "blocked", UNKNOWN: "not known" }],
+  pending: ["Menunggu jaringan", "Waiting for the link"],
+  heard: ["Catatan terakhir", "Last event"],
+  version: ["Versi program", "Version"],
+  eventsToday: ["Catatan sejak kemarin", "Events since yesterday"],
+  itsEvents: ["Tampilkan catatannya", "Show its events"],
+  setAside: ["Penyimpanan rusak", "Damaged spool"],
+  lost: [(n) => `${n} catatan hilang`, (n) => `${n} events lost`],
+  kinds: [{ desa: "Desa", kelurahan: "Kelurahan" }, { desa: "Village", kelurahan: "Town village" }],
+  district: [(name) => `Kecamatan ${name}`, (name) => `${name} district`],
+
+  // events
+  justNow: ["Baru saja", "Just now"],
+  filter: ["Saring desa, kecamatan, jenis, layanan, perkara", "Filter: village, district, kind, service, case"],
+  held: [(n) => `${n} baru`, (n) => `${n} new`],
+  noneFits: [(n) => `Tidak ada yang cocok di antara ${n} catatan terbaru.`, (n) => `Nothing fits among the ${n} newest events.`],
+  noEvents: ["Belum ada catatan.", "No events yet."],
+  undecodable: ["catatan asing, tidak dapat dibaca", "a strange record that cannot be read"],
+  topics: [{ requests: "permohonan", approvals: "persetujuan", payments: "pembayaran" }, {}],
+  acts: [{
+    SUBMITTED: "diajukan", AMENDED: "diubah", WITHDRAWN: "ditarik", ACCEPTED: "disetujui", RETURNED: "dikembalikan",
+    REJECTED: "ditolak", CANCELLED: "dibatalkan", COLLECTED: "diambil", BILLED: "ditagih", PAID: "dibayar",
+    DEPOSITED: "disetor", DISBURSED: "disalurkan", REFUNDED: "uang dikembalikan", OPERATOR: "operator", SEKDES: "sekdes",
+    KADES: "kades", LURAH: "lurah", SIGNATURE: "tanda tangan", CAMAT: "camat", DINAS: "dinas", CITIZEN: "warga",
+    TREASURER: "bendahara", SYSTEM: "sistem", UNKNOWN: "tidak disebut" }, {}],
+
+  // a case
+  caseOf: [(id) => `Perkara ${id}`, (id) => `Case ${id}`],
+  caseEvents: [(n) => `${n} catatan dalam urutan perkara; data pribadi disamarkan.`, (n) => `${n} events in the order of the case; personal data are masked.`],
+  by: [(who) => `oleh ${who}`, (who) => `by ${who}`],
+  reportedLater: [(t) => `dicatat ${t}`, (t) => `recorded ${t}`],
+  everything: ["Semua isian", "All fields"],
+
+  // replay
+  replay: ["Putar ulang", "Replay"],
+  dayBar: ["Catatan per menit sejak kemarin; tarik untuk memilih jam", "Events a minute since yesterday; drag to choose an hour"],
+  from: ["Dari", "From"],
+  to: ["Sampai", "To"],
+  speed: ["Kecepatan", "Speed"],
+  fastest: ["secepatnya", "at once"],
+  play: ["Putar", "Play"],
+  pause: ["Jeda", "Pause"],
+  step: ["Langkah", "Step"],
+  backToNow: ["Kembali ke sekarang", "Back to now"],
+  position: ["Saat yang diputar", "Moment shown"],
+  replaying: [(a, b, s) => `PUTAR ULANG ${a}–${b}, ${s}`, (a, b, s) => `REPLAY ${a}–${b}, ${s}`],
+  replayed: [(n) => `${n} catatan`, (n) => `${n} events`],
+  replayCut: ["awalnya sudah dihapus dari Kafka", "its beginning is gone from Kafka"],
+  replayEnd: ["selesai", "ended"],
+  replayBroke: ["Terputus. Tekan Putar untuk melanjutkan.", "It broke off. Press Play to go on."],
+  chooseTimes: ["Pilih waktu mulai yang lebih awal dari waktu selesai.", "Choose a beginning before the end."],
+  now: ["SEKARANG", "NOW"],
+
+  // access
+  enter: ["Masuk", "Come in"],
+  whoMayEnter: ["Halaman ini menampilkan apa yang lewat di hub, dan hanya untuk tim pemantau. Masukkan token yang Anda terima dari pengelola Kentongan di Diskominfo. Belum punya? Mintalah kepadanya; katakan nama dan tugas Anda.",
+    "This page shows what passes through the hub, to the monitoring team only. Type the token that you were given by who runs Kentongan at Diskominfo. If you have none, ask there; say your name and your duty."],
+  token: ["Token", "Token"],
+  kept: ["Token disimpan di tab ini saja dan hilang bila tab ditutup.", "The token is kept in this tab only and is gone when the tab is closed."],
+  wrongToken: ["Token ini tidak dikenal. Periksa lalu coba lagi.", "This token is not known. Look again and try once more."],
+  noRight: ["Token ini tidak berhak melihat pemantau. Mintalah hak “watch”.", "This token may not see the monitor. Ask for the scope “watch”."],
+  leave: ["Keluar", "Leave"],
+};
+
+const STORE = "kentongan-bahasa";
+const LANGUAGES = ["id", "en"];
+let spoken = 0;
+
+export const language = () => LANGUAGES[spoken];
+export const locale = () => (spoken === 0 ? "id-ID" : "en-GB");
+
+// The text of a key, its numbers and names put in; tables of words as they are.
+export function say(key, ...given) {
+  const found = said[key][spoken];
+  return typeof found === "function" ? found(...given) : found;
+}
+
+// A symbol of the schemas in words; one that is new shows as it is.
+export const symbol = (name) => say("acts")[name] || name.toLowerCase();
+
+// Elements with data-say hold that text; data-label and data-hint the label and the placeholder of controls.
+export function sayAll(root = document) {
+  for (const node of root.querySelectorAll("[data-say]")) node.textContent = say(node.dataset.say);
+  for (const node of root.querySelectorAll("[data-label]")) node.setAttribute("aria-label", say(node.dataset.label));
+  for (const node of root.querySelectorAll("[data-hint]")) node.placeholder = say(node.dataset.hint);
+}
+
+export function speak(code) {
+  spoken = Math.max(0, LANGUAGES.indexOf(code));
+  document.documentElement.lang = language();
+  try { localStorage.setItem(STORE, language()); } catch { /* not remembered, then */ }
+  sayAll();
+}
+
+export function remembered() {
+  try { return localStorage.getItem(STORE); } catch { return null; }
+}

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""The monitor's page in a real Chromium, above real programs: what the team at the wall sees."""
+import json
+import time
+
+from browser import (axe_findings, browse, click, complaints, is_shown, resize, text_of, type_into,  # noqa: F401
+                     wait_text)
+from conftest import VILLAGES, payment_body, post, request_body
+from hub.base import wait_until
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+SIZES = ((1280, 720), (390, 844))
+
+
+def open_page(browse, monitor, path="/", **how):  # noqa: F811
+    """The page, once it has its first picture and its villages."""
+    driver = browse(monitor.url + path, **how)
+    wait_until(lambda: driver.execute_script("return document.querySelectorAll('#board .tile').length") == 248, 30, "248 villages")
+    wait_text(driver, "#clock", "WIB")
+    return driver
+
+
+def test_an_event_appears_on_the_page_without_a_reload(world, browse):  # noqa: F811
+    gateway = world.gateway()
+    world.sink("dinsos")
+    driver = open_page(browse, world.monitor(["dinsos"]))
+    wait_text(driver, "#worst", "Semua mengalir.")
+    post(gateway, "/v1/requests", request_body(case_id="PERKARA-7"))
+    wait_text(driver, "#events", "PERKARA-7")
+    assert "Padomasan, Jombang" in text_of(driver, "#events") and "kurang mampu diajukan" in text_of(driver, "#events")
+    wait_text(driver, "#departments", "berjalan")
+    wait_until(lambda: driver.execute_script(
+        "return document.querySelector('#board [data-code=\"35.09.01.2001\"]').dataset.state") == "sending", 20, "the village's tile")
+    assert "Siti" not in driver.page_source and "9909010101900001" not in driver.page_source
+    assert [line for line in complaints(driver) if "/v1/minutes" not in line] == []  # the bar of time is not served yet
+
+
+def test_a_dead_letter_is_told_with_its_department_and_the_next_step(world, browse):  # noqa: F811
+    world.expects("dead letter class=data")
+    gateway = world.gateway()
+    world.sink("dinsos")
+    driver = open_page(browse, world.monitor(["dinsos"]))
+    assert post(gateway, "/v1/payments", payment_body(amount="9000000.00"))[0] == 201  # more than BLT-DD ever is
+    wait_text(driver, "#worst", "1 catatan perlu diperbaiki di")
+    assert "kentongan dead-letters list" in text_of(driver, "#next")
+    click(driver, "#departments button")
+    assert f"dinsos_{world.tag}" in text_of(driver, "#panel-body pre") and "dead-letters" in text_of(driver, "#panel-body pre")
+
+
+def test_the_page_fits_a_wall_and_a_phone_and_axe_finds_nothing(world, browse):  # noqa: F811
+    gateway = world.gateway()
+    world.sink("dpmd")
+    monitor = world.monitor(["dispendukcapil", "dinsos", "dinkes", "bapenda", "dpmd", "satu_data"])
+    post(gateway, "/v1/payments", payment_body())
+    driver = open_page(browse, monitor)
+    wait_text(driver, "#events", "BLT-1")
+    for size in SIZES:
+        for dark in (False, True):
+            resize(driver, *size, dark)
+            wide, tall = driver.execute_script("return [document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+            assert wide <= size[0], (size, dark)
+            assert size[0] < 600 or tall <= size[1], (size, dark)
+            assert driver.execute_script("return [...document.querySelectorAll('section')].every(s => s.scrollWidth <= s.clientWidth)")
+            ground = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+            assert ground == ("rgb(16, 20, 24)" if dark else "rgb(244, 244, 241)")
+            assert axe_findings(driver) == [], (size, dark)
+    click(driver, "#view-map")
+    assert len(driver.find_elements("css selector", "#map .tile")) == 248
+    click(driver, "#rate-table")
+    assert len(driver.find_elements("css selector", "#panel-body tbody tr")) == 60
+    assert axe_findings(driver) == []
+    resize(driver, 640, 360)  # the wall at 200 %
+    click(driver, "#panel-close")
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= 640
+
+
+def test_a_broken_stream_greys_the_page_and_it_comes_back_with_what_it_missed(world, browse):  # noqa: F811
+    gateway = world.gateway()
+    monitor = world.monitor()
+    driver = open_page(browse, monitor)
+    post(gateway, "/v1/requests", request_body(case_id="SEBELUM"))
+    wait_text(driver, "#events", "SEBELUM")
+    monitor.stop()
+    wait_text(driver, "#stale", "Gambar ini dari")
+    assert "stale" in driver.execute_script("return document.body.className")
+    post(gateway, "/v1/requests", request_body(case_id="SEMENTARA"))
+    monitor.start()
+    monitor.wait()
+    wait_text(driver, "#events", "SEMENTARA")
+    wait_until(lambda: not is_shown(driver, "#stale"), 20, "it is live again")
+    assert text_of(driver, "#events").count("SEBELUM") == 1
+    assert "stale" not in driver.execute_script("return document.body.className")
+
+
+def test_the_language_is_switched_for_what_stands_there_already_and_remembered(world, browse):  # noqa: F811
+    gateway = world.gateway()
+    driver = open_page(browse, world.monitor())
+    post(gateway, "/v1/requests", request_body(case_id="BAHASA-1"))
+    wait_text(driver, "#events", "diajukan")
+    click(driver, "#language")
+    wait_text(driver, "#events", "submitted")
+    assert "diajukan" not in text_of(driver, "#events") and "Kecepatan" not in text_of(driver, "main")
+    assert driver.execute_script("return document.documentElement.lang") == "en"
+    driver.refresh()
+    wait_text(driver, "#events", "submitted")
+    assert "Departments" in text_of(driver, "section") or "Department" in text_of(driver, "section")
+
+
+def press(driver, *keys):
+    ActionChains(driver).send_keys(*keys).perform()
+
+
+def focused(driver, of):
+    return driver.execute_script(f"return document.activeElement.{of}")
+
+
+def tab_to(driver, selector):
+    """Go on by the Tab key until something of the selector has the focus."""
+    for _ in range(60):
+        press(driver, Keys.TAB)
+        if driver.execute_script("return document.activeElement.matches(arguments[0])", selector):
+            outline = driver.execute_script("return getComputedStyle(document.activeElement).outlineStyle")
+            assert outline != "none", f"the focus on {selector} cannot be seen"
+            return
+    raise AssertionError(f"{selector} is not reached by the Tab key")
+
+
+def test_everything_is_reached_by_the_keyboard_alone(world, browse):  # noqa: F811
+    gateway = world.gateway()
+    monitor = world.monitor(["dinsos"])
+    driver = open_page(browse, monitor)
+    post(gateway, "/v1/requests", request_body(case_id="PAPAN-KETIK"))
+    wait_text(driver, "#events", "PAPAN-KETIK")
+    tab_to(driver, "#rate-table")
+    press(driver, Keys.ENTER)
+    wait_until(lambda: is_shown(driver, "#panel"), 10, "the numbers as a table")
+    press(driver, Keys.ESCAPE)
+    wait_until(lambda: not is_shown(driver, "#panel"), 10, "closed")
+    tab_to(driver, "#board .tile")
+    first = focused(driver, "dataset.code")
+    press(driver, Keys.ARROW_RIGHT)
+    second = focused(driver, "dataset.code")
+    assert second != first
+    press(driver, Keys.ENTER)
+    wait_text(driver, "#panel-body", second)
+    assert driver.current_url.endswith(f"/villages/{second}")
+    press(driver, Keys.ESCAPE)
+    wait_until(lambda: driver.current_url == monitor.url + "/", 10, "closed")
+    assert focused(driver, "dataset.code") == second
+    tab_to(driver, "#filter")
+    tab_to(driver, "#events a")
+    tab_to(driver, "#replay-from")
+    tab_to(driver, "#replay-start")
+
+
+def test_events_are_filtered_by_village_district_kind_service_and_case(world, browse):  # noqa: F811
+    first, second = world.gateway(VILLAGES[0]), world.gateway(VILLAGES[1])
+    driver = open_page(browse, world.monitor())
+    post(first, "/v1/requests", request_body(case_id="SATU-1"))
+    post(second, "/v1/payments", payment_body(case_id="DUA-2"))
+    wait_text(driver, "#events", "SATU-1")
+    wait_text(driver, "#events", "DUA-2")
+    for words, shown, hidden in (("padomasan", "SATU-1", "DUA-2"), (VILLAGES[1], "DUA-2", "SATU-1"), ("Jombang", "SATU-1", "DUA-2"), ("pembayaran", "DUA-2", "SATU-1"),
+                                 ("blt-dd", "DUA-2", "SATU-1"), ("satu-1", "SATU-1", "DUA-2"), ("permohonan jombang", "SATU-1", "DUA-2")):
+        type_into(driver, "#filter", words)
+        assert shown in text_of(driver, "#events") and hidden not in text_of(driver, "#events"), words
+    type_into(driver, "#filter", "tidak-ada")
+    assert "Tidak ada yang cocok" in text_of(driver, "#events")
+
+
+def test_a_village_has_an_address_that_can_be_sent(world, browse):  # noqa: F811
+    gateway = world.gateway()
+    monitor = world.monitor()
+    post(gateway, "/v1/requests", request_body())
+    driver = open_page(browse, monitor, f"/villages/{VILLAGES[0]}")
+    wait_text(driver, "#panel-title", "Padomasan")
+    wait_text(driver, "#panel-body", "Permohonan")  # its numbers by topic, from its heartbeat
+    assert axe_findings(driver) == []
+    click(driver, "#panel-close")
+    wait_until(lambda: driver.current_url == monitor.url + "/", 10, "the wall's address again")
+    driver.get(monitor.url + "/villages/99.99.99.2999")
+    wait_text(driver, "#panel-body", "Tidak ada desa dengan kode ini.")
+
+
+def test_only_own_sources_are_allowed_and_nothing_stands_inline(world):
+    monitor = world.monitor()
+    for path in ("/", "/villages/35.09.01.2001", "/cases/35.09.01.2001/SKTM-1"):
+        status, text = monitor.get(path)
+        assert status == 200 and "<script>" not in text and "style=" not in text and " onclick" not in text
+    status, licence = monitor.get("/assets/LICENSE")
+    assert status == 200 and "MIT License" in licence and "Leon Sorokin" in licence
