@@ -18,7 +18,7 @@ function haystack(event) {
 }
 
 const wanted = () => $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
-const fits = (event, all) => all.every((word) => haystack(event).includes(word));
+const fits = (event, all) => event.missed || all.every((word) => haystack(event).includes(word));
 
 function fillLine(line, event) {
   const { mark, look, word } = kind(event.topic);
@@ -30,6 +30,7 @@ function fillLine(line, event) {
 }
 
 function makeLine(event) {
+  if (event.missed) return element("li", { class: "gap soft" }, say("missed", number(event.missed)));
   const line = event.case_id ? element("a", { class: "line", href: caseAddress(event), "data-room": "case", tabindex: -1 }) : element("span", { class: "line" });
   fillLine(line, event);
   const item = element("li", {}, line);
@@ -52,6 +53,11 @@ export class EventList {
   add(event) {
     this.fresh.push(event);
     this.soon();
+  }
+
+  // A hole that the reader is to know of.
+  addGap(missed, time) {
+    this.add({ missed, appended_at: time });
   }
 
   clear() {
@@ -77,7 +83,7 @@ export class EventList {
     if (this.fresh.length > KEPT) this.fresh.splice(0, this.fresh.length - KEPT);
     if (!this.list.hidden) put($("held"), waits ? say("held", number(this.fresh.length)) : "");
     if (waits || this.fresh.length === 0) return;
-    const came = this.fresh.splice(0).sort(byTime);
+    const came = this.fresh.splice(0).reverse().sort(byTime); // of one moment, the last to come stands first
     const newest = this.kept[0]?.appended_at || "";
     const inOrder = came[came.length - 1].appended_at >= newest;
     this.kept = [...came, ...this.kept].slice(0, KEPT);

@@ -19,6 +19,7 @@ import { language, remembered, say, speak } from "./words.js";
 const AGAIN_MS = 2000;
 let live = null;
 let stats = null;
+let named = false;
 
 function showStats(picture) {
   stats = picture;
@@ -29,23 +30,25 @@ function showStats(picture) {
   changeVillages(stats.changed || []);
 }
 
-// A new life of the monitor: what this page knew is taken anew.
-function startAnew() {
-  live.clear();
-  loadVillages();
+// What came too fast to be sent is told; after a new life of the monitor the list begins anew.
+function startAgain({ missed }) {
+  if (missed) live.addGap(missed, stats.time);
+  else live.clear();
 }
 
 async function loadVillages() {
   try {
     setVillages((await ask("/v1/villages")).villages);
     redrawEvents();
+    if (!named) showAddress(); // what is opened may name a village
+    named = true;
   } catch { setTimeout(loadVillages, AGAIN_MS); }
 }
 
 function hear(event, data) {
   if (event === "stats") { fresh(data.time); showStats(data); }
   else if (event === "event") { fresh(); live.add(data); }
-  else if (event === "reset") startAnew();
+  else if (event === "reset") startAgain(data);
 }
 
 function speakOther() {
@@ -78,6 +81,5 @@ startPanel();
 live = makeList("events");
 serveAddress(/^\/villages\/([^/]+)$/, openVillage);
 serveAddress(/^\/cases\/([^/]+)\/(.+)$/, openCase);
-loadVillages().then(showAddress);
 startReplay(makeList("replayed"));
-listen("/events", hear);
+listen("/events", hear, loadVillages);

@@ -18,9 +18,10 @@ function* blocks(text) {
 }
 
 // Read a stream until it ends; hear(event, data, id) for each block. Throws when it cannot be had or breaks.
-export async function read(path, hear, { headers = {}, signal } = {}) {
+export async function read(path, hear, { headers = {}, signal, begun = () => {} } = {}) {
   const answer = await open(path, { headers, signal });
   if (!answer.ok) throw new Error(await reason(answer));
+  begun();
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
@@ -33,12 +34,12 @@ export async function read(path, hear, { headers = {}, signal } = {}) {
   }
 }
 
-// Listen for ever: what breaks is taken up again behind the last id that came.
-export async function listen(path, hear) {
+// Listen for ever: what breaks is taken up again behind the last id that came. begun() at each beginning.
+export async function listen(path, hear, begun) {
   let last = null;
   for (;;) {
     try {
-      await read(path, (event, data, id) => { last = id || last; hear(event, data); }, { headers: last ? { "Last-Event-ID": last } : {} });
+      await read(path, (event, data, id) => { last = id || last; hear(event, data); }, { headers: last ? { "Last-Event-ID": last } : {}, begun });
     } catch { /* the page says how old it is; see age.js */ }
     await pause(AGAIN_MS);
   }

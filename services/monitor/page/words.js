@@ -120,6 +120,7 @@ const said = {
   filter: ["Saring desa, kecamatan, jenis, layanan, perkara", "Filter: village, district, kind, service, case"],
   held: [(n) => `${n} baru`, (n) => `${n} new`],
   noneFits: [(n) => `Tidak ada yang cocok di antara ${n} catatan terbaru.`, (n) => `Nothing fits among the ${n} newest events.`],
+  missed: [(n) => `${n} catatan lewat terlalu cepat untuk ditampilkan.`, (n) => `${n} events passed too fast to be shown.`],
   noEvents: ["Belum ada catatan.", "No events yet."],
   undecodable: ["catatan asing, tidak dapat dibaca", "a strange record that cannot be read"],
   topics: [{ requests: "permohonan", approvals: "persetujuan", payments: "pembayaran" }, {}],
