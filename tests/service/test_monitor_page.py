@@ -33,7 +33,7 @@ def test_an_event_appears_on_the_page_without_a_reload(world, browse):  # noqa: 
     wait_until(lambda: driver.execute_script(
         "return document.querySelector('#board [data-code=\"35.09.01.2001\"]').dataset.state") == "sending", 20, "the village's tile")
     assert "Siti" not in driver.page_source and "9909010101900001" not in driver.page_source
-    assert [line for line in complaints(driver) if "/v1/minutes" not in line] == []  # the bar of time is not served yet
+    assert complaints(driver) == []
 
 
 def test_a_dead_letter_is_told_with_its_department_and_the_next_step(world, browse):  # noqa: F811
@@ -190,3 +190,60 @@ def test_only_own_sources_are_allowed_and_nothing_stands_inline(world):
         assert status == 200 and "<script>" not in text and "style=" not in text and " onclick" not in text
     status, licence = monitor.get("/assets/LICENSE")
     assert status == 200 and "MIT License" in licence and "Leon Sorokin" in licence
+
+
+def events_of_replay(driver):
+    return driver.execute_script("return [...document.querySelectorAll('#replayed a.line')].map((line) => line.textContent)")
+
+
+def test_an_hour_is_shown_again_while_the_live_view_goes_on(world, browse):  # noqa: F811
+    gateway = world.gateway()
+    monitor = world.monitor(["dinsos"])
+    for number in range(6):
+        post(gateway, "/v1/payments", payment_body(case_id=f"LALU-{number}"))
+    driver = open_page(browse, monitor)
+    wait_text(driver, "#events", "LALU-5")
+    now = int(time.time()) // 60 * 60 + 7 * 3600  # typed in WIB, whatever the browser's own clock
+    for field, at in (("#replay-from", now - 3600), ("#replay-to", now + 60)):
+        type_into(driver, field, time.strftime("%Y-%m-%dT%H:%M", time.gmtime(at)))
+    type_into(driver, "#replay-speed", "max")
+    click(driver, "#replay-start")
+    wait_until(lambda: len(events_of_replay(driver)) == 6, 30, "six events again")
+    wait_text(driver, "#replay-count", "selesai")
+    assert "LALU-5" in events_of_replay(driver)[0] and "LALU-0" in events_of_replay(driver)[5]
+    assert "PUTAR ULANG" in text_of(driver, "#replaying") and is_shown(driver, "#replaying")
+    assert is_shown(driver, "#worst") and is_shown(driver, ".departments .live") and not is_shown(driver, "#events")
+    assert driver.execute_script("return document.querySelector('#board [data-code=\"35.09.01.2001\"]').dataset.state") == "sending"
+    assert axe_findings(driver) == []
+    # from the beginning again, one by one
+    type_into(driver, "#replay-at", "0")
+    wait_until(lambda: events_of_replay(driver) == [], 10, "an empty list at the beginning")
+    for wanted in (1, 2, 3):
+        click(driver, "#replay-step")
+        wait_until(lambda wanted=wanted: len(events_of_replay(driver)) == wanted, 20, f"step {wanted}")
+    assert "LALU-2" in events_of_replay(driver)[0]
+    # what happens meanwhile is there on the way back
+    post(gateway, "/v1/payments", payment_body(case_id="KINI-1"))
+    wait_text(driver, "#events", "KINI-1")
+    assert not is_shown(driver, "#events")
+    click(driver, "#replay-leave")
+    wait_until(lambda: is_shown(driver, "#events") and not is_shown(driver, "#replaying"), 10, "back to now")
+    assert complaints(driver) == []
+
+
+def test_a_link_opens_its_replay_and_a_pause_goes_on_behind_the_last_event(world, browse):  # noqa: F811
+    gateway = world.gateway()
+    monitor = world.monitor()
+    for number in range(3):
+        post(gateway, "/v1/requests", request_body(case_id=f"TAUTAN-{number}"))
+    wait_until(lambda: json.loads(monitor.get("/v1/summary")[1])["newest"] == 3, 30, "three events")
+    begin = time.gmtime(time.time() - 600)
+    end = time.gmtime(time.time() + 600)
+    stamps = [time.strftime("%Y-%m-%dT%H:%M:%SZ", at) for at in (begin, end)]
+    driver = open_page(browse, monitor, f"/?from={stamps[0]}&to={stamps[1]}&speed=1000&village=35.09.01.2001")
+    wait_until(lambda: len(events_of_replay(driver)) == 3, 30, "three events again")
+    click(driver, "#replay-toggle")
+    wait_text(driver, "#replay-toggle", "Putar")
+    click(driver, "#replay-toggle")
+    wait_text(driver, "#replay-count", "selesai", 60)
+    assert len(events_of_replay(driver)) == 3, "none is shown twice"
