@@ -5,8 +5,9 @@ import time
 
 from browser import (axe_findings, browse, click, complaints, is_shown, resize, text_of, type_into,  # noqa: F401
                      wait_text)
-from conftest import VILLAGES, payment_body, post, request_body
-from hub.base import wait_until
+from conftest import BINARIES, VILLAGES, payment_body, post, request_body
+from hub import programs
+from hub.base import free_port, wait_until
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
@@ -247,3 +248,15 @@ def test_a_link_opens_its_replay_and_a_pause_goes_on_behind_the_last_event(world
     click(driver, "#replay-toggle")
     wait_text(driver, "#replay-count", "selesai", 60)
     assert len(events_of_replay(driver)) == 3, "none is shown twice"
+
+
+def test_a_broker_that_is_down_is_said_in_words_with_the_next_step(lonely, browse):  # noqa: F811
+    lonely.expects("monitor ")
+    nobody = f"127.0.0.1:{free_port()}"
+    monitor = lonely.start(programs.monitor(lonely.folder, BINARIES, nobody, lonely.schemas, ["dinsos"]))
+    driver = open_page(browse, monitor)
+    wait_text(driver, "#worst", "Kafka tidak menjawab")
+    assert "Jalankan kembali Kafka" in text_of(driver, "#next")
+    assert driver.execute_script("return document.getElementById('sentence').className") == "bad"
+    click(driver, "#language")
+    wait_text(driver, "#worst", "Kafka does not answer")
