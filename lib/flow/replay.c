@@ -503,6 +503,12 @@ int64_t replay_records(const struct replay *replay)
 	return count;
 }
 
+const struct topic_range *replay_ranges(const struct replay *replay, size_t *out_count)
+{
+	*out_count = replay->lane_count;
+	return replay->list;
+}
+
 bool replay_cut(
         const struct replay *replay, size_t index, const struct topic_range **out)
 {

@@ -65,6 +65,9 @@ void replay_close(struct replay **replay);
 /* Records that lie between the times, before any filter but the village's partition. */
 int64_t replay_records(const struct replay *replay);
 
+/* What is read of each partition. */
+const struct topic_range *replay_ranges(const struct replay *replay, size_t *out_count);
+
 /*
  * The index-th partition whose log begins within the time that was asked for, or behind
  * it, and once began earlier: what was there before is gone, and some of it may have

@@ -32,6 +32,7 @@ bool ctl_schemas_push(struct ctl *ctl, struct fault *fault);
 bool ctl_schemas_pull(struct ctl *ctl, struct fault *fault);
 bool ctl_department_check(struct ctl *ctl, struct fault *fault);
 bool ctl_department_init(struct ctl *ctl, struct fault *fault);
+bool ctl_department_diff(struct ctl *ctl, struct fault *fault);
 bool ctl_letters_list(struct ctl *ctl, struct fault *fault);
 bool ctl_letters_show(struct ctl *ctl, struct fault *fault);
 bool ctl_letters_retry(struct ctl *ctl, struct fault *fault);
@@ -50,6 +51,13 @@ bool ctl_usage(struct fault *fault, const char *what);
 /* The one argument, or a usage fault that says what it should be. */
 bool ctl_one_argument(
         const struct ctl *ctl, const char *what, const char **out, struct fault *fault);
+
+/* name is a folder, or the name of one of those that come with the hub. */
+void ctl_department_folder(const char *name, char out[512]);
+
+/* What `department init` does to a database. */
+bool ctl_install(
+        struct ctl *ctl, const char *folder, const char *database, struct fault *fault);
 
 /* Keep who sees what again, and why, in satu_data: --audit CONNINFO. */
 bool ctl_audit(const struct ctl *ctl, const char *what, struct fault *fault);

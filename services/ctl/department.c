@@ -19,16 +19,26 @@ struct work {
 	const char *folder;
 };
 
+static bool work_open_at(struct work *work, struct ctl *ctl, const char *folder,
+        const char *database, struct fault *fault)
+{
+	work->folder = folder;
+	return catalog_open(&work->catalog, conf_text(ctl->conf, "schemas"),
+	               conf_text(ctl->conf, "mode"), fault)
+	       && department_open(&work->department, folder, work->catalog, fault)
+	       && table_open(&work->table, database, "kentongan department",
+	               work->department->schema, fault);
+}
+
 static bool work_open(struct work *work, struct ctl *ctl, struct fault *fault)
 {
-	if (conf_text(ctl->conf, "database")[0] == '\0')
+	const char *database = conf_text(ctl->conf, "database");
+	const char *folder;
+
+	if (database[0] == '\0')
 		return ctl_usage(fault, "--database CONNINFO is missing");
-	return ctl_one_argument(ctl, "the department's folder", &work->folder, fault)
-	       && catalog_open(&work->catalog, conf_text(ctl->conf, "schemas"),
-	               conf_text(ctl->conf, "mode"), fault)
-	       && department_open(&work->department, work->folder, work->catalog, fault)
-	       && table_open(&work->table, conf_text(ctl->conf, "database"),
-	               "kentongan department", work->department->schema, fault);
+	return ctl_one_argument(ctl, "the department's folder", &folder, fault)
+	       && work_open_at(work, ctl, folder, database, fault);
 }
 
 static void work_close(struct work *work)
@@ -105,6 +115,23 @@ static bool install(struct work *work, struct fault *fault)
 	             || fault_wrap(fault, "%s/tables.sql", work->folder))
 	     && give_rights(work, fault);
 	free(tables);
+	return ok;
+}
+
+void ctl_department_folder(const char *name, char out[512])
+{
+	snprintf(out, 512, "%s%.480s", strchr(name, '/') ? "" : "deploy/departments/",
+	        name);
+}
+
+bool ctl_install(
+        struct ctl *ctl, const char *folder, const char *database, struct fault *fault)
+{
+	struct work work = { 0 };
+	bool ok = work_open_at(&work, ctl, folder, database, fault)
+	          && install(&work, fault);
+
+	work_close(&work);
 	return ok;
 }
 

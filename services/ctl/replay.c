@@ -259,19 +259,17 @@ static void tell_cuts(const struct playing *playing)
 		        range->topic, (int)range->partition, range->low);
 }
 
-static bool play(struct playing *playing, struct fault *fault)
+bool replay_begin(struct playing *playing, struct fault *fault)
 {
 	const struct conf *conf = playing->ctl->conf;
-	bool kept = conf_text(conf, "audit")[0] == '\0'
-	            || ctl_audit(playing->ctl, "replay", fault);
 
-	if (!kept
+	if ((conf_text(conf, "audit")[0] != '\0'
+	            && !ctl_audit(playing->ctl, "replay", fault))
 	        || !replay_open(&playing->replay, conf, playing->catalog,
 	                &playing->wish, fault))
 		return false;
 	tell_cuts(playing);
-	return conf_flag(conf, "dry_run") ? only_count(playing, fault)
-	                                  : put_lines(playing, fault);
+	return true;
 }
 
 static bool choose(struct playing *playing, struct fault *fault)
@@ -283,8 +281,12 @@ static bool choose(struct playing *playing, struct fault *fault)
 		return print_page(playing, fault);
 	if (conf_text(conf, "brokers")[0] == '\0')
 		return ctl_usage(fault, "--brokers HOST:PORT is missing");
-	if (conf_flag(conf, "dry_run") || strcmp(out, "ndjson") == 0)
-		return play(playing, fault);
+	if (conf_flag(conf, "dry_run"))
+		return replay_begin(playing, fault) && only_count(playing, fault);
+	if (strcmp(out, "ndjson") == 0)
+		return replay_begin(playing, fault) && put_lines(playing, fault);
+	if (strncmp(out, "department=", 11) == 0 || strncmp(out, "database=", 9) == 0)
+		return replay_rehearse(playing, fault);
 	return ctl_usage(fault, "--out takes ndjson, page, department=DIR or "
 	                        "database=CONNINFO");
 }

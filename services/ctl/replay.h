@@ -17,4 +17,10 @@ struct playing {
 	struct buffer out;
 };
 
+/* Keep who replays, open the replay, and tell what has left the log. */
+bool replay_begin(struct playing *playing, struct fault *fault);
+
+/* rehearse.c: into a scratch database. */
+bool replay_rehearse(struct playing *playing, struct fault *fault);
+
 #endif
