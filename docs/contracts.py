@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What follows from the schemas for other programs: a JSON Schema and examples for each record,
 OpenAPI 3.1 for the gateway, AsyncAPI 3.0 for the topics. docs/make-documents writes them."""
+import decimal
 import json
 import os
+import re
+import re._parser
 
 GATEWAY = "gateway"
 GIVEN_OR_MADE = ("event_id", "occurred_at")  # the gateway makes them where the sender does not
@@ -21,6 +24,10 @@ LOGICAL_EXAMPLES = {
     "uuid": EXAMPLES["uuid"], "date": "2026-11-21", "time-micros": 29700000000,
     "timestamp-micros": "2026-11-21T08:15:00+07:00", "timestamp-millis": "2026-11-21T08:15:00+07:00"}
 INTEGERS = {"int": 31, "long": 63}
+
+
+class Trouble(Exception):
+    """What is wrong with a schema, in words."""
 
 
 class Catalog:
@@ -44,17 +51,34 @@ class Catalog:
             subject = f"{self.prefix}{topic['name']}-value"
             versions = [entry for entry in self.facts["schemas"] if entry["subject"] == subject]
             entry = max(versions, key=lambda version: version["version"])
-            yield topic["name"], entry, self.read(entry["file"])
+            yield topic["name"], entry, spelt_out(self.read(entry["file"]), {})
 
     def channels(self):
         """(channel's short name, record) of each channel whose values are Avro."""
         for channel in self.facts.get("channels", []):
             for entry in self.facts["schemas"]:
                 if entry["subject"] == f"{self.prefix}{channel['name']}-value":
-                    yield channel["name"], self.read(entry["file"])
+                    yield channel["name"], spelt_out(self.read(entry["file"]), {})
 
 
 # Types
+
+def spelt_out(kind, known, space=""):
+    """A type with each name in it replaced by what it names: a type is defined once and named after that."""
+    if isinstance(kind, list):
+        return [spelt_out(branch, known, space) for branch in kind]
+    if isinstance(kind, str):
+        return known.get(kind) or known.get(f"{space}.{kind}") or kind
+    kind = dict(kind)
+    if kind["type"] in ("record", "enum", "fixed"):
+        full = kind["name"] if "." in kind["name"] else f"{kind.get('namespace', space)}.{kind['name']}"
+        known[full] = kind
+        kind["fields"] = [{**field, "type": spelt_out(field["type"], known, full.rpartition(".")[0])} for field in kind.get("fields", [])]
+    for inner in ("items", "values"):
+        if inner in kind:
+            kind[inner] = spelt_out(kind[inner], known, space)
+    return known.get(kind["type"]) or known.get(f"{space}.{kind['type']}") or kind
+
 
 def without_null(kind):
     if isinstance(kind, list):
@@ -84,6 +108,8 @@ def is_required(field):
 # JSON Schema of what a sender gives
 
 def text_schema(field):
+    if field.get("format") == "uuid":
+        return {"type": "string", "format": "uuid"}
     return {"type": "string", "minLength": field.get("minLength", 1), "maxLength": field.get("maxLength", 200),
             "pattern": field.get("pattern") or PATTERNS.get(field.get("format"), TEXT)}
 
@@ -91,8 +117,15 @@ def text_schema(field):
 def decimal_schema(field, kind):
     scale, whole = kind.get("scale", 0), kind["precision"] - kind.get("scale", 0)
     sign = "" if field.get("minimum") == "0" else "-?"
+    digits = rf"0*[0-9]{{1,{whole}}}" if whole else "0+"
     fraction = rf"(\.[0-9]{{1,{scale}}})?" if scale else ""
-    return {"type": "string", "pattern": rf"^{sign}[0-9]{{1,{max(whole, 1)}}}{fraction}$"}
+    return {"type": "string", "pattern": rf"^{sign}{digits}{fraction}$"}
+
+
+def binary_schema(kind):
+    """A character for each byte; byte 0 has no form in JSON text here."""
+    size = {"minLength": kind["size"], "maxLength": kind["size"]} if isinstance(kind, dict) and "size" in kind else {}
+    return {"type": "string", **size, "pattern": r"^[\u0001-\u00ff]*$"}
 
 
 def integer_schema(field, name):
@@ -142,13 +175,20 @@ def value_schema(field, kind):
     elif name == "record":
         schema = record_schema(kind)
     else:
-        schema = {"type": "string"}
+        schema = binary_schema(kind)
     return {"anyOf": [schema, {"type": "null"}]} if nullable else schema
+
+
+def description(field):
+    """With the bound that a pattern of digits cannot say."""
+    is_decimal = logical_of(without_null(field["type"])[0]) == "decimal"
+    bound = f"; at least {field['minimum']}" if is_decimal and field.get("minimum", "0") != "0" else ""
+    return field.get("doc", "") + bound
 
 
 def record_schema(record):
     fields = given_fields(record)
-    properties = {field["name"]: {**value_schema(field, field["type"]), "description": field.get("doc", "")} for field in fields}
+    properties = {field["name"]: {**value_schema(field, field["type"]), "description": description(field)} for field in fields}
     return {"type": "object", "additionalProperties": False, "required": [field["name"] for field in fields if is_required(field)],
             "properties": properties}
 
@@ -156,20 +196,56 @@ def record_schema(record):
 def json_schema(record):
     """A document of its own, with the examples that a test posts."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:kentongan:record:{record['name']}",
-            "title": record["name"], "description": f"{record['doc']}. {record['doc_id']}.", **record_schema(record),
+            "title": record["name"], "description": f"{record.get('doc', '')}. {record.get('doc_id', '')}.", **record_schema(record),
             "examples": examples(record)}
 
 
 # Examples: the least that is accepted, and everything
 
+def shortest(tokens):
+    """A text that a parsed regular expression takes, the least of everything; what has no such form is left out."""
+    made = ""
+    for name, what in tokens:
+        name = str(name)
+        if name == "LITERAL":
+            made += chr(what)
+        elif name == "RANGE":
+            made += chr(what[0])
+        elif name == "IN":
+            made += shortest(what[:1])
+        elif name == "MAX_REPEAT":
+            made += shortest(what[2]) * what[0]
+        elif name == "SUBPATTERN":
+            made += shortest(what[3])
+        elif name == "BRANCH":
+            made += shortest(what[1][0])
+        elif name == "ANY":
+            made += "x"
+    return made
+
+
+def pattern_example(field):
+    """The field's own example or default, or one that is made from its pattern."""
+    text = field.get("example") or field.get("default") or shortest(re._parser.parse(field["pattern"]))
+    if re.search(field["pattern"], text) and field.get("minLength", 1) <= len(text) <= field.get("maxLength", 200):
+        return text
+    raise Trouble(f"field {field['name']}: its pattern needs an \"example\" beside it")
+
+
+def decimal_example(field, kind):
+    scale = kind.get("scale", 0)
+    least = decimal.Decimal(field.get("minimum", "0"))
+    one = decimal.Decimal(1 if kind["precision"] > scale else 0)
+    return f"{max(one, least):.{scale}f}"
+
+
 def value_example(field, kind, whole):
     kind, _ = without_null(kind)
     name = name_of(kind)
     if name == "string" and "pattern" in field:
-        return field.get("example") or field["default"]  # no form to make it from
+        return pattern_example(field)
     if logical_of(kind) == "decimal":
-        scale = kind.get("scale", 0)
-        return "1" + ("." + "0" * scale if scale else "")
+        return decimal_example(field, kind)
     if logical_of(kind) in LOGICAL_EXAMPLES:
         return LOGICAL_EXAMPLES[logical_of(kind)]
     if name == "union":
@@ -185,6 +261,10 @@ def value_example(field, kind, whole):
         return [value_example(field, kind["items"], whole)]
     if name == "record":
         return record_example(kind, whole)
+    if name == "bytes":
+        return "Contoh"
+    if name == "fixed":
+        return "x" * kind["size"]
     return {"boolean": True, "float": 1.5, "double": 1.5, "null": None}.get(name, max(1, int(field.get("minimum", 1))))
 
 
@@ -301,13 +381,17 @@ def line_example(record):
     return {"record": record["name"], "idempotency_key": f"catatan-{record['name']}", **examples(record)[0]}
 
 
+NUMBERS = ("Numbers are kept as they stand: a whole number is written without a point or an exponent (1, not 1.0 or 1e0), "
+           "an amount is a text of digits.")
+
+
 def openapi(catalog):
     paths, schemas, lines, examples_of_lines = {}, answers(), [], {}
     for name, _, record in catalog.newest():
         schemas[record["name"]] = record_schema(record)
         body = {"schema": {"$ref": f"#/components/schemas/{record['name']}"},
                 "examples": {word: {"value": value} for word, value in zip(("least", "whole"), examples(record))}}
-        paths[f"/v1/{name}"] = post_operation(record["doc"], {"application/json": body}, "Receipt", KEY_HEADER)
+        paths[f"/v1/{name}"] = post_operation(record.get("doc", ""), {"application/json": body}, "Receipt", KEY_HEADER)
         schemas[record["name"] + "Line"] = line_schema(record)
         lines.append({"$ref": f"#/components/schemas/{record['name']}Line"})
         examples_of_lines[record["name"]] = {"value": line_example(record)}
@@ -322,7 +406,8 @@ def openapi(catalog):
     paths["/v1/events/{event_id}/void"] = void_operation(event_id)
     paths["/v1/resend"] = resend_operation()
     paths["/v1/status"] = get_operation("How the gateway is", "Status")
-    return {"openapi": "3.1.0", "info": {"title": "Kentongan gateway", "version": "1", "license": {"name": "MIT", "identifier": "MIT"}},
+    return {"openapi": "3.1.0", "info": {"title": "Kentongan gateway", "version": "1", "license": {"name": "MIT", "identifier": "MIT"},
+                                          "description": NUMBERS},
             "servers": [{"url": "/"}], "paths": paths, "components": {"schemas": schemas}}
 
 
@@ -342,7 +427,7 @@ KEY = {"type": "string", "description": "village code", "pattern": PATTERNS["vil
 def message(entry, record):
     full = f"{record['namespace']}.{record['name']}"
     headers = {"type": "object", "properties": {**HEADERS, "ce_type": {"const": f"{full}.v{entry['version']}"}}}
-    return {"name": full, "title": record["name"], "summary": record["doc"], "contentType": "application/avro", "headers": headers,
+    return {"name": full, "title": record["name"], "summary": record.get("doc", ""), "contentType": "application/avro", "headers": headers,
             "payload": {"schemaFormat": "application/vnd.apache.avro;version=1.9.0", "schema": record},
             "bindings": {"kafka": {"key": KEY, "schemaIdLocation": "payload", "schemaIdPayloadEncoding": "confluent", "bindingVersion": "0.5.0"}},
             "x-schema-id": entry["id"]}
@@ -352,8 +437,8 @@ def asyncapi(catalog):
     channels, operations = {}, {}
     for name, entry, record in catalog.newest():
         place = f"#/channels/{name}"
-        channels[name] = {"address": catalog.prefix + name, "description": f"{record['doc']}; key and partition by village",
-                          "messages": {record["name"]: message(entry, record)},
+        channels[name] = {"address": catalog.prefix + name, "description": f"{record.get('doc', '')}; key and partition by village",
+                          "messages": {record["name"]: message(entry, catalog.read(entry["file"]))},
                           "bindings": {"kafka": {"partitions": catalog.facts["modulus"], "bindingVersion": "0.5.0"}}}
         for action, verb in (("send", "publish"), ("receive", "apply")):
             operations[verb + record["name"]] = {"action": action, "channel": {"$ref": place},

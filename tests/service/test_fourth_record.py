@@ -37,19 +37,18 @@ DEPARTMENTS = {
                 "INSERT INTO kerugian SELECT village_code, kind, damage FROM batch_complaints;")}
 
 
-def add_record(world):
+def add_record(world, name="Complaint", topic="complaints", fields=FIELDS):
     """What a person does: a schema, a line of the catalog, the documents made anew."""
     with open(os.path.join(PROJECT, "schemas", "avro", "Request.avsc"), encoding="utf-8") as file:
         request = json.load(file)
     head = [part for part in request["fields"] if part["name"] not in OWN]
-    complaint = {**request, "name": "Complaint", "doc": "A complaint", "doc_id": "Pengaduan", "fields": head + FIELDS}
-    with open(os.path.join(world.schemas, "avro", "Complaint.avsc"), "w", encoding="utf-8") as file:
-        json.dump(complaint, file)
+    record = {**request, "name": name, "doc": f"A {name}", "doc_id": name, "fields": head + fields}
+    with open(os.path.join(world.schemas, "avro", name + ".avsc"), "w", encoding="utf-8") as file:
+        json.dump(record, file)
 
     def add(catalog):
-        catalog["topics"].append({"name": "complaints", "record": "Complaint"})
-        catalog["schemas"].append({"id": 9, "subject": world.topic("complaints") + "-value", "version": 1,
-                                   "file": "avro/Complaint.avsc"})
+        catalog["topics"].append({"name": topic, "record": name})
+        catalog["schemas"].append({"id": 9, "subject": world.topic(topic) + "-value", "version": 1, "file": f"avro/{name}.avsc"})
 
     world.change_catalog(add)
     subprocess.run([os.path.join(PROJECT, "docs", "make-documents"), "--schemas", world.schemas, "--out", world.folder],
