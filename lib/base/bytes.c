@@ -125,11 +125,38 @@ bool bytes_is_text(struct bytes bytes)
 	return plain || is_text_slowly(bytes);
 }
 
+static bool opens(uint8_t byte)
+{
+	return byte == '{' || byte == '[';
+}
+
+/* Whether so few brackets are opened in all, in strings too, that it must be shallow.
+ */
+static bool opens_few(struct bytes text, int most)
+{
+	size_t at = 0;
+	int count = 0;
+
+	for (; text.size - at >= LANES; at += LANES) {
+		lanes some = lanes_at(text.data + at);
+
+		if (lanes_all((some != '{') & (some != '[')))
+			continue;
+		for (size_t i = 0; i < LANES; i++)
+			count += opens(text.data[at + i]);
+	}
+	for (; at < text.size; at++)
+		count += opens(text.data[at]);
+	return count <= most;
+}
+
 bool bytes_json_is_shallow(struct bytes text, int depth)
 {
 	int open = 0;
 	bool quoted = false;
 
+	if (opens_few(text, depth))
+		return true;
 	for (size_t i = 0; i < text.size; i++) {
 		uint8_t byte = text.data[i];
 
@@ -137,7 +164,7 @@ bool bytes_json_is_shallow(struct bytes text, int depth)
 			i++;
 		else if (byte == '"')
 			quoted = !quoted;
-		else if (!quoted && (byte == '{' || byte == '['))
+		else if (!quoted && opens(byte))
 			open++;
 		else if (!quoted && (byte == '}' || byte == ']'))
 			open--;

@@ -7,6 +7,7 @@
 #include "event/check.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,20 @@ static void pointer_push(struct check *check, const char *name)
 		if (escape)
 			check->pointer[check->pointer_size++] =
 			        name[i] == '~' ? '0' : '1';
+	}
+}
+
+/* A field's name, in which nothing has to be escaped. */
+static void pointer_push_field(struct check *check, const char *name)
+{
+	size_t size = strlen(name);
+
+	if (size > CHECK_NAME_BYTES) {
+		pointer_push(check, name);
+	} else if (check->pointer_size + size + 2 < POINTER_BYTES) {
+		check->pointer[check->pointer_size] = '/';
+		memcpy(check->pointer + check->pointer_size + 1, name, size);
+		check->pointer_size += size + 1;
 	}
 }
 
@@ -146,11 +161,14 @@ static bool lower_uuid(struct check *check, struct value *out)
 static bool check_length(
         struct check *check, const struct schema_field *field, struct bytes text)
 {
-	size_t length = bytes_code_points(text);
+	size_t length;
 	char expected[64];
 	char words[96];
 	char words_id[96];
 
+	if (text.size <= field->max_length && text.size >= 4 * field->min_length)
+		return true; /* however many bytes a character takes: not counted */
+	length = bytes_code_points(text);
 	if (length >= field->min_length && length <= field->max_length)
 		return true;
 	snprintf(expected, sizeof expected, "length %zu..%zu", field->min_length,
@@ -318,6 +336,21 @@ static bool check_integer(struct check *check, const struct schema_field *field,
 	return true;
 }
 
+static bool check_real(struct check *check, const struct schema_field *field,
+        const struct schema_node *node, const json_t *json, struct value *out)
+{
+	static const struct wish number = { "number", "a number", "bilangan" };
+	static const struct wish small = { "number of 32 bits",
+		"a number no larger than 3.4e38", "bilangan tidak lebih dari 3.4e38" };
+
+	out->real = json_number_value(json);
+	if (!json_is_number(json))
+		return refuse(check, field, number);
+	if (node->type == SCHEMA_FLOAT && !isfinite((float)out->real))
+		return refuse(check, field, small);
+	return true;
+}
+
 static bool check_symbol(struct check *check, const struct schema_field *field,
         const struct schema_node *node, const json_t *json, struct value *out)
 {
@@ -441,36 +474,76 @@ static bool fits_branch(const struct schema_node *node, const json_t *json)
 	return false;
 }
 
-/* null, or the one branch that the JSON could be; else the last, which says why not. */
+/* The last branch that the JSON could be; where it could be none, the last but null. */
+static size_t last_branch(const struct schema_node *node, const json_t *json)
+{
+	size_t branch = node->branch_count;
+
+	while (branch > 0 && !fits_branch(node->branches[branch - 1], json))
+		branch--;
+	if (branch > 0)
+		return branch - 1;
+	for (branch = node->branch_count - 1; branch > 0; branch--)
+		if (node->branches[branch]->type != SCHEMA_NULL)
+			break;
+	return branch;
+}
+
+/* The first branch that takes the value; where none does, the last says why not. */
 static bool check_union(struct check *check, const struct schema_field *field,
         const struct schema_node *node, const json_t *json, struct value *out)
 {
-	size_t branch = 0;
+	struct check_report *report = check->report;
+	enum check_verdict verdict = report->verdict;
+	size_t count = report->count;
+	size_t last = last_branch(node, json);
 
-	while (branch < node->branch_count
-	        && !fits_branch(node->branches[branch], json))
-		branch++;
-	if (branch == node->branch_count)
-		for (branch--; branch > 0; branch--)
-			if (node->branches[branch]->type != SCHEMA_NULL)
-				break;
-	out->branch = branch;
 	out->item = check_alloc(check, 1, sizeof *out->item);
-	return out->item != NULL
-	       && check_node(check, field, node->branches[branch], json, out->item);
+	for (size_t i = 0; out->item != NULL && i <= last; i++) {
+		if (i < last && !fits_branch(node->branches[i], json))
+			continue;
+		report->verdict = verdict;
+		report->count = count;
+		out->branch = i;
+		*out->item = (struct value){ 0 };
+		if (check_node(check, field, node->branches[i], json, out->item))
+			return true;
+		if (check->fault->kind != FAULT_NONE)
+			return false;
+	}
+	return false;
 }
 
 static bool check_default(struct check *check, const struct schema_field *field,
         const struct schema_node *node, const json_t *json, struct value *out);
 
+/* Null, as a union that has it, or as itself. */
+static bool take_null(struct check *check, struct value *out)
+{
+	const struct schema_node *node = out->node;
+
+	if (node->type == SCHEMA_NULL)
+		return true;
+	while (node->branches[out->branch]->type != SCHEMA_NULL)
+		out->branch++;
+	out->item = check_alloc(check, 1, sizeof *out->item);
+	if (out->item == NULL)
+		return false;
+	out->item->node = node->branches[out->branch];
+	return true;
+}
+
 /* The parser of schemas has seen that the default fits, so only memory can run out. */
 static bool take_default(
         struct check *check, const struct schema_field *field, struct value *out)
 {
-	json_t *json =
-	        json_loads(field->standard, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-	bool ok = json != NULL && check_default(check, field, field->type, json, out);
+	json_t *json;
+	bool ok;
 
+	if (strcmp(field->standard, "null") == 0) /* most are: not parsed each time */
+		return take_null(check, out);
+	json = json_loads(field->standard, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	ok = json != NULL && check_default(check, field, field->type, json, out);
 	json_decref(json);
 	return ok || fault_memory(check->fault);
 }
@@ -601,6 +674,8 @@ static bool check_absent(
 	}
 	if (field->standard != NULL && !field->required_of_sender)
 		return take_default(check, field, out);
+	if (field->standard == NULL && schema_is_nullable(field->type))
+		return take_null(check, out);
 	pointer_push(check, field->name);
 	fault = next_fault(check, "present");
 	if (fault != NULL) {
@@ -626,7 +701,7 @@ static bool check_field(struct check *check, const struct schema_field *field,
 	if (json == NULL) {
 		ok = check_absent(check, field, out);
 	} else {
-		pointer_push(check, field->name);
+		pointer_push_field(check, field->name);
 		ok = check_node(check, field, field->type, json, out);
 	}
 	check->pointer_size = size;
@@ -691,10 +766,7 @@ static bool check_node(struct check *check, const struct schema_field *field,
 		return check_integer(check, field, node, json, out);
 	case SCHEMA_FLOAT:
 	case SCHEMA_DOUBLE:
-		out->real = json_number_value(json);
-		return json_is_number(json)
-		       || refuse(check, field,
-		               (struct wish){ "number", "a number", "bilangan" });
+		return check_real(check, field, node, json, out);
 	case SCHEMA_BYTES:
 	case SCHEMA_FIXED:
 		return check_bytes(check, field, node, json, out);

@@ -78,7 +78,8 @@ static bool is_phone(struct bytes text)
 		if (is_digit(byte))
 			digits++;
 		else if ((byte != '+' || i > 0)
-		         && ((byte != ' ' && byte != '-') || i == 0))
+		         && ((byte != ' ' && byte != '-') || i == 0
+		                 || text.data[i - 1] == '+'))
 			return false;
 	}
 	return digits >= 5 && digits <= 15;

@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include <jansson.h>
 
 #include "base/arena.h"
+#include "event/decimal.h"
 #include "event/pattern.h"
 
 enum {
@@ -229,6 +231,8 @@ static bool default_fits(const struct schema_node *node, const json_t *value)
 	case SCHEMA_LONG:
 		return json_is_integer(value);
 	case SCHEMA_FLOAT:
+		return json_is_number(value)
+		       && isfinite((float)json_number_value(value));
 	case SCHEMA_DOUBLE:
 		return json_is_number(value);
 	case SCHEMA_STRING:
@@ -426,6 +430,13 @@ static int small_count(const json_t *object, const char *key)
 	return count < INT_MAX ? (int)count : INT_MAX;
 }
 
+/* Decimal digits that always fit a fixed: of 8n - 1 bits, by the logarithm of 2. */
+static int fixed_digits(size_t size)
+{
+	return size > DECIMAL_BYTES ? INT_MAX
+	                            : (int)((8 * size - (size > 0)) * 30103 / 100000);
+}
+
 /*
  * A logical type that does not fit its type, or that is not known here, is ignored in
  * reading, as Avro demands; that it changes is seen all the same.
@@ -453,6 +464,10 @@ static bool read_logical(
 	         && (node->type == SCHEMA_BYTES || node->type == SCHEMA_FIXED)) {
 		node->precision = small_count(object, "precision");
 		node->scale = small_count(object, "scale");
+		if (node->type == SCHEMA_FIXED
+		        && node->precision > fixed_digits(node->size))
+			return reader_fault(reader, node->name,
+			        "has more digits than its bytes can hold");
 		if (node->precision >= 1 && node->precision <= MAX_PRECISION
 		        && node->scale <= node->precision)
 			node->logical = LOGICAL_DECIMAL;

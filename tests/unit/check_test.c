@@ -230,6 +230,63 @@ static void unknown_is_no_answer_where_a_sender_must_know(void **state)
 	assert_true(has_fault(bench, "/action"));
 }
 
+/* A record of one field v of a type, against {"v":...} or {}. */
+static enum check_verdict verdict_of(
+        struct bench *bench, const char *type, const char *body)
+{
+	struct schema *schema;
+	struct fault fault;
+	char text[512];
+
+	snprintf(text, sizeof text,
+	        "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"v\","
+	        "\"type\":%s}]}",
+	        type);
+	must(schema_parse(&schema, bytes_of(text), &fault), &fault);
+	document_close(&bench->document);
+	arena_reset(&bench->arena);
+	assert_true(document_parse(&bench->document, bytes_of(body), &bench->report));
+	(void)!check_record(schema, bench->document, 1000, &bench->arena, &bench->value,
+	        &bench->report, &fault);
+	schema_close(&schema);
+	return bench->report.verdict;
+}
+
+static void a_value_may_be_any_branch_that_takes_it(void **state)
+{
+	static const struct {
+		const char *type;
+		const char *body;
+		enum check_verdict verdict;
+		size_t branch;
+	} cases[] = {
+		{ "[\"null\",\"int\",\"long\"]", "{\"v\":5000000000}", CHECK_OK, 2 },
+		{ "[\"null\",\"int\",\"long\"]", "{\"v\":5}", CHECK_OK, 1 },
+		{ "[{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"X\"]},"
+		  "\"string\"]",
+		        "{\"v\":\"other\"}", CHECK_OK, 1 },
+		{ "[\"null\",\"int\",\"long\"]", "{\"v\":1.5}", CHECK_MISFIT, 2 },
+		{ "[\"int\",\"null\"]", "{}", CHECK_OK, 1 },
+		{ "[\"null\",\"string\"]", "{}", CHECK_OK, 0 },
+	};
+	struct bench *bench = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		assert_int_equal(verdict_of(bench, cases[i].type, cases[i].body),
+		        cases[i].verdict);
+		assert_int_equal(bench->report.count, cases[i].verdict == CHECK_MISFIT);
+		assert_int_equal(bench->value.list.values[0].branch, cases[i].branch);
+	}
+}
+
+static void a_number_too_large_for_a_float_is_refused(void **state)
+{
+	assert_int_equal(
+	        verdict_of(*state, "\"float\"", "{\"v\":3.5e38}"), CHECK_MISFIT);
+	assert_int_equal(verdict_of(*state, "\"float\"", "{\"v\":-3e38}"), CHECK_OK);
+	assert_int_equal(verdict_of(*state, "\"double\"", "{\"v\":1e300}"), CHECK_OK);
+}
+
 static void long_and_strange_member_names_are_cut(void **state)
 {
 	struct bench *bench = *state;
@@ -265,6 +322,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 		        unknown_is_no_answer_where_a_sender_must_know, set_up,
 		        tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_value_may_be_any_branch_that_takes_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_number_too_large_for_a_float_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        long_and_strange_member_names_are_cut, set_up, tear_down),
 	};

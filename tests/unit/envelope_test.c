@@ -159,7 +159,10 @@ static void schemas_that_are_wrong_are_refused(void **state)
 		"{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\","
 		"\"type\":\"string\","
 		"\"pattern\":\"((a{9}){9}){9}\"}]}",
-		"{\"type\":\"array\"}", "{\"type\":\"record\",\"name\":\"R\"}" };
+		"{\"type\":\"fixed\",\"name\":\"F\",\"size\":2,\"logicalType\":"
+		"\"decimal\",\"precision\":5}",
+		"{\"type\":{\"type\":\"long\"}}", "{\"type\":\"array\"}",
+		"{\"type\":\"record\",\"name\":\"R\"}" };
 	struct schema *schema;
 	struct fault fault;
 
