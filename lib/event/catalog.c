@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "base/file.h"
+#include "event/vet.h"
 
 enum { PATH_BYTES = 4096 };
 
@@ -148,6 +149,9 @@ static bool read_topics(struct catalog *catalog, const json_t *json, const char 
 
 	if (live == NULL || prefix == NULL)
 		return catalog_fault(fault, "\"prefix\" must name live and latihan");
+	if (strcmp(mode, "live") != 0 && strcmp(live, prefix) == 0)
+		return catalog_fault(
+		        fault, "\"prefix\" must be another for live and latihan");
 	if (count == 0)
 		return catalog_fault(fault, "\"topics\" is missing or empty");
 	catalog->topics = calloc(count, sizeof *catalog->topics);
@@ -241,7 +245,8 @@ static bool catalog_read(struct catalog *catalog, const char *mode, struct fault
 	ok = read_limits(catalog, json, fault)
 	     && read_schemas(catalog, json_object_get(json, "schemas"), fault)
 	     && read_topics(catalog, json, mode, fault)
-	     && read_channels(catalog, json, mode, fault);
+	     && read_channels(catalog, json, mode, fault)
+	     && vet_catalog(catalog, fault);
 	json_decref(json);
 	return ok;
 }

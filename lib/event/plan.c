@@ -548,6 +548,17 @@ static bool compile_fields(struct compiler *compiler, const struct schema_node *
 	return true;
 }
 
+/* A default is read even where the writer has the field: another writer may not. */
+static bool try_default(
+        struct compiler *compiler, const struct schema_field *field, size_t leaf)
+{
+	size_t ops = compiler->op_count;
+	bool ok = field->standard == NULL || compile_default(compiler, field, leaf);
+
+	compiler->op_count = ops;
+	return ok;
+}
+
 static bool compile_record(struct compiler *compiler, const struct schema_node *writer,
         const struct schema_node *reader, size_t leaf)
 {
@@ -559,8 +570,9 @@ static bool compile_record(struct compiler *compiler, const struct schema_node *
 	for (size_t i = 0; i < reader->field_count; i++) {
 		const struct schema_field *field = &reader->fields[i];
 
-		if (!field_is_written(match, writer, field)
-		        && !compile_default(compiler, field, leaf))
+		if (field_is_written(match, writer, field)
+		                ? !try_default(compiler, field, leaf)
+		                : !compile_default(compiler, field, leaf))
 			return false;
 		leaf += leaf_count(field->type);
 	}

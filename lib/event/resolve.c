@@ -236,6 +236,16 @@ bool field_is_written(const struct schema_field *const *match,
 	return false;
 }
 
+/* A default is read even where the writer has the field: another writer may not. */
+static bool try_default(struct compiler *compiler, const struct schema_field *field)
+{
+	struct buffer text = { 0 };
+	bool ok = field->standard == NULL || default_json(compiler, field, &text);
+
+	buffer_clear(&text);
+	return ok;
+}
+
 /* Members that the writer lacks, as text that is put behind those it has. */
 static bool default_members(struct compiler *compiler, struct shape *shape,
         const struct schema_node *writer, const struct schema_node *reader,
@@ -247,8 +257,10 @@ static bool default_members(struct compiler *compiler, struct shape *shape,
 	for (size_t i = 0; ok && i < reader->field_count; i++) {
 		const struct schema_field *field = &reader->fields[i];
 
-		if (field_is_written(match, writer, field))
+		if (field_is_written(match, writer, field)) {
+			ok = try_default(compiler, field);
 			continue;
+		}
 		buffer_format(&text, ",\"%s\":", field->name);
 		ok = field->standard != NULL
 		             ? default_json(compiler, field, &text)

@@ -58,10 +58,11 @@ static bool show_record(
 static bool is_named(const struct catalog_schema *schema, const char *name)
 {
 	const char *full = schema_root(schema->schema)->name;
-	const char *dot = strrchr(full, '.');
 
-	return strcmp(schema->subject, name) == 0 || strcmp(full, name) == 0
-	       || (dot != NULL && strcmp(dot + 1, name) == 0);
+	return strcmp(schema->subject, name) == 0
+	       || (full != NULL
+	               && (strcmp(full, name) == 0
+	                       || strcmp(schema_last_part(full), name) == 0));
 }
 
 bool ctl_schemas_show(struct ctl *ctl, struct fault *fault)

@@ -308,3 +308,62 @@ def test_a_real_registry_lets_through_what_our_check_refuses(axonops, tmp_path):
             (tmp_path / file).write_text(json.dumps(schema))
         done = schemas("check", str(tmp_path / "newer"), "--against", str(tmp_path / "older"))
         assert (verdict_of(axonops, name, newer), done.returncode == 0) == (theirs, ours), name
+
+
+# What a catalog of ours may not say: (what is changed, words of the refusal)
+
+def in_catalog(change):
+    def edit(folder):
+        path = folder / "catalog.json"
+        facts = json.loads(path.read_text())
+        change(facts)
+        path.write_text(json.dumps(facts))
+    return edit
+
+
+def in_request(change):
+    def edit(folder):
+        path = folder / "avro" / "Request.avsc"
+        record = json.loads(path.read_text())
+        change(record["fields"])
+        path.write_text(json.dumps(record))
+    return edit
+
+
+def another_field(name, kind="long", **more):
+    return in_request(lambda fields: fields.append({"name": name, "type": kind, **more}))
+
+
+MISTAKES = {
+    "a version twice": (in_catalog(lambda facts: facts["schemas"].append({**facts["schemas"][0], "id": 99})), "version 1 stands twice"),
+    "a topic twice": (in_catalog(lambda facts: facts["topics"].append(facts["topics"][0])), "desa.requests stands twice"),
+    "a channel named as a topic": (in_catalog(lambda facts: facts["channels"].append({"name": "requests", "cleanup": "delete"})), "desa.requests stands twice"),
+    "another record's name": (in_catalog(lambda facts: facts["topics"][0].update(record="Banana")), "topic requests has the record Banana"),
+    "no name for Kafka": (in_catalog(lambda facts: facts["channels"].append({"name": "a b", "cleanup": "delete"})), "Kafka takes letters"),
+    "no seq": (in_request(lambda fields: fields.remove(next(field for field in fields if field["name"] == "seq"))), "seq: is of the common head"),
+    "a seq of text": (in_request(lambda fields: next(field for field in fields if field["name"] == "seq").update(type="string")), "seq: is of the common head"),
+    "two fields of one column": (another_field("applicant_nik"), "applicant/nik and applicant_nik are both the column applicant_nik"),
+    "a column of the place": (another_field("kafka_offset"), "kafka_offset: its column's name is kept"),
+    "a name too long for PostgreSQL": (another_field("x" * 64), "63 bytes"),
+    "a form that is none": (another_field("t", "string", format="nonesuch"), "t: has a format that is not known"),
+    "limits that leave nothing": (another_field("t", "string", minLength=10, maxLength=5), "minLength above maxLength"),
+    "a minimum that is no number": (another_field("t", minimum="abc"), "a minimum that is no number"),
+    "a default without its form": (another_field("t", "string", pattern="^[a-c]$", default="zzz"), "t: has a default that its own pattern"),
+    "a default that is no uuid": (another_field("t", {"type": "string", "logicalType": "uuid"}, default="nope"), "text is no UUID"),
+    "a default beyond its digits": (another_field("t", {"type": "bytes", "logicalType": "decimal", "precision": 2}, default="\u0001\u0001"), "too many digits"),
+    "a default of an inner field": (another_field("t", {"type": "array", "items": {"type": "record", "name": "Inner", "fields": [
+        {"name": "day", "type": {"type": "int", "logicalType": "date"}, "default": 2147483647}]}}, default=[]), "a date is out of range"),
+    "a pattern of one dialect": (another_field("t", "string", pattern="^\\d+$"), "t: has a pattern that is not allowed"),
+    "a decimal that its fixed cannot hold": (another_field("t", {"type": "fixed", "name": "F", "size": 2, "logicalType": "decimal", "precision": 18, "scale": 2}),
+                                             "more digits than its bytes can hold"),
+}
+
+
+@pytest.mark.parametrize("name", list(MISTAKES))
+def test_a_mistake_in_the_catalog_is_told_where_it_was_made(tmp_path, name):
+    change, words = MISTAKES[name]
+    folder = tmp_path / "schemas"
+    shutil.copytree(SCHEMAS, folder)
+    change(folder)
+    done = schemas("check", folder=str(folder))
+    assert done.returncode in (65, 78) and words in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
