@@ -15,8 +15,8 @@
 
 struct conf_value {
 	char *text;
-	char from[128]; /* "file:line", "environment" or "default" */
-	uint64_t number;
+	char from[128];          /* "file:line", "environment" or "default" */
+	_Atomic uint64_t number; /* conf_renew() may change it at any moment */
 };
 
 struct conf_entry {
@@ -141,10 +141,12 @@ static bool conf_fits(const struct conf_key *key, const char *text, uint64_t *nu
 static bool conf_put(struct conf_value *value, const struct conf_key *key,
         const char *text, const char *from, struct fault *fault)
 {
+	uint64_t number = 0;
 	char *copy;
 
-	if (!conf_fits(key, text, &value->number, fault))
+	if (!conf_fits(key, text, &number, fault))
 		return false;
+	value->number = number;
 	copy = strdup(text);
 	if (copy == NULL)
 		return fault_memory(fault);
@@ -401,6 +403,47 @@ void conf_close(struct conf **conf)
 	free(old->values);
 	free(old);
 	*conf = NULL;
+}
+
+static bool is_named(const char *name, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		if (strcmp(name, *names) == 0)
+			return true;
+	return false;
+}
+
+static bool has_same_members(const struct conf *a, const struct conf *b)
+{
+	bool same = a->entry_count == b->entry_count;
+
+	for (size_t i = 0; same && i < a->entry_count; i++)
+		same = strcmp(a->entries[i].name, b->entries[i].name) == 0
+		       && strcmp(a->entries[i].value.text, b->entries[i].value.text)
+		                  == 0;
+	return same;
+}
+
+void conf_renew(struct conf *conf, const struct conf *fresh, const char *const *names,
+        conf_listener *told)
+{
+	for (size_t i = 0; i < conf->count; i++) {
+		struct conf_value *value = &conf->values[i];
+		const struct conf_value *now = &fresh->values[i];
+		bool named = is_named(conf->keys[i].name, names);
+
+		if (conf->keys[i].type == CONF_FAMILY)
+			continue;
+		if (named ? value->number == now->number
+		          : strcmp(value->text, now->text) == 0)
+			continue;
+		if (named)
+			value->number = now->number;
+		told(conf->keys[i].name,
+		        conf->keys[i].type == CONF_SECRET ? "(set)" : now->text, named);
+	}
+	if (!has_same_members(conf, fresh))
+		told("a family such as kafka.*", "", false);
 }
 
 static const struct conf_value *conf_value(const struct conf *conf, const char *name)

@@ -9,7 +9,8 @@
  * secrets and families, which come from files only.
  *
  * Every fault is FAULT_STOP and names the file, the line and what to write instead.
- * A conf is read once and then only looked at, from any thread.
+ * A conf is read once and then only looked at, from any thread; conf_renew() changes
+ * numbers in it.
  */
 
 #include <stdint.h>
@@ -77,6 +78,15 @@ MUST_CHECK bool conf_read_options(struct conf **out, const struct conf_key *keys
         const char *path, const char *const *options, size_t count,
         struct fault *fault);
 void conf_close(struct conf **conf);
+
+/*
+ * Take over the numbers of the named keys from fresh, which was read by the same table.
+ * Any thread may look meanwhile. `told` hears of each setting that differs: taken, or
+ * in force only after the next start.
+ */
+typedef void conf_listener(const char *name, const char *value, bool taken);
+void conf_renew(struct conf *conf, const struct conf *fresh, const char *const *names,
+        conf_listener *told);
 
 /* Values by key; asking for a key that the table lacks is an assert. */
 const char *conf_text(const struct conf *conf, const char *name);

@@ -25,6 +25,7 @@ struct svc {
 	const struct svc_program *program;
 	void *service;
 	struct conf *conf;
+	const char *path; /* of the settings */
 	unsigned pause_ms;
 };
 
@@ -135,6 +136,7 @@ static bool svc_start(struct svc *svc, int argc, char **argv, struct fault *faul
 
 	if (!parse_arguments(program, argc, argv, &arguments, fault) || arguments.done)
 		return false;
+	svc->path = arguments.path;
 	if (!conf_read(&svc->conf, program->name, program->keys, arguments.path, fault))
 		return false;
 	if (arguments.check) {
@@ -257,6 +259,24 @@ _Noreturn void svc_start_again(char **argv)
 const struct conf *svc_conf(const struct svc *svc)
 {
 	return svc->conf;
+}
+
+static void tell_change(const char *name, const char *value, bool taken)
+{
+	log_info(NULL, taken ? "%s is %s now" : "%s waits for the next start", name,
+	        value);
+}
+
+bool svc_renew(struct svc *svc, const char *const *names, struct fault *fault)
+{
+	struct conf *fresh;
+
+	if (!conf_read(
+	            &fresh, svc->program->name, svc->program->keys, svc->path, fault))
+		return false;
+	conf_renew(svc->conf, fresh, names, tell_change);
+	conf_close(&fresh);
+	return true;
 }
 
 bool svc_stopping(const struct svc *svc)

@@ -59,6 +59,13 @@ bool svc_run(struct svc *svc, struct fault *fault);
 int svc_end(struct svc **svc, struct fault *fault);
 
 const struct conf *svc_conf(const struct svc *svc);
+
+/*
+ * Read the settings again and take the named numbers; the log tells what changed and
+ * what waits for the next start. False: everything stays as it was.
+ */
+MUST_CHECK bool svc_renew(
+        struct svc *svc, const char *const *names, struct fault *fault);
 bool svc_stopping(const struct svc *svc);
 
 /*

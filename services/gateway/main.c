@@ -263,12 +263,19 @@ static void gateway_hurry(void *service)
 		loop_wake(gateway->loop);
 }
 
-/* What can be changed without a start: the tokens. */
+/* What can be changed without a start: limits that are looked at anew each time, and
+ * the tokens.
+ */
 static void gateway_reload(void *service)
 {
+	static const char *const numbers[] = { "keep_days", "disk_low_bytes",
+		"disk_scarce_bytes", "disk_full_bytes", "blocked_retry_ms", "orders_ms",
+		"drain_ms", NULL };
 	struct gateway *gateway = service;
 	struct fault fault;
 
+	if (!svc_renew(gateway->svc, numbers, &fault))
+		log_fault(NULL, "the settings stay as they were", &fault);
 	if (!tokens_any(gateway->tokens))
 		return;
 	if (tokens_reload(gateway->tokens, &fault))

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "event/digest.h"
@@ -106,13 +107,28 @@ static bool read_list(
 	return true;
 }
 
+/* Who reads the sums can try words against them, who writes makes his own. A group may
+ * read: the file then is root's and the gateway's group's.
+ */
+static bool is_private(const struct tokens *tokens, FILE *file, struct fault *fault)
+{
+	struct stat info;
+
+	return (fstat(fileno(file), &info) == 0 && (info.st_mode & 0027) == 0)
+	       || fault_set(fault, FAULT_STOP,
+	               "tokens %s: others may read or change it; chmod 600 it",
+	               tokens->path);
+}
+
 bool tokens_reload(struct tokens *tokens, struct fault *fault)
 {
 	struct list fresh = { calloc(MOST_TOKENS, sizeof *fresh.tokens), 0 };
 	FILE *file = fopen(tokens->path, "re");
 	bool ok;
 
-	if (fresh.tokens == NULL || file == NULL) {
+	if (file != NULL && !is_private(tokens, file, fault)) {
+		ok = false;
+	} else if (fresh.tokens == NULL || file == NULL) {
 		ok = fresh.tokens == NULL
 		             ? fault_memory(fault)
 		             : fault_set(fault, FAULT_STOP, "tokens %s: %s",

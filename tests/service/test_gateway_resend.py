@@ -67,7 +67,7 @@ def test_orders_that_make_no_sense_are_refused(world):
 def test_resend_needs_the_right_to_repair(world):
     secret = "rahasia-perbaikan"
     path = os.path.join(world.folder, "tokens")
-    write(path, f"hub {hashlib.sha256(secret.encode()).hexdigest()} repair\n")
+    write(path, f"hub {hashlib.sha256(secret.encode()).hexdigest()} repair\n", 0o600)
     gateway = filled(world, tokens=path)
     order = {"topic": world.topic("payments"), "from_seq": 1, "to_seq": 1}
     assert resend(gateway, **order)[0] == 401

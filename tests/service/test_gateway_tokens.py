@@ -18,7 +18,7 @@ OPENSID, AUDITOR = "rahasia-opensid", "rahasia-auditor"
 def tokens_file(world, *lines):
     path = os.path.join(world.folder, "tokens")
     write(path, "# nama sha256 hak\n" + "".join(
-        f"{name} {hashlib.sha256(secret.encode()).hexdigest()} {scopes}\n" for name, secret, scopes in lines))
+        f"{name} {hashlib.sha256(secret.encode()).hexdigest()} {scopes}\n" for name, secret, scopes in lines), 0o600)
     return path
 
 
@@ -55,7 +55,7 @@ def test_tokens_are_read_again_on_a_signal(lonely):
     path = tokens_file(lonely, ("auditor", AUDITOR, "read"))
     gateway = lonely.gateway(tokens=path, brokers="127.0.0.1:1")
     assert gateway.get("/v1/status", bearer(OPENSID))[0] == 401
-    write(path, "opensid nonsense read\n")
+    write(path, "opensid nonsense read\n", 0o600)
     gateway.process.send(signal.SIGHUP)
     wait_until(lambda: "stay as they were" in lonely.logs(), 20, "the fault is told")
     assert gateway.get("/v1/status", bearer(AUDITOR))[0] == 200, "a broken file changes nothing"
@@ -72,6 +72,17 @@ def test_a_token_that_asks_too_often_waits(lonely):
     answers = [gateway.get("/v1/status", bearer(AUDITOR))[0] for _ in range(20)]
     assert answers[:2] == [200, 200] and 429 in answers
     assert gateway.get("/v1/status")[0] == 200, "the counter is not held up"
+
+
+def test_tokens_that_others_may_read_are_refused(lonely):
+    lonely.expects("others may read")
+    path = tokens_file(lonely, ("auditor", AUDITOR, "read"))
+    os.chmod(path, 0o644)
+    gateway = lonely.gateway(wait=False, tokens=path, brokers="127.0.0.1:1")
+    assert gateway.process.child.wait(20) == 78
+    os.chmod(path, 0o640)
+    gateway.start()
+    gateway.wait()
 
 
 def test_without_tokens_it_listens_on_this_machine_only(lonely):

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""What can be changed without a start, and who may read what the gateway keeps."""
+import os
+import signal
+import stat
+
+from conftest import VILLAGES, payment_body, post
+from hub.base import wait_until
+from test_gateway_broker import status
+
+NOWHERE = "127.0.0.1:1"
+
+
+def change(gateway, **settings):
+    gateway.settings.update(settings)
+    gateway.prepare()
+    gateway.process.send(signal.SIGHUP)
+
+
+def test_limits_are_taken_over_on_a_signal(lonely):
+    lonely.expects("link down|disk low|settings stay")
+    gateway = lonely.gateway(brokers=NOWHERE, disk_low_bytes="1M", disk_scarce_bytes="1K", disk_full_bytes="1K")
+    assert status(gateway)["disk"]["state"] == "ok"
+    change(gateway, disk_low_bytes="900000G", link="thin")
+    wait_until(lambda: status(gateway)["disk"]["state"] == "low", 20, "the new limit holds")
+    wait_until(lambda: "link waits for the next start" in lonely.logs(), 20, "what is not taken is told")
+    assert "disk_low_bytes is 900000G now" in lonely.logs()
+    change(gateway, disk_low_bytes="banyak")
+    wait_until(lambda: "the settings stay as they were" in lonely.logs(), 20, "a wrong one is told")
+    assert status(gateway)["disk"]["state"] == "low" and post(gateway, "/v1/payments", payment_body())[0] == 201
+
+
+def test_nobody_else_may_read_what_it_keeps(lonely):
+    lonely.expects("link down")
+    old = os.umask(0)
+    try:
+        gateway = lonely.gateway(brokers=NOWHERE, ballast_bytes="1M")
+        assert post(gateway, "/v1/payments", payment_body())[0] == 201
+    finally:
+        os.umask(old)
+    spool = os.path.join(lonely.folder, "spool", VILLAGES[0] + ".db")
+    kept = {suffix: stat.S_IMODE(os.stat(spool + suffix).st_mode) for suffix in ("", "-wal", ".head", ".ballast")}
+    assert kept == {"": 0o600, "-wal": 0o600, ".head": 0o600, ".ballast": 0o600}
