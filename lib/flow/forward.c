@@ -270,6 +270,7 @@ static bool follow_spool(struct lane *lane, const struct spool_stream *at)
 		lane->last_offset = SPOOL_OFFSET_UNKNOWN;
 		lane->last_ms = -1;
 		lane->confirmed_seq = lane->sent_seq = at->delivered_seq;
+		lane->careful_seq = 0; /* was of another topic */
 	}
 	if (lane->confirmed_seq < at->delivered_seq)
 		lane->confirmed_seq = at->delivered_seq;
