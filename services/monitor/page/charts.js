@@ -34,7 +34,7 @@ function axes() {
 export function plot(holder, options, data) {
   const size = () => ({ width: Math.max(40, holder.clientWidth), height: Math.max(24, holder.clientHeight) });
   const made = new uPlot({
-    ...size(), legend: { show: false }, cursor: { show: false }, padding: [4, rem(), 0, 0], axes: axes(),
+    ...size(), legend: { show: false }, cursor: { show: false }, padding: [rem() / 2, rem(), 0, 0], axes: axes(),
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Asia/Jakarta"), ...options }, data, holder);
   new ResizeObserver(() => made.setSize(size())).observe(holder);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => made.redraw());

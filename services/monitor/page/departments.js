@@ -28,6 +28,7 @@ function makeRow(department) {
 function fillRow({ open, cells }, department) {
   const state = stateOf(department);
   put(open, title(department));
+  open.title = title(department);
   if (cells[0].dataset.state !== state || !cells[0].textContent.endsWith(say(WORDS[state]))) cells[0].replaceChildren(...stateCell(state));
   cells[0].dataset.state = state;
   cells[1].replaceChildren(element("span", { class: "time" }, behind(department)), " ", department.lag < 0 ? "–" : number(department.lag));

@@ -29,7 +29,9 @@ async function showDay() {
   const to = Math.ceil(Date.now() / MINUTE_MS) * MINUTE_MS;
   const query = new URLSearchParams({ from: stamp(to - DAY_MS), to: stamp(to) });
   let day;
-  try { day = await ask(`/v1/minutes?${query}`); } catch { return; } // the bar stays empty; the times can be typed
+  try { day = await ask(`/v1/minutes?${query}`); } catch { // the bar stays empty; the times can be typed
+    return bar.setData([[(to - DAY_MS) / 1000, to / 1000], [null, null]]);
+  }
   const columns = Object.values(day.counts);
   const counts = (columns[0] || []).map((_, at) => columns.reduce((sum, one) => sum + one[at], 0));
   if (counts.length) bar.setData([counts.map((_, at) => Date.parse(day.from) / 1000 + at * day.step_s), counts]);

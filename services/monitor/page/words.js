@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What the page says, Bahasa Indonesia and English side by side, and which of them it speaks.
 
+// Counts with their words; what is nowhere is left out.
+const some = (...parts) => parts.filter(([count]) => count > 0).map(([count, word]) => `${count} ${word}`).join(", ");
+
 const said = {
   // the frame
   regency: ["Kabupaten Jember", "Jember Regency"],
@@ -19,8 +22,8 @@ const said = {
   // the sentence
   starting: ["Menunggu kabar pertama…", "Waiting for the first word…"],
   flowing: ["Semua mengalir.", "Everything flows."],
-  states: [(n) => `${n.sending} desa mengirim, ${n.quiet} tenang, ${n.waiting} menunggu jaringan, ${n.silent + n.blocked} tanpa kabar atau terhalang, ${n.unknown} belum pernah terdengar.`,
-    (n) => `${n.sending} villages sending, ${n.quiet} quiet, ${n.waiting} waiting for the link, ${n.silent + n.blocked} silent or blocked, ${n.unknown} never heard.`],
+  states: [(n) => `Desa: ${some([n.sending, "mengirim"], [n.quiet, "tenang"], [n.waiting, "menunggu jaringan"], [n.silent, "tanpa kabar"], [n.blocked, "terhalang"], [n.unknown, "belum terdengar"])}.`,
+    (n) => `Villages: ${some([n.sending, "sending"], [n.quiet, "quiet"], [n.waiting, "waiting for the link"], [n.silent, "silent"], [n.blocked, "blocked"], [n.unknown, "never heard"])}.`],
   more: [(n) => `${n} hal lain`, (n) => `${n} more`],
   alarms: ["Yang perlu diperhatikan", "What needs attention"],
   openIt: ["Buka desanya", "Open the village"],
