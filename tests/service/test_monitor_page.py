@@ -184,6 +184,32 @@ def test_a_village_has_an_address_that_can_be_sent(world, browse):  # noqa: F811
     wait_text(driver, "#panel-body", "Tidak ada desa dengan kode ini.")
 
 
+def test_a_line_opens_its_case_across_topics_masked(world, browse):  # noqa: F811
+    gateway = world.gateway()
+    world.sink("satu_data")
+    monitor = world.monitor(["satu_data"], satu_data=world.conninfo("satu_data", f"monitor_satu_data_{world.tag}"))
+    driver = open_page(browse, monitor)
+    post(gateway, "/v1/requests", request_body(case_id="KASUS/1 a"))
+    post(gateway, "/v1/payments", payment_body(case_id="KASUS/1 a"))
+    for table in ("requests", "payments"):
+        world.wait_rows("satu_data", f"SELECT count(*) FROM satu_data.{table}", 1)
+    wait_until(lambda: text_of(driver, "#events").count("KASUS/1 a") == 2, 20, "both lines")
+    click(driver, "#events a")
+    wait_until(lambda: len(driver.find_elements("css selector", "#panel-body .life > li")) == 2, 20, "the case's two events")
+    life = text_of(driver, "#panel-body")
+    assert life.index("Permohonan") < life.index("Pembayaran") and "Rp300.000" in life
+    assert "Siti" not in driver.page_source and "Budi" not in driver.page_source
+    assert driver.current_url == f"{monitor.url}/cases/{VILLAGES[0]}/KASUS%2F1%20a"
+    assert axe_findings(driver) == []
+    driver.refresh()  # as a colleague who was sent the address
+    wait_until(lambda: len(driver.find_elements("css selector", "#panel-body .life > li")) == 2, 30, "the case by its address")
+    click(driver, "#panel-body a")
+    wait_text(driver, "#panel-title", "Padomasan")
+    driver.back()
+    wait_text(driver, "#panel-title", "KASUS/1 a")
+    assert complaints(driver) == []
+
+
 def test_only_own_sources_are_allowed_and_nothing_stands_inline(world):
     monitor = world.monitor()
     for path in ("/", "/villages/35.09.01.2001", "/cases/35.09.01.2001/SKTM-1"):
