@@ -40,6 +40,12 @@ def memory(process):
     return tuple(int(found[name].split()[0]) / 1024 for name in ("RssAnon", "VmRSS"))
 
 
+def processor(pid):
+    """Seconds of processor that a process has had."""
+    fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def row(what, figure, bound, ratio, goal):
     print(f"| {what} | {figure} | {bound} | {ratio} | {goal} |", flush=True)
 
@@ -255,6 +261,25 @@ class Bench:
         row(f"replay of {own[0][0]:,} events to lines, full speed", f"{speed:.0f} events a CPU second",
             f"kcat, time and offset only {most:.0f}/s", f"{speed / most:.2f}", ">= 300,000/s")
 
+    def monitor(self):
+        """A start over a day's events, by the processor's time too: a machine at work makes the wall clock say anything."""
+        self.start_servers()
+        tool("backlog", self.kafka.brokers, "desa.requests", BACKLOG, 248)
+        _, bare_cpu, bare = self.cost(["kcat", "-C", "-e", "-q", "-b", self.kafka.brokers, "-t", "desa.requests", "-o", "beginning", "-f", "%o\\n"])
+        monitor = programs.monitor(self.folder, BINARIES, self.kafka.brokers, SCHEMAS, ["satu_data"])
+        began = time.monotonic()
+        self.start(monitor)
+        most = (0, 0)
+        while json.loads(monitor.get("/v1/summary")[1])["reading"]:
+            most = max(most, memory(monitor.process))
+            time.sleep(0.05)
+        wall, cpu = time.monotonic() - began, processor(monitor.process.pid())
+        most = max(most, memory(monitor.process))
+        row(f"monitor, start over a day of {BACKLOG:,}", f"{BACKLOG / wall:.0f} events/s, {cpu / BACKLOG * 1e6:.2f} us of processor each",
+            f"kcat {BACKLOG / bare:.0f}/s, {bare_cpu / BACKLOG * 1e6:.2f} us", f"{cpu / bare_cpu:.2f} of kcat's processor", ">= 200,000/s")
+        row("monitor, most memory meanwhile", f"{most[0]:.1f} MB private", f"RSS {most[1]:.1f} MB", "", "<= 24 MB private")
+        monitor.stop()
+
     def latency(self):
         self.start_servers()
         gateway = self.gateway(self.kafka.brokers, "latency")
@@ -296,7 +321,7 @@ def main():
     bench = Bench()
     kinds = {"decode": bench.decode, "gateway": bench.gateway_posts, "answer": bench.answer, "latency": bench.latency,
              "chain": bench.chain, "sink": bench.sink_backlog, "streams": bench.streams, "poison": bench.poison,
-             "replay": bench.replay}
+             "replay": bench.replay, "monitor": bench.monitor}
     wanted = sys.argv[1:] or list(kinds)
     print("| measure | here | bound, same run | ratio | goal |\n|---|---|---|---|---|", flush=True)
     try:
