@@ -2,6 +2,7 @@
 """The documents of a record with every shape that is allowed: they are made, and the gateway does as they say."""
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -24,7 +25,9 @@ SHAPES = [
     field("code", "string", pattern="^[A-Z]{2}-[0-9]{3}(/(old|new))?$"), field("sign", "string", pattern="^(x|y)[0-9]+$", minLength=2),
     field("raw", "bytes"), field("three", {"type": "fixed", "name": "Three", "size": 3}),
     field("share", decimal(4, 4)), field("debt", decimal(10, 2), minimum="-5"), field("fee", decimal(10, 2), minimum="5"),
-    field("where", "string", format="uuid"), {"name": "silent", "type": "string"}]
+    field("where", "string", format="uuid"), {"name": "silent", "type": "string"},
+    field("seen", {"type": "map", "values": {"type": "array", "items": {"type": "record", "name": "Sight", "fields": [
+        field("by", "string", "name", doc="who | or what")]}}}, default={})]
 EDGES = [("share", "0.9999", True), ("share", "1.0000", False), ("share", "00.5", True), ("three", "ab", False), ("three", "ab\u0100", False),
          ("three", "ab\u00ff", True), ("raw", "", True), ("raw", "\u00ff\u0001", True), ("raw", "\u0100", False), ("fee", "0" * 50 + "7.5", True),
          ("debt", "-5.00", True), ("code", "AB-123/new", True), ("code", "AB-12", False), ("work", {"road": "Mawar"}, True), ("work", "Mawar", False),
@@ -56,6 +59,34 @@ def test_document_and_gateway_agree_on_every_shape(shapes):
         body = {**schema["examples"][1], name: value}
         assert fits(schema, body) == good, (name, value)
         assert post(gateway, "/v1/shapes", body)[0] == (201 if good else 422), (name, value)
+
+
+def table(lonely, title):
+    """The cells of each row of a section of events.md."""
+    with open(os.path.join(lonely.folder, "docs", "events.md"), encoding="utf-8") as file:
+        part = file.read().split(f"\n## {title}")[1].split("\n## ")[0]
+    return {cells[1].strip(" `"): cells[2:-1] for cells in (re.split(r"(?<!\\)\|", line) for line in part.splitlines() if line.startswith("| `"))}
+
+
+def test_the_list_of_events_has_every_field_and_what_a_sender_must_know(lonely):
+    add_record(lonely, "Shape", "shapes", SHAPES)
+    rows = table(lonely, "Shape")
+    assert all(len(cells) == 6 for cells in rows.values())
+    assert rows["seen.by"][3].strip() == "name" and rows["home.road"][1].strip() == "1 to 40 characters"
+    assert rows["debt"][1].strip() == "at least -5" and rows["seq"][2].strip() == "by the gateway" and rows["code"][2].strip() == "must"
+    assert rows["work"][2].strip() == "may" and rows["silent"][3].strip() == "not said: masked"
+    assert "reason" in table(lonely, "Void")
+
+
+def test_what_is_left_of_a_record_that_is_gone_is_stale(lonely):
+    add_record(lonely)
+    left = os.path.join(lonely.folder, "schemas", "json", "Gone.json")
+    with open(left, "w", encoding="utf-8") as file:
+        file.write("{}")
+    make = [os.path.join(PROJECT, "docs", "make-documents"), "--schemas", lonely.schemas, "--out", lonely.folder]
+    assert "Gone.json" in subprocess.run([*make, "--check"], capture_output=True, text=True, check=False).stderr
+    subprocess.run(make, check=True)
+    assert not os.path.exists(left) and subprocess.run([*make, "--check"], check=False).returncode == 0
 
 
 def test_what_no_example_can_be_made_of_is_said_in_words(lonely):
