@@ -9,7 +9,7 @@ import re._parser
 
 GATEWAY = "gateway"
 GIVEN_OR_MADE = ("event_id", "occurred_at")  # the gateway makes them where the sender does not
-HIDDEN = r"\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+HIDDEN = r"\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff" "\U000e0000-\U000e0fff"
 PATTERNS = {
     "nik": r"^[0-9]{16}$", "village-code": r"^[0-9]{2}\.[0-9]{2}\.[0-9]{2}\.[123][0-9]{3}$",
     "slug": r"^[a-z0-9]+(-[a-z0-9]+)*$", "sha256": r"^[0-9a-f]{64}$",
@@ -24,6 +24,7 @@ LOGICAL_EXAMPLES = {
     "uuid": EXAMPLES["uuid"], "date": "2026-11-21", "time-micros": 29700000000,
     "timestamp-micros": "2026-11-21T08:15:00+07:00", "timestamp-millis": "2026-11-21T08:15:00+07:00"}
 INTEGERS = {"int": 31, "long": 63}
+MOST_OF_FLOAT = 3.4028234663852886e38
 
 
 class Trouble(Exception):
@@ -41,6 +42,9 @@ class Catalog:
         with open(os.path.join(self.folder, name), encoding="utf-8") as file:
             return json.load(file)
 
+    def record(self, entry):
+        return spelt_out(self.read(entry["file"]), {})
+
     @property
     def prefix(self):
         return self.facts["prefix"]["live"]
@@ -51,14 +55,21 @@ class Catalog:
             subject = f"{self.prefix}{topic['name']}-value"
             versions = [entry for entry in self.facts["schemas"] if entry["subject"] == subject]
             entry = max(versions, key=lambda version: version["version"])
-            yield topic["name"], entry, spelt_out(self.read(entry["file"]), {})
+            yield topic["name"], entry, self.record(entry)
 
     def channels(self):
         """(channel's short name, record) of each channel whose values are Avro."""
         for channel in self.facts.get("channels", []):
             for entry in self.facts["schemas"]:
                 if entry["subject"] == f"{self.prefix}{channel['name']}-value":
-                    yield channel["name"], spelt_out(self.read(entry["file"]), {})
+                    yield channel["name"], entry, self.record(entry)
+
+    def everywhere(self):
+        """(catalog entry, record) of what any topic may carry besides its own record: a void."""
+        named = {f"{self.prefix}{place['name']}-value" for place in [*self.facts["topics"], *self.facts.get("channels", [])]}
+        for entry in self.facts["schemas"]:
+            if entry["subject"] not in named:
+                yield entry, self.record(entry)
 
 
 # Types
@@ -97,12 +108,20 @@ def logical_of(kind):
     return kind.get("logicalType") if isinstance(kind, dict) else None
 
 
+def in_words(record):
+    return " ".join(f"{record[key]}." for key in ("doc", "doc_id") if record.get(key))
+
+
 def given_fields(record):
     return [field for field in record["fields"] if field.get("set_by") != GATEWAY]
 
 
 def is_required(field):
-    return field["name"] not in GIVEN_OR_MADE and ("default" not in field or bool(field.get("required_of_sender")))
+    if field["name"] in GIVEN_OR_MADE:
+        return False
+    if field.get("required_of_sender"):
+        return True
+    return "default" not in field and not without_null(field["type"])[1]
 
 
 # JSON Schema of what a sender gives
@@ -115,11 +134,14 @@ def text_schema(field):
 
 
 def decimal_schema(field, kind):
+    """The gateway takes zeros in front, and -0 for 0."""
     scale, whole = kind.get("scale", 0), kind["precision"] - kind.get("scale", 0)
-    sign = "" if field.get("minimum") == "0" else "-?"
     digits = rf"0*[0-9]{{1,{whole}}}" if whole else "0+"
     fraction = rf"(\.[0-9]{{1,{scale}}})?" if scale else ""
-    return {"type": "string", "pattern": rf"^{sign}{digits}{fraction}$"}
+    zeros = rf"(\.0{{1,{scale}}})?" if scale else ""
+    if field.get("minimum") == "0":
+        return {"type": "string", "pattern": f"^({digits}{fraction}|-0+{zeros})$"}
+    return {"type": "string", "pattern": f"^-?{digits}{fraction}$"}
 
 
 def binary_schema(kind):
@@ -160,7 +182,9 @@ def value_schema(field, kind):
         schema = text_schema(field)
     elif name in INTEGERS:
         schema = integer_schema(field, name)
-    elif name in ("float", "double"):
+    elif name == "float":
+        schema = {"type": "number", "minimum": -MOST_OF_FLOAT, "maximum": MOST_OF_FLOAT}
+    elif name == "double":
         schema = {"type": "number"}
     elif name in ("boolean", "null"):
         schema = {"type": name}
@@ -196,7 +220,7 @@ def record_schema(record):
 def json_schema(record):
     """A document of its own, with the examples that a test posts."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:kentongan:record:{record['name']}",
-            "title": record["name"], "description": f"{record.get('doc', '')}. {record.get('doc_id', '')}.", **record_schema(record),
+            "title": record["name"], "description": in_words(record), **record_schema(record),
             "examples": examples(record)}
 
 
@@ -425,7 +449,8 @@ KEY = {"type": "string", "description": "village code", "pattern": PATTERNS["vil
 
 
 def message(entry, record):
-    full = f"{record['namespace']}.{record['name']}"
+    """Of a catalog's entry and its record as it stands in the file: names are defined once in Avro."""
+    full = f"{record['namespace']}.{record['name']}" if "namespace" in record else record["name"]
     headers = {"type": "object", "properties": {**HEADERS, "ce_type": {"const": f"{full}.v{entry['version']}"}}}
     return {"name": full, "title": record["name"], "summary": record.get("doc", ""), "contentType": "application/avro", "headers": headers,
             "payload": {"schemaFormat": "application/vnd.apache.avro;version=1.9.0", "schema": record},
@@ -433,16 +458,29 @@ def message(entry, record):
             "x-schema-id": entry["id"]}
 
 
+def channel(catalog, name, entries, description):
+    records = [(entry, catalog.read(entry["file"])) for entry in entries]
+    return {"address": catalog.prefix + name, "description": description,
+            "messages": {record["name"]: message(entry, record) for entry, record in records},
+            "bindings": {"kafka": {"partitions": catalog.facts["modulus"], "bindingVersion": "0.5.0"}}}
+
+
+def operation(action, name, channel_made):
+    place = f"#/channels/{name}"
+    return {"action": action, "channel": {"$ref": place}, "messages": [{"$ref": f"{place}/messages/{message}"} for message in channel_made["messages"]]}
+
+
 def asyncapi(catalog):
     channels, operations = {}, {}
+    void = [entry for entry, _ in catalog.everywhere()]
     for name, entry, record in catalog.newest():
-        place = f"#/channels/{name}"
-        channels[name] = {"address": catalog.prefix + name, "description": f"{record.get('doc', '')}; key and partition by village",
-                          "messages": {record["name"]: message(entry, catalog.read(entry["file"]))},
-                          "bindings": {"kafka": {"partitions": catalog.facts["modulus"], "bindingVersion": "0.5.0"}}}
-        for action, verb in (("send", "publish"), ("receive", "apply")):
-            operations[verb + record["name"]] = {"action": action, "channel": {"$ref": place},
-                                                 "messages": [{"$ref": f"{place}/messages/{record['name']}"}]}
+        made = channel(catalog, name, [entry, *void], f"{in_words(record)} Key and partition by village; a void in its place where a number was given up.")
+        channels[name] = made
+        operations["publish" + record["name"]] = operation("send", name, made)
+        operations["apply" + record["name"]] = operation("receive", name, made)
+    for name, entry, record in catalog.channels():
+        channels[name] = channel(catalog, name, [entry], f"{in_words(record)} The newest of each key is kept.")
+        operations["tell" + record["name"]] = operation("send", name, channels[name])
     return {"asyncapi": "3.0.0", "info": {"title": "Kentongan topics", "version": "1", "license": {"name": "MIT"},
                                           "description": "Values are Confluent framing: 00, schema id in 4 bytes big-endian, Avro binary."},
             "defaultContentType": "application/avro", "channels": channels, "operations": operations}

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import FULL, PROJECT, post
+from conftest import BINARIES, FULL, PROJECT, post
 
 jsonschema = pytest.importorskip("jsonschema", reason="tests/run install puts it into .venv")
 validator = pytest.importorskip("openapi_spec_validator", reason="tests/run install puts it into .venv")
@@ -47,11 +47,51 @@ def run_node(script, *arguments, **how):
 def test_asyncapi_is_valid_down_to_its_avro(tmp_path):
     done = run_node("asyncapi.mjs", os.path.join(PROJECT, "docs", "asyncapi.json"))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout) == ["desa.requests", "desa.approvals", "desa.payments"]
+    assert json.loads(done.stdout) == ["desa.requests", "desa.approvals", "desa.payments", "desa.status"]
     with open(os.path.join(PROJECT, "docs", "asyncapi.json"), encoding="utf-8") as file:
         text = file.read()
     (tmp_path / "broken.json").write_text(text.replace('"type": "long"', '"type": "lung"'), encoding="utf-8")
     assert run_node("asyncapi.mjs", str(tmp_path / "broken.json")).returncode == 1
+
+
+def nasty_record():
+    """What Avro allows and our own records do not use."""
+    def field(name, kind, **more):
+        return {"name": name, "type": kind, **more}
+
+    pair = {"type": "record", "name": "Pair", "fields": [field("left", "string"), field("right", ["null", "long"])]}
+    word = {"type": "enum", "name": "Word", "symbols": ["YES", "NO"]}
+    return {"type": "record", "name": "Nasty", "namespace": "a.b", "fields": [
+        field("pair", pair), field("again", ["null", "Pair"]), field("by_name", {"type": "map", "values": "a.b.Pair"}),
+        field("word", word), field("words", {"type": "array", "items": "Word"}),
+        field("form", "string", pattern="^(A|B)[0-9]{2,4}(x+|-)?\\.$"), field("raw", "bytes"),
+        field("three", {"type": "fixed", "name": "Three", "size": 3}), field("single", "float"),
+        field("least", {"type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 2}, minimum="1.50"),
+        field("part", {"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 4}),
+        field("either", [{"type": "record", "name": "One", "fields": [field("a", "long")]},
+                         {"type": "record", "name": "Two", "fields": [field("b", "string")]}])]}
+
+
+def framed(*parts):
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def test_examples_of_a_nasty_record_fit_both_its_schema_and_the_gateway():
+    sys.path.insert(0, os.path.join(PROJECT, "docs"))
+    import contracts  # noqa: PLC0415
+    record = nasty_record()
+    schema = contracts.json_schema(contracts.spelt_out(record, {}))
+    checker = jsonschema.Draft202012Validator(schema)
+    bodies = [*schema["examples"], {**schema["examples"][1], "either": {"b": "x"}, "again": {"left": "y"}}]
+    for body in bodies:
+        checker.validate(body)
+    refused = [{**bodies[0], "again": "Contoh"}, {**bodies[0], "three": "ab"}, {**bodies[0], "raw": "\u0100"}, {**bodies[0], "single": 1e39},
+               {**bodies[0], "part": "1.0"}, {**bodies[0], "words": ["MAYBE"]}]
+    assert not any(checker.is_valid(body) for body in refused)
+    tool = os.path.join(os.path.dirname(BINARIES), "tests", "json_encode")
+    sent = b"".join(framed(json.dumps(record).encode(), json.dumps(body).encode()) for body in bodies + refused)
+    lines = subprocess.run([tool], input=sent, capture_output=True, timeout=30, check=True).stdout.decode().splitlines()
+    assert [line.startswith("!") for line in lines] == [False] * len(bodies) + [True] * len(refused), lines
 
 
 def test_examples_fit_their_schema_and_are_accepted(gateway):
