@@ -58,11 +58,11 @@ class Catalog:
             yield topic["name"], entry, self.record(entry)
 
     def channels(self):
-        """(channel's short name, record) of each channel whose values are Avro."""
-        for channel in self.facts.get("channels", []):
-            for entry in self.facts["schemas"]:
-                if entry["subject"] == f"{self.prefix}{channel['name']}-value":
-                    yield channel["name"], entry, self.record(entry)
+        """(channel's short name, catalog entry, record) of each channel; None and None where its values are JSON."""
+        for place in self.facts.get("channels", []):
+            subject = f"{self.prefix}{place['name']}-value"
+            entry = next((entry for entry in self.facts["schemas"] if entry["subject"] == subject), None)
+            yield place["name"], entry, entry and self.record(entry)
 
     def everywhere(self):
         """(catalog entry, record) of what any topic may carry besides its own record: a void."""
@@ -351,17 +351,20 @@ def void_operation(event_id):
                      "responses": {"201": answer("a void has its number", "Receipt"), **problems(411, 413, 415, 422)}}}
 
 
-def resend_operation():
+def resend_order():
     number = {"type": "integer", "minimum": 1}
     time = {"type": "string", "format": "date-time"}
-    order = {"type": "object", "required": ["topic"],
-             "oneOf": [{"required": ["from_seq", "to_seq"]}, {"required": ["from", "to"]}],
-             "properties": {"topic": {"type": "string"}, "from_seq": number, "to_seq": number, "from": time, "to": time,
-                            "incarnation": {"type": "string", "format": "uuid"}}}
+    return {"type": "object", "required": ["topic"],
+            "oneOf": [{"required": ["from_seq", "to_seq"]}, {"required": ["from", "to"]}],
+            "properties": {"topic": {"type": "string"}, "from_seq": number, "to_seq": number, "from": time, "to": time,
+                           "incarnation": {"type": "string", "format": "uuid"}}}
+
+
+def resend_operation():
     ordered = {"description": "ordered", "content": {"application/json": {"schema": {"type": "object"}}}}
     return {"post": {"summary": "Send delivered events once more, by number or by the time at which they were recorded (`to` is the first not "
                                 "to be sent), as far as they are kept; needs the scope `repair`",
-                     "requestBody": {"required": True, "content": {"application/json": {"schema": order}}},
+                     "requestBody": {"required": True, "content": {"application/json": {"schema": resend_order()}}},
                      "responses": {"202": ordered, **problems(411, 413, 415, 422)}}}
 
 
@@ -448,8 +451,9 @@ HEADERS = {
 KEY = {"type": "string", "description": "village code", "pattern": PATTERNS["village-code"]}
 
 
-def message(entry, record):
-    """Of a catalog's entry and its record as it stands in the file: names are defined once in Avro."""
+def message(catalog, entry):
+    """With the record as it stands in its file: names are defined once in Avro."""
+    record = catalog.read(entry["file"])
     full = f"{record['namespace']}.{record['name']}" if "namespace" in record else record["name"]
     headers = {"type": "object", "properties": {**HEADERS, "ce_type": {"const": f"{full}.v{entry['version']}"}}}
     return {"name": full, "title": record["name"], "summary": record.get("doc", ""), "contentType": "application/avro", "headers": headers,
@@ -458,10 +462,14 @@ def message(entry, record):
             "x-schema-id": entry["id"]}
 
 
-def channel(catalog, name, entries, description):
-    records = [(entry, catalog.read(entry["file"])) for entry in entries]
-    return {"address": catalog.prefix + name, "description": description,
-            "messages": {record["name"]: message(entry, record) for entry, record in records},
+def order_message():
+    order = {"type": "object", "required": ["resend"], "properties": {"resend": resend_order()}}
+    return {"name": "Order", "title": "Order", "summary": "An order to one village", "contentType": "application/json", "payload": order,
+            "bindings": {"kafka": {"key": KEY, "bindingVersion": "0.5.0"}}}
+
+
+def channel(catalog, name, messages, description):
+    return {"address": catalog.prefix + name, "description": description, "messages": {made["title"]: made for made in messages},
             "bindings": {"kafka": {"partitions": catalog.facts["modulus"], "bindingVersion": "0.5.0"}}}
 
 
@@ -472,15 +480,17 @@ def operation(action, name, channel_made):
 
 def asyncapi(catalog):
     channels, operations = {}, {}
-    void = [entry for entry, _ in catalog.everywhere()]
+    void = [message(catalog, entry) for entry, _ in catalog.everywhere()]
     for name, entry, record in catalog.newest():
-        made = channel(catalog, name, [entry, *void], f"{in_words(record)} Key and partition by village; a void in its place where a number was given up.")
+        made = channel(catalog, name, [message(catalog, entry), *void], f"{in_words(record)} Key and partition by village; a void in its place where a number was given up.")
         channels[name] = made
         operations["publish" + record["name"]] = operation("send", name, made)
         operations["apply" + record["name"]] = operation("receive", name, made)
     for name, entry, record in catalog.channels():
-        channels[name] = channel(catalog, name, [entry], f"{in_words(record)} The newest of each key is kept.")
-        operations["tell" + record["name"]] = operation("send", name, channels[name])
+        made = message(catalog, entry) if entry else order_message()
+        words = f"{in_words(record)} The newest of each key is kept." if entry else "Orders to villages, which only the hub writes."
+        channels[name] = channel(catalog, name, [made], words)
+        operations["tell" + made["title"]] = operation("send", name, channels[name])
     return {"asyncapi": "3.0.0", "info": {"title": "Kentongan topics", "version": "1", "license": {"name": "MIT"},
                                           "description": "Values are Confluent framing: 00, schema id in 4 bytes big-endian, Avro binary."},
             "defaultContentType": "application/avro", "channels": channels, "operations": operations}

@@ -47,7 +47,7 @@ def run_node(script, *arguments, **how):
 def test_asyncapi_is_valid_down_to_its_avro(tmp_path):
     done = run_node("asyncapi.mjs", os.path.join(PROJECT, "docs", "asyncapi.json"))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout) == ["desa.requests", "desa.approvals", "desa.payments", "desa.status"]
+    assert json.loads(done.stdout) == ["desa.requests", "desa.approvals", "desa.payments", "desa.status", "desa.commands"]
     with open(os.path.join(PROJECT, "docs", "asyncapi.json"), encoding="utf-8") as file:
         text = file.read()
     (tmp_path / "broken.json").write_text(text.replace('"type": "long"', '"type": "lung"'), encoding="utf-8")

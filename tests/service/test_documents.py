@@ -72,9 +72,11 @@ def test_the_list_of_events_has_every_field_and_what_a_sender_must_know(lonely):
     add_record(lonely, "Shape", "shapes", SHAPES)
     rows = table(lonely, "Shape")
     assert all(len(cells) == 6 for cells in rows.values())
-    assert rows["seen.by"][3].strip() == "name" and rows["home.road"][1].strip() == "1 to 40 characters"
-    assert rows["debt"][1].strip() == "at least -5" and rows["seq"][2].strip() == "by the gateway" and rows["code"][2].strip() == "must"
-    assert rows["work"][2].strip() == "may" and rows["silent"][3].strip() == "not said: masked"
+    given, form, personal = ({name: cells[at].strip() for name, cells in rows.items()} for at in (1, 2, 3))
+    assert personal["seen.by"] == "name" and form["home.road"] == "1 to 40 characters" and personal["silent"] == "not said: masked"
+    assert form["debt"] == "-5 or more" and form["silent"] == "1 to 200 characters"
+    assert given["seq"] == "by the gateway" and given["code"] == "must" and given["work"] == "may" and given["levels"] == "must"
+    assert given["seen"] == "may; else `{}`"
     assert "reason" in table(lonely, "Void")
 
 
