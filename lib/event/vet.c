@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "event/check.h"
 #include "event/decimal.h"
 #include "event/format.h"
 #include "event/plan.h"
@@ -62,8 +63,8 @@ static bool vet_head(const struct vet *vet, const struct schema_node *record)
 static bool is_kept(const char *name)
 {
 	static const char *const kept[] = { "topic", "partition", "kafka_offset",
-		"offset", "appended_at", "late", "record", "ctid", "xmin", "xmax",
-		"cmin", "cmax", "tableoid" };
+		"offset", "appended_at", "late", "record", "idempotency_key", "ctid",
+		"xmin", "xmax", "cmin", "cmax", "tableoid" };
 
 	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
 		if (strcmp(name, kept[i]) == 0)
@@ -108,6 +109,7 @@ static bool vet_columns(const struct vet *vet, const struct schema *schema)
 	return ok;
 }
 
+/* Of what the gateway compares: whole numbers and decimals. */
 static bool minimum_is_number(const struct schema_field *field)
 {
 	const struct schema_node *node = schema_without_null(field->type);
@@ -117,6 +119,8 @@ static bool minimum_is_number(const struct schema_field *field)
 	if (node->logical == LOGICAL_DECIMAL)
 		return decimal_parse(bytes_of(field->minimum), node->precision,
 		        node->scale, &number);
+	if (node->type != SCHEMA_INT && node->type != SCHEMA_LONG)
+		return false;
 	strtoll(field->minimum, &end, 10);
 	return *end == '\0';
 }
@@ -146,7 +150,11 @@ static bool vet_field(const struct vet *vet, const struct schema_field *field)
 	if (field->min_length > field->max_length)
 		return vet_fault(vet, field->name, "has minLength above maxLength");
 	if (field->minimum[0] != '\0' && !minimum_is_number(field))
-		return vet_fault(vet, field->name, "has a minimum that is no number");
+		return vet_fault(vet, field->name,
+		        "has a minimum that is none of a whole number or decimal");
+	if (field->required_of_sender && schema_is_nullable(field->type))
+		return vet_fault(
+		        vet, field->name, "is required of the sender and may be null");
 	if (field->standard != NULL && !default_has_form(field))
 		return vet_fault(vet, field->name,
 		        "has a default that its own pattern or format refuses");
@@ -164,6 +172,21 @@ static bool vet_node(const struct vet *vet, const struct schema_node *node)
 	return node->items == NULL || vet_node(vet, node->items);
 }
 
+/* How deep its JSON is: a body deeper than CHECK_DEPTH is refused unread. */
+static int depth_of(const struct schema_node *node)
+{
+	int inner = node->items != NULL ? depth_of(node->items) : 0;
+
+	for (size_t i = 0; i < node->field_count + node->branch_count; i++) {
+		int depth = depth_of(i < node->field_count
+		                             ? node->fields[i].type
+		                             : node->branches[i - node->field_count]);
+
+		inner = depth > inner ? depth : inner;
+	}
+	return inner + (node->field_count > 0 || node->items != NULL);
+}
+
 static bool vet_record(const struct catalog_topic *topic, struct fault *fault)
 {
 	const struct schema *schema = topic->newest->schema;
@@ -174,6 +197,9 @@ static bool vet_record(const struct catalog_topic *topic, struct fault *fault)
 		return fault_set(fault, FAULT_STOP,
 		        "catalog.json: topic %s has the record %s, but %s is %s",
 		        topic->name, topic->record, vet.file, root->name);
+	if (depth_of(root) > CHECK_DEPTH)
+		return vet_fault(&vet, topic->record,
+		        "is nested deeper than the 16 that a body may be");
 	return vet_head(&vet, root) && vet_columns(&vet, schema)
 	       && vet_node(&vet, root);
 }

@@ -3,6 +3,7 @@
 
 The real registry of the last tests is AxonOps Schema Registry, which tests/tools/axonops builds with Go.
 """
+import functools
 import http.server
 import json
 import os
@@ -347,7 +348,10 @@ MISTAKES = {
     "a name too long for PostgreSQL": (another_field("x" * 64), "63 bytes"),
     "a form that is none": (another_field("t", "string", format="nonesuch"), "t: has a format that is not known"),
     "limits that leave nothing": (another_field("t", "string", minLength=10, maxLength=5), "minLength above maxLength"),
-    "a minimum that is no number": (another_field("t", minimum="abc"), "a minimum that is no number"),
+    "a minimum that is no number": (another_field("t", minimum="abc"), "a minimum that is none of"),
+    "a minimum of a real": (another_field("t", "double", minimum="5"), "a minimum that is none of"),
+    "required and null": (another_field("t", ["null", "string"], required_of_sender=True, default=None), "may be null"),
+    "deeper than a body": (another_field("t", functools.reduce(lambda inner, _: {"type": "array", "items": inner}, range(16), "long")), "nested deeper than the 16"),
     "a default without its form": (another_field("t", "string", pattern="^[a-c]$", default="zzz"), "t: has a default that its own pattern"),
     "a default that is no uuid": (another_field("t", {"type": "string", "logicalType": "uuid"}, default="nope"), "text is no UUID"),
     "a default beyond its digits": (another_field("t", {"type": "bytes", "logicalType": "decimal", "precision": 2}, default="\u0001\u0001"), "too many digits"),
