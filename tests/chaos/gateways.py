@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -51,7 +52,7 @@ class Clerk(threading.Thread):
             if answer.status not in (200, 201):
                 time.sleep(0.01)
             return json.loads(text) if answer.status in (200, 201) else None
-        except (OSError, http.client.HTTPException, ValueError):
+        except (OSError, http.client.HTTPException, ValueError, AttributeError):  # the last: it has no address yet
             self.connection = None
             time.sleep(0.01)
             return None
@@ -122,30 +123,52 @@ class Scene:
 
     def end(self, ordered=True):
         """(receipts, records, what is wrong)"""
-        for clerk in self.clerks:
-            clerk.ending = True
-        for clerk in self.clerks:
-            clerk.join()
+        self.dismiss()
         self.kafka.wait()
         self.wait_delivered()
         receipts = {event_id: receipt for clerk in self.clerks for event_id, receipt in clerk.receipts.items()}
         found = read_topic(self.kafka.brokers)
         return len(receipts), len(found), verdict(found, receipts, len(self.clerks), ordered)
 
+    def dismiss(self):
+        for clerk in self.clerks:
+            clerk.ending = True
+        for clerk in self.clerks:
+            if clerk.is_alive():
+                clerk.join()
+
     def close(self):
+        self.dismiss()
         self.gateway.stop()
         self.kafka.stop()
 
 
-def main(name, description, rounds, prove):
-    """prove(folder, rounds, chance) gives (words of what was done, what is wrong)."""
+def unmount(place):
+    """A program that was ended a moment ago may still hold a file."""
+    wait_until(lambda: subprocess.run(["umount", place], capture_output=True, check=False).returncode == 0, 30, f"umount {place}")
+
+
+def tell(folder):
+    """The gateway's last words, before its folder goes."""
+    with open(os.path.join(folder, "log", f"gateway-{VILLAGE}.log"), encoding="utf-8") as log:
+        print("".join(log.readlines()[-30:]))
+
+
+def main(name, description, rounds, prove, kinds=None):
+    """prove(folder, rounds, chance[, kinds]) gives (words of what was done, what is wrong)."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    if kinds:
+        parser.add_argument("--kinds", default=",".join(kind.__name__ for kind in kinds), help="some of the default, with commas between")
     wanted = parser.parse_args()
+    chosen = [[kind for kind in kinds if kind.__name__ in wanted.kinds.split(",")]] if kinds else []
     folder = tempfile.mkdtemp(prefix=f"kentongan-{name}-", dir="/var/tmp")
     try:
-        words, wrong = prove(folder, wanted.rounds, random.Random(wanted.seed))
+        words, wrong = prove(folder, wanted.rounds, random.Random(wanted.seed), *chosen)
+    except Exception:
+        tell(folder)
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print("".join(f"{line}\n" for line in wrong[:20]), end="")
