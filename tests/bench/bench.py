@@ -27,6 +27,7 @@ SCHEMAS = os.path.join(PROJECT, "schemas")
 VILLAGE = "35.09.01.2001"
 NOWHERE = "127.0.0.1:1"
 BACKLOG = int(os.environ.get("BENCH_BACKLOG", "1000000"))
+PENDING = int(os.environ.get("BENCH_PENDING", "1000000"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
 
 
@@ -44,6 +45,17 @@ def processor(pid):
     """Seconds of processor that a process has had."""
     fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def timed(work):
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+def delivered(program, topic):
+    streams = json.loads(program.get("/v1/status")[1])["topics"]
+    return next(stream["delivered_seq"] for stream in streams if stream["topic"] == topic)
 
 
 def row(what, figure, bound, ratio, goal):
@@ -154,6 +166,37 @@ class Bench:
         row("gateway, one connection, p50", f"{statistics.median(own):.0f} us", f"one sync {statistics.median(bound):.0f} us",
             f"+{above:.0f} us", "<= +300 us")
         gateway.stop()
+
+    def pending(self):
+        """What an outage of weeks leaves: the start, the memory, the way out, and a payment that does not wait behind it."""
+        folder = os.path.join(self.folder, "pending")
+        program = programs.gateway(folder, BINARIES, VILLAGE, NOWHERE, SCHEMAS)
+        filled = timed(lambda: tool("spool_fill", program.settings["spool"], VILLAGE, PENDING))
+        start = timed(lambda: self.start(program))
+        row(f"gateway, start with {PENDING:,} pending", f"{start:.2f} s", f"they were written at {PENDING / filled:.0f}/s", "", "<= 2 s")
+        row("gateway, memory with them", f"{memory(program.process)[0]:.1f} MB private", f"RSS {memory(program.process)[1]:.1f} MB", "", "<= 12 MB")
+        program.stop()
+        self.start_servers()
+        program.settings["brokers"] = self.kafka.brokers
+        began = time.monotonic()
+        self.start(program)
+        wait_until(lambda: delivered(program, "desa.requests") > 0, 60, "they leave")
+        payment = timed(lambda: self.payment_leaves(program))
+        behind = PENDING - delivered(program, "desa.requests")
+        most = 0
+        while delivered(program, "desa.requests") < PENDING:
+            most = max(most, memory(program.process)[0])
+            time.sleep(0.2)
+        spent = time.monotonic() - began
+        row("gateway, these to Kafka", f"{PENDING / spent:.0f}/s", f"most private memory {most:.1f} MB", "", ">= 40,000/s, <= 12 MB")
+        row(f"gateway, a payment while {behind:,} requests wait", f"delivered after {payment:.2f} s", "", "", "seconds")
+        program.stop()
+
+    def payment_leaves(self, program):
+        body = {"case_id": "BLT-1", "service": "blt-dd", "action": "DISBURSED", "kind": "blt-dd", "amount": "1.00", "actor": {"role": "TREASURER"}}
+        status, _ = program.get("/v1/payments", {"Content-Type": "application/json"}, "POST", json.dumps(body).encode())
+        assert status == 201
+        wait_until(lambda: delivered(program, "desa.payments") == 1, 60, "the payment leaves")
 
     def make_log_files(self, name="satu_data"):
         """A server that has run for a while writes into old log files; a fresh one must make each."""
@@ -319,7 +362,7 @@ class Bench:
 
 def main():
     bench = Bench()
-    kinds = {"decode": bench.decode, "gateway": bench.gateway_posts, "answer": bench.answer, "latency": bench.latency,
+    kinds = {"decode": bench.decode, "gateway": bench.gateway_posts, "answer": bench.answer, "pending": bench.pending, "latency": bench.latency,
              "chain": bench.chain, "sink": bench.sink_backlog, "streams": bench.streams, "poison": bench.poison,
              "replay": bench.replay, "monitor": bench.monitor}
     wanted = sys.argv[1:] or list(kinds)
