@@ -106,8 +106,8 @@ int main(int argc, char **argv)
 		topics[i] = catalog->topics[i].topic;
 	topic = catalog_short(catalog, "requests");
 	draft.stream = (size_t)(topic - catalog->topics);
-	must(spool_open(&spool, argv[1], argv[2], NULL, topics, catalog->topic_count,
-	        &fault));
+	must(spool_open(
+	        &spool, argv[1], argv[2], NULL, topics, catalog->topic_count, &fault));
 	encode(topic, argv[2], spool_incarnation(spool), &value, &draft.seam);
 	draft.value = buffer_bytes(&value);
 	for (int64_t left = count; left > 0; left -= GROUP)
