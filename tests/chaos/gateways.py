@@ -97,7 +97,7 @@ class Scene:
     def __init__(self, folder, kafka_settings=None, binaries=BINARIES, clerks=8, **settings):
         self.folder, self.kafka = folder, Kafka(folder)
         self.kafka.prepare(**(kafka_settings or {}))
-        self.gateway = programs.gateway(folder, binaries, VILLAGE, self.kafka.brokers, SCHEMAS, **settings)
+        self.gateway = programs.gateway(folder, binaries, VILLAGE, settings.pop("brokers", self.kafka.brokers), SCHEMAS, **settings)
         self.clerks = [Clerk(self.gateway, f"loket-{index}") for index in range(clerks)]
 
     def make_topics(self):
