@@ -7,7 +7,7 @@ import { say } from "./words.js";
 
 const { uPlot } = window;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
+export const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
 export const font = () => `${Math.round(rem() * 0.6875)}px system-ui, sans-serif`;
 
 // A value between two gaps would be no line: it is shown as a point.
@@ -31,11 +31,19 @@ function axes() {
   ];
 }
 
+const plots = [];
+
+// Axes hold words of the language; they are made anew when it changes.
+export function redrawCharts() {
+  for (const made of plots) made.redraw(true, true);
+}
+
 export function plot(holder, options, data) {
   const size = () => ({ width: Math.max(40, holder.clientWidth), height: Math.max(24, holder.clientHeight) });
   const made = new uPlot({
     ...size(), legend: { show: false }, cursor: { show: false }, padding: [rem() / 2, rem(), 0, 0], axes: axes(),
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Asia/Jakarta"), ...options }, data, holder);
+  plots.push(made);
   new ResizeObserver(() => made.setSize(size())).observe(holder);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => made.redraw());
   return made;

@@ -4,6 +4,7 @@ import { ask, startAccess } from "./access.js";
 import { fresh, showAge, startAge } from "./age.js";
 import { changeVillages, setVillages, showBoard, showLegend, startBoard } from "./board.js";
 import { openCase } from "./case.js";
+import { redrawCharts } from "./charts.js";
 import { showDepartments } from "./departments.js";
 import { $, put } from "./dom.js";
 import { makeList, redrawEvents, startEvents } from "./events.js";
@@ -61,6 +62,7 @@ function speakOther() {
   redrawEvents();
   redrawPanel();
   showReplay();
+  redrawCharts();
 }
 
 function nameOther() {

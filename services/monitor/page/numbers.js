@@ -44,7 +44,7 @@ function showDelay() {
 }
 
 function showWaiting() {
-  figure("waiting", number(stats.waiting), say("records"));
+  figure("waiting", number(stats.waiting), say("events"));
   put($("waiting-what"), stats.waiting > 0 && stats.oldest_waiting_at ? say("oldest", moment(stats.oldest_waiting_at)) : say("nothingWaits"));
   charts.waiting(say("inVillages"), from(), [stats.minutes.waiting]);
 }

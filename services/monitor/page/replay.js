@@ -3,7 +3,7 @@
 // The server keeps nothing between two requests: each goes on behind the cursor of the last event.
 import { ask } from "./access.js";
 import { lendStates } from "./board.js";
-import { colour, font, plot } from "./charts.js";
+import { colour, font, plot, rem } from "./charts.js";
 import { $, put } from "./dom.js";
 import { clock, exact, number } from "./format.js";
 import { read } from "./stream.js";
@@ -60,9 +60,10 @@ function choose(chart) {
 function makeBar() {
   const { uPlot } = window;
   bar = plot($("day-chart"), {
+    padding: [0, rem(), 0, rem()],
     series: [{}, { paths: uPlot.paths.bars({ size: [0.8], align: 1 }), fill: () => colour("soft"), stroke: () => colour("soft"), width: 0, points: { show: false } }],
     scales: { y: { range: (u, low, high) => [0, high || 1] } },
-    axes: [{ stroke: () => colour("soft"), font: font(), size: 18, gap: 2, ticks: { show: false }, grid: { show: false },
+    axes: [{ stroke: () => colour("soft"), font: font(), size: rem() * 1.125, gap: 2, ticks: { show: false }, grid: { show: false },
       values: (u, splits) => splits.map((at) => clock(at * 1000, false)) }, { show: false }],
     cursor: { show: true, points: { show: false }, y: false, drag: { x: true, y: false, setScale: false } },
     hooks: { setSelect: [choose], draw: [drawChosen] },
@@ -71,11 +72,12 @@ function makeBar() {
 
 // The replay itself
 
-function show() {
+export function showReplay() {
   const open = run !== null;
   document.body.classList.toggle("replaying", open);
   for (const id of ["replay-choose", "events"]) $(id).hidden = open;
   for (const id of ["replay-run", "replayed", "replaying"]) $(id).hidden = !open;
+  put($("events-title"), say(open ? "happenedThen" : "justNow"));
   if (!open) return;
   put($("replaying"), say("replaying", clock(run.from, false), clock(run.to, false), speedWord()));
   put($("replay-toggle"), say(run.playing ? "pause" : "play"));
@@ -118,14 +120,14 @@ async function follow(more) {
   mine.stream?.abort();
   mine.stream = own;
   mine.word = null;
-  show();
+  showReplay();
   try {
     await read(`/replay?${queryOf(more)}`, (...block) => take(mine, ...block), { signal: own.signal });
   } catch (fault) {
     if (!own.signal.aborted) mine.word = () => fault.message || say("replayBroke");
   }
   if (mine.stream === own) mine.playing = false;
-  if (run === mine) { show(); lendStates(stateThen); }
+  if (run === mine) { showReplay(); lendStates(stateThen); }
 }
 
 function play() {
@@ -136,7 +138,7 @@ function play() {
 function pause() {
   run.stream?.abort();
   run.playing = false;
-  show();
+  showReplay();
 }
 
 function toggle() {
@@ -158,7 +160,7 @@ function seek(ms) {
   run.stream?.abort();
   Object.assign(run, { start: ms, at: ms, cursor: null, events: 0, heard: new Map(), word: null });
   list.clear();
-  show();
+  showReplay();
   if (playing) play();
 }
 
@@ -177,7 +179,7 @@ export function leave() {
   run?.stream?.abort();
   run = null;
   lendStates(null);
-  show();
+  showReplay();
   $("replay-start").focus();
 }
 
@@ -192,11 +194,6 @@ function openFromAddress() {
   begin(from, to, Object.fromEntries(FILTERS.filter((name) => query.get(name)).map((name) => [name, query.get(name)])));
 }
 
-export function showReplay() {
-  show();
-  bar?.redraw();
-}
-
 export function startReplay(events) {
   list = events;
   const hour = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
@@ -205,13 +202,13 @@ export function startReplay(events) {
   makeBar();
   showDay();
   setInterval(showDay, MINUTE_MS);
-  setInterval(() => { if (run) { show(); lendStates(stateThen); } }, 500);
+  setInterval(() => { if (run) { showReplay(); lendStates(stateThen); } }, 500);
   for (const id of ["replay-from", "replay-to"]) $(id).addEventListener("input", () => bar.redraw());
   $("replay-form").addEventListener("submit", (event) => { event.preventDefault(); begin(typed("replay-from"), typed("replay-to")); });
   $("replay-toggle").addEventListener("click", toggle);
   $("replay-step").addEventListener("click", step);
   $("replay-leave").addEventListener("click", leave);
-  $("replay-speed").addEventListener("change", () => { if (run?.playing) play(); else show(); });
+  $("replay-speed").addEventListener("change", () => { if (run?.playing) play(); else showReplay(); });
   $("replay-at").addEventListener("input", () => { run.dragging = true; put($("replay-clock"), exact(run.from + 1000 * $("replay-at").value)); });
   $("replay-at").addEventListener("change", () => { run.dragging = false; seek(run.from + 1000 * $("replay-at").value); });
   openFromAddress();

@@ -34,7 +34,7 @@ function computer(status) {
     ...fact(say("link"), [say("linkStates")[link.state] || link.state, link.since ? say("since", moment(link.since)) : "", link.reason].filter(Boolean).join(", ")),
     ...fact(say("clock"), say("clockStates")[status.clock] || status.clock),
     ...fact(say("disk"), `${say("diskStates")[disk.state] || disk.state}, ${say("free", size(disk.free_bytes))}`),
-    ...(status.set_aside ? fact(say("setAside"), say("lost", number(status.set_aside.missing))) : []),
+    ...(status.set_aside?.file ? fact(say("setAside"), say("lost", number(status.set_aside.missing))) : []),
     ...fact(say("version"), status.version || say("unknownYet")))];
 }
 

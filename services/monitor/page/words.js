@@ -56,6 +56,7 @@ const said = {
   lastWord: ["Kabar terakhir", "Last word"],
   applied: ["Tercatat di dinas", "Applied"],
   records: ["catatan", "records"],
+  events: ["catatan", "events"],
   running: ["berjalan", "running"],
   waitingState: ["menunggu", "waiting"],
   halted: ["berhenti", "halted"],
@@ -121,6 +122,7 @@ const said = {
   // events
   justNow: ["Baru saja", "Just now"],
   filter: ["Saring desa, kecamatan, jenis, layanan, perkara", "Filter: village, district, kind, service, case"],
+  happenedThen: ["Terjadi saat itu", "What happened then"],
   held: [(n) => `${n} baru`, (n) => `${n} new`],
   noneFits: [(n) => `Tidak ada yang cocok di antara ${n} catatan terbaru.`, (n) => `Nothing fits among the ${n} newest events.`],
   missed: [(n) => `${n} catatan lewat terlalu cepat untuk ditampilkan.`, (n) => `${n} events passed too fast to be shown.`],
