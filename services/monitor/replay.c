@@ -71,14 +71,17 @@ static void wake_loop(struct replays *replays)
 /* Wait until the loop has taken enough; false: the watcher has gone. */
 static bool hand_over(struct play *play)
 {
+	bool ok;
+
 	pthread_mutex_lock(&play->lock);
 	while (play->waiting.size > AHEAD_BYTES && !atomic_load(&play->leaving))
 		pthread_cond_wait(&play->taken, &play->lock);
 	buffer_append(&play->waiting, play->made.data, play->made.size);
+	ok = !play->waiting.failed && !play->made.failed;
 	pthread_mutex_unlock(&play->lock);
 	buffer_reset(&play->made);
 	wake_loop(play->replays);
-	return !atomic_load(&play->leaving) && !play->waiting.failed;
+	return ok && !atomic_load(&play->leaving);
 }
 
 static void put_event(struct play *play, const struct replay_event *event)
