@@ -260,20 +260,29 @@ static bool take_over(struct play *play)
 	return done;
 }
 
-/* False: the stream is full, and must be tried again. */
-static bool serve(struct play *play)
+/* False: the stream is full. Where nobody watches, all is thrown away. */
+static bool send_taken(struct play *play)
 {
-	bool done = take_over(play);
-
-	if (play->stream == NULL) {
-		buffer_reset(&play->sending);
-		return true;
-	}
-	if (play->sending.size > 0
+	if (play->stream != NULL && play->sending.size > 0
 	        && !http_stream_send(play->stream, buffer_bytes(&play->sending)))
 		return false;
 	buffer_reset(&play->sending);
-	if (done)
+	return true;
+}
+
+/* False: the stream must be tried again. What came while it was full comes after it. */
+static bool serve(struct play *play)
+{
+	bool was_full;
+	bool done;
+
+	do {
+		was_full = play->sending.size > 0;
+		done = take_over(play);
+		if (!send_taken(play))
+			return false;
+	} while (was_full);
+	if (done && play->stream != NULL)
 		http_stream_close(play->stream);
 	return true;
 }

@@ -2,11 +2,15 @@
 """The monitor's replay: the past as Server-Sent Events, many at once, none in another's way."""
 import http.client
 import json
+import os
+import subprocess
 import threading
+import time
 import urllib.parse
 
 import pytest
-from conftest import VILLAGES, World
+from conftest import BINARIES, VILLAGES, World
+from hub import programs
 from hub.base import wait_until
 from test_replay import Past, place, rfc
 
@@ -115,6 +119,26 @@ def test_twenty_watch_at_once_and_the_next_is_told_to_wait(hub):
 
     wait_until(lambda: all_at_once(watch, results), 60, "all twenty were served")
     assert all(results[number] == results[0] and len(results[0]) == 300 for number in range(20))
+
+
+def test_a_slow_watcher_slows_nobody_else_and_misses_nothing(world):
+    world.expects("monitor - waiting: ")
+    count = 20000  # more than any buffer on the way holds
+    topic = world.topic("requests")
+    begin = time.time()
+    subprocess.run([os.path.join(os.path.dirname(BINARIES), "tests", "backlog"), world.brokers, topic, str(count), "5"],
+                   check=True, capture_output=True)
+    span = {"from": rfc(int(begin * 1000)), "to": "+1d", "topic": topic}
+    monitor = world.start(programs.monitor(world.folder, BINARIES, world.brokers, world.schemas, [], replay_rate=0))
+    slow = Stream(monitor, **span, speed="max")
+    quick = Stream(monitor, **span, speed="max").all()
+    assert quick[-1][:2] == ("end", {"events": count, "reason": "end"})
+    assert monitor.get("/v1/summary")[0] == 200
+    found = slow.all()
+    assert events(found) == events(quick)
+    left = Stream(monitor, **span, speed="1")  # whoever still watches does not keep the monitor from ending
+    monitor.stop()
+    left.connection.close()
 
 
 def all_at_once(watch, results):
