@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """What tests/bench/run measures. Every figure stands beside a bound that was taken in the same run."""
+import datetime
 import json
 import os
 import resource
@@ -323,6 +324,70 @@ class Bench:
         row("monitor, most memory meanwhile", f"{most[0]:.1f} MB private", f"RSS {most[1]:.1f} MB", "", "<= 24 MB private")
         monitor.stop()
 
+    def pacing(self):
+        """How far each event is from its time: against the line through all that pass, as only distances are paced."""
+        self.start_servers()
+        begin = time.time()
+        while time.time() - begin < 60:
+            tool("backlog", self.kafka.brokers, "desa.payments", 3, 3)
+            time.sleep(0.05)
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin + 1))
+        for speed, goal in ((1, "p99 <= 20 ms"), (100, "<= 2 %")):
+            lines = self.arrivals(["--topic", "payments", "--from", since, "--to", "+30s" if speed == 1 else "+60s", "--speed", str(speed)])
+            base = statistics.median(came - at / speed for came, at in lines)
+            late = sorted(abs(came - at / speed - base) * 1000 for came, at in lines)
+            played, was = lines[-1][0] - lines[0][0], (lines[-1][1] - lines[0][1]) / speed
+            row(f"replay at {speed}x, {len(lines)} events", f"off by p50 {late[len(late) // 2]:.1f} ms, p99 {late[len(late) * 99 // 100]:.1f} ms",
+                f"{was:.2f} s took {played:.2f} s", f"{abs(played / was - 1) * 100:.2f} %", goal)
+
+    def arrivals(self, options):
+        """(when it came, when it had come to the broker) of each line, in seconds."""
+        found = []
+        command = [BINARIES + "/kentongan", "replay", "--brokers", self.kafka.brokers, "--schemas", SCHEMAS, *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as replay:
+            for line in replay.stdout:
+                came, at = time.monotonic(), json.loads(line)["appended_at"]
+                found.append((came, datetime.datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()))
+        return found
+
+    def undisturbed(self):
+        """Accept to committed row, at 1,000/s, quiet and while a replay reads at the limit that is the default."""
+        self.start_servers()
+        tool("backlog", self.kafka.brokers, "desa.requests", BACKLOG, 248)
+        time.sleep(1.1)  # `start` is a time in seconds
+        gateway = self.gateway(self.kafka.brokers, "live")
+        sink = self.sink("undisturbed", like="satu_data", start=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+        port = gateway.url.rsplit(":", 1)[1]
+        tool("load", port, "/v1/payments", 16, 3, 2000, 1000)
+        found = {"quiet": [], "replay": []}
+        begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 86400))
+        for _ in range(3):
+            for kind in found:
+                replay = kind == "replay" and subprocess.Popen(
+                    [BINARIES + "/kentongan", "replay", "--brokers", self.kafka.brokers, "--schemas", SCHEMAS, "--topic", "requests",
+                     "--from", begin, "--to", "+2d"], stdout=subprocess.DEVNULL)
+                found[kind].append(self.live_p99(port))
+                if replay:
+                    assert replay.poll() is None, "the replay lasted as long as what it may disturb"
+                    replay.terminate()
+                    replay.wait()
+        quiet, replay = statistics.median(found["quiet"]), statistics.median(found["replay"])
+        row("accept to committed row, 1,000/s, during a replay", f"p99 {replay:.1f} ms", f"quiet p99 {quiet:.1f} ms", f"{replay / quiet:.2f}",
+            "<= 1.5")
+        gateway.stop()
+        sink.stop()
+
+    def live_p99(self, port):
+        """Of 10 s at 1,000 a second, milliseconds from the gateway's clock to the commit."""
+        def seq():
+            return int(self.postgres.sql("SELECT coalesce(max(seq), 0) FROM satu_data.payments", "undisturbed")[0][0])
+        before = seq()
+        tool("load", port, "/v1/payments", 32, 10, 10000, 1000)
+        wait_until(lambda: seq() >= before + 9900, 60, "rows")
+        return float(self.postgres.sql(
+            "SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM pg_xact_commit_timestamp(xmin) - recorded_at) * 1000) "
+            f"FROM satu_data.payments WHERE seq > {before}", "undisturbed")[0][0])
+
     def latency(self):
         self.start_servers()
         gateway = self.gateway(self.kafka.brokers, "latency")
@@ -364,7 +429,7 @@ def main():
     bench = Bench()
     kinds = {"decode": bench.decode, "gateway": bench.gateway_posts, "answer": bench.answer, "pending": bench.pending, "latency": bench.latency,
              "chain": bench.chain, "sink": bench.sink_backlog, "streams": bench.streams, "poison": bench.poison,
-             "replay": bench.replay, "monitor": bench.monitor}
+             "replay": bench.replay, "pacing": bench.pacing, "undisturbed": bench.undisturbed, "monitor": bench.monitor}
     wanted = sys.argv[1:] or list(kinds)
     print("| measure | here | bound, same run | ratio | goal |\n|---|---|---|---|---|", flush=True)
     try:
