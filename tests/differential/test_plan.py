@@ -195,6 +195,8 @@ def json_form(schema, value, top=False):
         return default_form(schema, value)
     if kind in ("timestamp-micros", "timestamp-millis"):
         return rfc3339(value)
+    if kind == "float" and not top:
+        return float(f"{value:.9g}")  # as many digits as bring the same float back
     if kind in ("float", "double"):
         return float(value)  # python3-avro leaves an int that widens an int
     return str(value) if kind == "uuid" else value

@@ -177,6 +177,32 @@ static void a_block_that_lies_about_its_size_is_refused(void **state)
 	refused("{\"type\":\"array\",\"items\":\"long\"}", "\x01\x40\x02\x00", 4);
 }
 
+/* A list of nobody's in a block of two items that says its size, then the number 7. */
+static void a_block_that_nobody_wants_is_not_entered(void **state)
+{
+	static const char *const kept[] = { "kept", NULL };
+	const struct plan_grant grant = { .columns = kept };
+	static const char writer[] = RECORD(FIELD(
+	        "list", "{\"type\":\"array\",\"items\":\"string\"}") "," FIELD("map",
+	        "{\"type\":\"map\",\"values\":\"long\"}") "," FIELD("kept",
+	        "\"long\""));
+	struct reading reading;
+
+	(void)state;
+	open_granted(&reading, writer, writer, &grant);
+	/* The bytes within are no strings: only a reader that goes past takes them. */
+	assert_true(
+	        decode(&reading, "\x03\x06\xFF\xFF\xFF\x00\x01\x02\xFF\x00\x0E", 11));
+	assert_int_equal(reading.cells[0].integer, 7);
+	assert_true(decode(&reading, "\x04\x02x\x00\x00\x02\x02y\x10\x00\x0E", 11));
+	assert_int_equal(reading.cells[0].integer, 7);
+	assert_false(decode(&reading, "\x03\x7E\xFF\xFF\xFF\x00\x00\x0E", 8));
+	assert_false(decode(&reading, "\x03\x05\xFF\xFF\xFF\x00\x00\x0E", 8));
+	assert_false(decode(&reading, "\x10\x02x\x00\x00\x0E", 6));
+	assert_false(decode(&reading, "\x04\x02x", 3));
+	close_reading(&reading);
+}
+
 static void times_beyond_postgresql_are_refused(void **state)
 {
 	(void)state;
@@ -764,6 +790,7 @@ int main(void)
 		cmocka_unit_test(numbers_that_do_not_fit_are_refused),
 		cmocka_unit_test(a_map_key_twice_is_refused),
 		cmocka_unit_test(a_block_that_lies_about_its_size_is_refused),
+		cmocka_unit_test(a_block_that_nobody_wants_is_not_entered),
 		cmocka_unit_test(times_beyond_postgresql_are_refused),
 		cmocka_unit_test(a_decimal_beyond_its_precision_is_refused),
 		cmocka_unit_test(nesting_is_bounded_by_the_schema),
