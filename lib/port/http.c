@@ -16,6 +16,8 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
@@ -31,6 +33,8 @@ enum {
 	STREAM_BYTES = 512 * 1024,
 	BACKLOG = 511,
 };
+
+#define UNIX "unix:" /* before a socket file's path */
 
 struct connection {
 	struct connection *next;
@@ -187,7 +191,7 @@ static enum MHD_Result admit(
 	unsigned count = 0;
 
 	(void)size;
-	if (is_loopback(address))
+	if (is_loopback(address) || address->sa_family == AF_UNIX)
 		return MHD_YES;
 	for (struct connection *at = http->connections; at != NULL; at = at->next)
 		count += same_address(address, (struct sockaddr *)&at->address);
@@ -206,7 +210,8 @@ static void connection_opened(
 		return;
 	connection->mhd = mhd;
 	connection->since_us = clock_monotonic_us();
-	if (info != NULL && info->client_addr != NULL)
+	if (info != NULL && info->client_addr != NULL
+	        && info->client_addr->sa_family != AF_UNIX)
 		memcpy(&connection->address, info->client_addr,
 		        info->client_addr->sa_family == AF_INET6
 		                ? sizeof(struct sockaddr_in6)
@@ -346,7 +351,7 @@ static const struct http_problem bad_request = { 400, "bad-request", "Bad reques
 
 /* A second one of these would let two readers see two requests: RFC 9112. */
 static const char *const single_headers[] = { "Content-Length", "Content-Type", "Host",
-	"Idempotency-Key" };
+	"Idempotency-Key", "Authorization" };
 enum { SINGLE_HEADERS = sizeof single_headers / sizeof *single_headers };
 
 struct framing {
@@ -521,6 +526,13 @@ static bool is_safe_host(const struct http *http, const char *host)
 	if (strspn(host, "0123456789.") == size || is_in_list("localhost", host, size))
 		return true;
 	return is_in_list(http->settings.hosts, host, size);
+}
+
+bool http_host_is_known(const struct http_request *request)
+{
+	const char *host = http_header(request, "Host");
+
+	return host != NULL && is_safe_host(request->http, host);
 }
 
 /* A page of another origin may not write here: RFC 6454, and against DNS rebinding. */
@@ -742,12 +754,53 @@ static bool resolve(const char *listen, struct addrinfo **out, struct fault *fau
 	return result == 0 || listen_fault(fault, listen, gai_strerror(result));
 }
 
+/*
+ * A socket file: a proxy on this machine talks to it, and says who asks. Its group may
+ * too. One that a program left behind which has ended is in the way.
+ */
+static bool open_socket_file(const char *listen_on, int *out, struct fault *fault)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *path = listen_on + strlen(UNIX);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool ok = fd >= 0 && strlen(path) < sizeof address.sun_path;
+
+	if (ok) {
+		strcpy(address.sun_path, path);
+		if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0
+		        && errno == ECONNREFUSED)
+			unlink(path);
+		close(fd);
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		ok = fd >= 0
+		     && bind(fd, (struct sockaddr *)&address, sizeof address) == 0
+		     && chmod(path, 0660) == 0 && listen(fd, BACKLOG) == 0;
+	} else {
+		errno = fd >= 0 ? ENAMETOOLONG : errno;
+	}
+	if (!ok) {
+		listen_fault(fault, listen_on, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	*out = fd;
+	return true;
+}
+
+static bool is_socket_file(const char *listen_on)
+{
+	return strncmp(listen_on, UNIX, strlen(UNIX)) == 0;
+}
+
 static bool open_socket(const char *listen_on, int *out, struct fault *fault)
 {
 	struct addrinfo *info;
 	int yes = 1;
 	int fd;
 
+	if (is_socket_file(listen_on))
+		return open_socket_file(listen_on, out, fault);
 	if (!resolve(listen_on, &info, fault))
 		return false;
 	fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -773,6 +826,12 @@ static void note_address(struct http *http, int fd)
 	char host[64] = "";
 	char port[16] = "";
 
+	if (is_socket_file(http->settings.listen)) {
+		snprintf(http->address, sizeof http->address, "%s",
+		        http->settings.listen);
+		http->is_local = true;
+		return;
+	}
 	getsockname(fd, (struct sockaddr *)&address, &size);
 	getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port,
 	        sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);

@@ -44,7 +44,7 @@ typedef bool http_gate(
         void *context, struct http_request *request, const struct http_route *route);
 
 struct http_settings {
-	const char *listen; /* "127.0.0.1:0" */
+	const char *listen; /* "127.0.0.1:0", or "unix:/run/x.sock" */
 	unsigned connections;
 	unsigned connections_per_address; /* loopback is not counted */
 	unsigned deadline_ms; /* for a whole request, and for an idle connection */
@@ -74,13 +74,19 @@ void http_serve(struct http *http, const struct http_route *routes);
 
 /* "http://127.0.0.1:40123", with the port that the kernel chose. */
 const char *http_address(const struct http *http);
-bool http_listens_locally(const struct http *http);
+bool http_listens_locally(const struct http *http); /* a socket file counts too */
 
 /* What was asked. Views live as long as the request; NULL and empty when absent. */
 const char *http_tail(const struct http_request *request); /* behind the route's path */
 const char *http_query(const struct http_request *request, const char *name);
 const char *http_header(const struct http_request *request, const char *name);
 struct bytes http_body(const struct http_request *request);
+
+/*
+ * Whether its Host is an address, localhost, or one of the settings' names: what a page
+ * of another name asks, whose name server was bent to point here, has none of them.
+ */
+bool http_host_is_known(const struct http_request *request);
 
 /* Whether it was asked from this machine. */
 bool http_is_local(const struct http_request *request);

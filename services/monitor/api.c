@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access.h"
 #include "desk.h"
 #include "monitor.h"
 
 struct api {
 	struct board *board;
 	struct desk *desk;
+	struct access *access;
 	struct http_route routes[8];
 };
 
@@ -66,8 +68,8 @@ static void serve_case(void *context, struct http_request *request)
 	static const struct http_problem no_case = { 404, "not-found", "Not found",
 		"A case is named by its village's code and its own name.",
 		"Perkara disebut dengan kode desa dan nomor perkaranya." };
-	static const struct asker nobody = { .view = VIEW_MASKED };
 	struct api *api = context;
+	struct asker asker;
 	const char *tail = http_tail(request);
 	size_t size = strcspn(tail, "/");
 	char code[16] = "";
@@ -80,13 +82,13 @@ static void serve_case(void *context, struct http_request *request)
 	           || strlen(tail + size + 1) >= CASE_BYTES
 	           || !bytes_is_text(bytes_of(tail + size + 1))) {
 		http_refuse(request, &no_case, NULL);
-	} else {
-		desk_ask_case(api->desk, request, code, tail + size + 1, &nobody);
+	} else if (access_asker(api->access, request, &asker)) {
+		desk_ask_case(api->desk, request, code, tail + size + 1, &asker);
 	}
 }
 
 bool api_open(struct api **out, struct board *board, struct desk *desk,
-        struct http *http, struct fault *fault)
+        struct access *access, struct http *http, struct fault *fault)
 {
 	struct api *api = calloc(1, sizeof *api);
 
@@ -95,6 +97,7 @@ bool api_open(struct api **out, struct board *board, struct desk *desk,
 	*out = api;
 	api->board = board;
 	api->desk = desk;
+	api->access = access;
 	api->routes[0] = (struct http_route){ "GET", "/v1/summary", NULL, 0,
 		serve_summary, api };
 	api->routes[1] = (struct http_route){ "GET", "/v1/villages", NULL, 0,

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "access.h"
 #include "base/embedded.h"
 #include "base/log.h"
 #include "desk.h"
@@ -20,6 +21,7 @@ struct monitor {
 	struct catalog *catalog;
 	struct board *board;
 	struct loop *loop;
+	struct access *access;
 	struct http *http;
 	struct health *health;
 	struct watch *watch;
@@ -52,6 +54,7 @@ static const struct conf_key monitor_keys[] = {
 	CONF_KEY(COUNT, max_connections, "1000", "connections at the same time"),
 	CONF_KEY(TEXT, hosts, "",
 	        "names with commas between under which the page is served"),
+	ACCESS_KEYS,
 	SVC_KEYS,
 	CONF_END,
 };
@@ -87,9 +90,12 @@ static bool open_http(struct monitor *monitor, struct fault *fault)
 		.connections_per_address = 64,
 		.deadline_ms = 30000,
 		.hosts = conf_text(conf, "hosts"),
+		.gate = access_admit,
+		.gate_context = monitor->access,
 	};
 
 	if (!http_open(&monitor->http, monitor->loop, &settings, fault)
+	        || !access_check_listener(monitor->access, monitor->http, fault)
 	        || !watch_open(&monitor->watch, monitor->board, monitor->loop,
 	                monitor->http, fault)
 	        || !replays_open(&monitor->replays, conf, monitor->catalog,
@@ -97,7 +103,7 @@ static bool open_http(struct monitor *monitor, struct fault *fault)
 	        || !minutes_open(&monitor->minutes, conf, monitor->catalog,
 	                monitor->loop, monitor->http, fault)
 	        || !api_open(&monitor->api, monitor->board, monitor->desk,
-	                monitor->http, fault)
+	                monitor->access, monitor->http, fault)
 	        || !health_open(&monitor->health, fault))
 		return false;
 	registry_serve(monitor->http, monitor->catalog);
@@ -122,6 +128,7 @@ static bool monitor_open(struct monitor *monitor, struct fault *fault)
 	        || !loop_open(&monitor->loop, fault)
 	        || !desk_open(&monitor->desk, conf, monitor->catalog, monitor->board,
 	                monitor->loop, fault)
+	        || !access_open(&monitor->access, conf, fault)
 	        || !open_http(monitor, fault)
 	        || !loop_timer_open(monitor->loop, &second, each_second, monitor, fault)
 	        || !reader_open(&monitor->reader, conf, monitor->catalog,
@@ -144,6 +151,7 @@ static void monitor_close(struct monitor *monitor)
 	replays_close(&monitor->replays);
 	watch_close(&monitor->watch);
 	api_close(&monitor->api);
+	access_close(&monitor->access);
 	health_close(&monitor->health);
 	gauges_close(&monitor->gauges);
 	loop_close(&monitor->loop);
@@ -168,6 +176,18 @@ static void monitor_hurry(void *service)
 		loop_wake(monitor->loop);
 }
 
+/* What can be changed without a start: who may look. */
+static void monitor_reload(void *service)
+{
+	struct monitor *monitor = service;
+	struct fault fault = { 0 };
+
+	if (access_reload(monitor->access, &fault))
+		log_info(NULL, "tokens and roles were read again");
+	else
+		log_fault(NULL, "tokens and roles stay as they were", &fault);
+}
+
 static const struct svc_program monitor_program = {
 	.name = "monitor",
 	.binary = "kentongan-monitor",
@@ -175,6 +195,7 @@ static const struct svc_program monitor_program = {
 	.keys = monitor_keys,
 	.step = monitor_step,
 	.hurry = monitor_hurry,
+	.reload = monitor_reload,
 };
 
 int main(int argc, char **argv)

@@ -20,6 +20,7 @@ struct watch;
 struct replays;
 struct desk;
 struct api;
+struct access;
 struct gauges;
 struct minutes;
 
@@ -54,7 +55,7 @@ void watch_second(
 
 /* api.c: the JSON behind the page; the loop's thread. */
 MUST_CHECK bool api_open(struct api **out, struct board *board, struct desk *desk,
-        struct http *http, struct fault *fault);
+        struct access *access, struct http *http, struct fault *fault);
 void api_close(struct api **api); /* after the listener */
 
 /* gauges.c: the board as metrics. */

@@ -180,11 +180,11 @@ class World:
         return self.start(programs.sink(
             self.folder, BINARIES, folder, database, self.brokers, schemas, **settings), wait)
 
-    def monitor(self, departments=(), **settings):
+    def monitor(self, departments=(), wait=True, **settings):
         self.expects("monitor - waiting: ")  # topics made a moment ago are not yet everywhere
         return self.start(programs.monitor(
             self.folder, BINARIES, self.brokers, self.schemas,
-            [f"{name}_{self.tag}" for name in departments], **settings))
+            [f"{name}_{self.tag}" for name in departments], **settings), wait)
 
     # Questions
 

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""Who may look at the monitor: nothing is shown to a stranger."""
+import hashlib
+import json
+import os
+import signal
+import subprocess
+
+import psycopg2
+import pytest
+from conftest import VILLAGES, speak
+from hub.base import Trouble, wait_until, write
+from test_monitor_cases import CASE, live_a_case
+
+WATCHER, AUDITOR = "rahasia-pengawas", "rahasia-auditor"
+GUARDED = ("/v1/summary", "/v1/villages", "/v1/villages/" + VILLAGES[0], "/v1/departments", CASE + "X", "/events", "/metrics",
+           "/replay?from=2026-11-21T08:00:00Z&to=%2B1h", "/v1/minutes?from=2026-11-21T08:00:00Z&to=2026-11-21T09:00:00Z")
+OPEN = ("/", "/healthz", "/readyz", "/schemas/ids/1", "/subjects", "/config", "/mode", "/villages/" + VILLAGES[0])
+
+
+def tokens_file(world, *lines):
+    path = os.path.join(world.folder, "tokens")
+    write(path, "".join(f"{name} {hashlib.sha256(secret.encode()).hexdigest()} {scopes}\n" for name, secret, scopes in lines), 0o600)
+    return path
+
+
+def bearer(secret, **more):
+    return {"Authorization": f"Bearer {secret}", **{name.replace("_", "-"): value for name, value in more.items()}}
+
+
+def test_nothing_is_shown_to_a_stranger(lonely):
+    monitor = lonely.monitor(tokens=tokens_file(lonely, ("ruang-pantau", WATCHER, "watch")))
+    for path in GUARDED:
+        status, text = monitor.get(path, seconds=5)
+        assert status == 401, path
+        assert json.loads(text)["type"] == "urn:kentongan:problem:unauthorized" and "kunci akses" in json.loads(text)["detail_id"]
+        assert monitor.get(path, bearer("tebakan"), seconds=5)[0] == 401
+    for path in OPEN:
+        assert monitor.get(path)[0] in (200, 503), path
+    for path in GUARDED[:4]:
+        assert monitor.get(path, bearer(WATCHER))[0] == 200, path
+    assert "rahasia" not in lonely.logs() and "tebakan" not in lonely.logs()
+
+
+def test_no_answer_sets_a_cookie_and_the_page_runs_no_script_of_its_own(lonely):
+    monitor = lonely.monitor()
+    for path in (*OPEN, "/v1/summary"):
+        head = speak(monitor.url, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()).split(b"\r\n\r\n")[0].decode()
+        assert "set-cookie" not in head.lower(), path
+        assert "x-content-type-options: nosniff" in head.lower(), path
+        if path == "/":
+            policy = [line for line in head.splitlines() if line.lower().startswith("content-security-policy")][0]
+            assert "default-src 'none'" in policy and "script-src 'self'" in policy and "unsafe" not in policy
+    page = monitor.get("/")[1]
+    assert "<script>" not in page and " onclick=" not in page and " style=" not in page
+
+
+def test_another_name_that_points_here_sees_nothing(lonely):
+    monitor = lonely.monitor(hosts="pantau.example")
+    ask = "GET /v1/summary HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n"
+    for host, status in (("evil.example", b" 403 "), ("pantau.example", b" 200 "), ("127.0.0.1:80", b" 200 "), ("localhost", b" 200 ")):
+        assert status in speak(monitor.url, (ask % host).encode()).split(b"\r\n")[0], host
+
+
+def test_personal_data_needs_the_role_and_a_reason_and_is_kept(world):
+    live_a_case(world, "BUKA")
+    path = tokens_file(world, ("ruang-pantau", WATCHER, "watch"), ("inspektorat", AUDITOR, "watch,audit"))
+    monitor = world.monitor(["satu_data"], tokens=path,
+                            satu_data=world.conninfo("satu_data", f"monitor_satu_data_{world.tag}"))
+    status, text = monitor.get(CASE + "BUKA", bearer(AUDITOR))
+    assert status == 200 and "Siti" not in text
+    assert monitor.get(CASE + "BUKA", bearer(WATCHER, X_Kentongan_Reason="ingin tahu saja"))[0] == 403
+    assert monitor.get(CASE + "BUKA", bearer(AUDITOR, X_Kentongan_Reason="x"))[0] == 400
+    assert world.sql("satu_data", "SELECT count(*) FROM kentongan.audit")[0][0] == 0
+    status, text = monitor.get(CASE + "BUKA", bearer(AUDITOR, X_Kentongan_Reason="aduan 12/2026"))
+    assert status == 200
+    assert json.loads(text)["events"][0]["applicant_name"] == "Siti Rahayu"
+    assert json.loads(text)["events"][0]["applicant_nik"] == "9909010101900001"
+    assert world.sql("satu_data", "SELECT who, what, reason, village_code, case_id FROM kentongan.audit") == [
+        ("inspektorat", "case", "aduan 12/2026", VILLAGES[0], "BUKA")]
+    assert "Siti" not in world.logs() and "rahasia" not in world.logs()
+
+
+def test_the_monitors_role_may_only_read(world):
+    world.department("satu_data")
+    connection = psycopg2.connect(world.conninfo("satu_data", f"monitor_satu_data_{world.tag}"))
+    for text in ("DELETE FROM satu_data.requests", "UPDATE satu_data.payments SET amount = 0", "DELETE FROM kentongan.audit",
+                 "SELECT * FROM kentongan.dead_letter", "SELECT kentongan.waive(1, 'x', 'y')", "CREATE TABLE satu_data.x ()"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege), connection, connection.cursor() as cursor:
+            cursor.execute(text)
+    connection.close()
+
+
+def ask_socket(path, *arguments):
+    """(status, body) over a socket file."""
+    done = subprocess.run(["curl", "-s", "--max-time", "5", "--unix-socket", path, "-w", "\n%{http_code}", *arguments],
+                          capture_output=True, text=True, check=False)
+    body, _, status = done.stdout.rpartition("\n")
+    return int(status or 0), body
+
+
+def test_a_proxy_says_who_asks_over_a_socket_file(lonely, tmp_path):
+    socket, roles = str(tmp_path / "m.sock"), os.path.join(lonely.folder, "roles")
+    write(roles, "# pengguna peran\nrina watch\n", 0o600)
+    settings = {"listen": "unix:" + socket, "user_header": "X-Remote-User", "roles": roles}
+    for _ in range(2):  # the second start finds the file that the first left behind
+        monitor = lonely.monitor(wait=False, **settings)
+        wait_until(lambda: ask_socket(socket, "http://pantau/healthz")[0] == 200, 20, "it listens", monitor.process.is_running)
+        assert os.stat(socket).st_mode & 0o777 == 0o660
+        assert ask_socket(socket, "http://pantau/v1/summary")[0] == 401
+        assert ask_socket(socket, "-H", "X-Remote-User: tamu", "http://pantau/v1/summary")[0] == 401
+        assert ask_socket(socket, "-H", "X-Remote-User: rina", "http://pantau/v1/summary")[0] == 200
+        write(roles, "rina watch\ntamu watch\n", 0o600)
+        monitor.process.send(signal.SIGHUP)
+        wait_until(lambda: ask_socket(socket, "-H", "X-Remote-User: tamu", "http://pantau/v1/summary")[0] == 200, 20, "roles are read again")
+        write(roles, "rina watch\n", 0o600)
+        monitor.process.send(signal.SIGKILL)
+        wait_until(lambda: not monitor.process.is_running(), 20, "it is gone")
+
+
+@pytest.mark.parametrize("settings, words", [
+    ({"listen": "0.0.0.0:0"}, "set tokens to a file"),
+    ({"user_header": "X-Remote-User", "roles": "/nonexistent"}, "anybody could send it"),
+    ({"listen": "unix:/tmp/x.sock", "user_header": "X-Remote-User"}, "belong together"),
+    ({"tokens": "/nonexistent/tokens"}, "tokens"),
+])
+def test_settings_that_would_let_strangers_in_are_refused(lonely, settings, words):
+    lonely.expects(".")
+    with pytest.raises(Trouble):
+        lonely.monitor(**settings)
+    assert words in lonely.logs()
