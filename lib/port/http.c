@@ -32,6 +32,7 @@ enum {
 	REQUEST_MEMORY = 16 * 1024, /* of a connection: request line and headers */
 	STREAM_BYTES = 512 * 1024,
 	BACKLOG = 511,
+	STREAM_END_US = 10000000, /* for a watcher to take its last words */
 };
 
 #define UNIX "unix:" /* before a socket file's path */
@@ -88,6 +89,7 @@ struct http_stream {
 	size_t sent; /* of waiting */
 	bool suspended;
 	bool ended;
+	int64_t ended_us; /* monotonic */
 	loop_callback *on_close;
 	void *context;
 	struct http_stream *next;
@@ -133,6 +135,15 @@ static void http_run_soon(struct http *http)
 	loop_timer_set(http->run_timer, 0, 0);
 }
 
+static void cut_off(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+	        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	if (info != NULL)
+		shutdown(info->connect_fd, SHUT_RDWR);
+}
+
 /*
  * Shut down what is late, then let the daemon look around: at its limit it takes the
  * listening socket out of its epoll set, and puts it back only in the run after the one
@@ -141,19 +152,15 @@ static void http_run_soon(struct http *http)
 static void http_sweep(void *context)
 {
 	struct http *http = context;
-	int64_t limit_us =
-	        clock_monotonic_us() - (int64_t)http->settings.deadline_ms * 1000;
+	int64_t now_us = clock_monotonic_us();
+	int64_t limit_us = now_us - (int64_t)http->settings.deadline_ms * 1000;
 
-	for (struct connection *at = http->connections; at != NULL; at = at->next) {
-		const union MHD_ConnectionInfo *info;
-
-		if (at->since_us == 0 || at->since_us > limit_us)
-			continue;
-		info = MHD_get_connection_info(
-		        at->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-		if (info != NULL)
-			shutdown(info->connect_fd, SHUT_RDWR);
-	}
+	for (struct connection *at = http->connections; at != NULL; at = at->next)
+		if (at->since_us != 0 && at->since_us <= limit_us)
+			cut_off(at->mhd);
+	for (struct http_stream *at = http->streams; at != NULL; at = at->next)
+		if (at->ended && at->ended_us <= now_us - STREAM_END_US)
+			cut_off(at->mhd);
 	http_run(http);
 }
 
@@ -1051,6 +1058,20 @@ bool http_stream_send(struct http_stream *stream, struct bytes bytes)
 
 void http_stream_close(struct http_stream *stream)
 {
+	if (!stream->ended)
+		stream->ended_us = clock_monotonic_us();
 	stream->ended = true;
 	stream_resume(stream);
+}
+
+size_t http_stream_waiting(const struct http_stream *stream)
+{
+	return stream->waiting.size - stream->sent;
+}
+
+void http_stream_end(struct http_stream *stream, struct bytes last)
+{
+	if (!stream->ended)
+		buffer_append(&stream->waiting, last.data, last.size);
+	http_stream_close(stream);
 }

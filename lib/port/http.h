@@ -114,4 +114,13 @@ MUST_CHECK bool http_stream_open(struct http_request *request, const char *media
 bool http_stream_send(struct http_stream *stream, struct bytes bytes);
 void http_stream_close(struct http_stream *stream);
 
+/* Bytes that the watcher has not taken yet. */
+size_t http_stream_waiting(const struct http_stream *stream);
+
+/*
+ * Send these bytes as the last ones, whatever is waiting, and close. Who does not take
+ * them within ten seconds is cut off.
+ */
+void http_stream_end(struct http_stream *stream, struct bytes last);
+
 #endif

@@ -18,6 +18,9 @@ struct department_gauges {
 
 struct gauges {
 	struct board *board;
+	const struct watch *watch;
+	struct metric *watchers;
+	struct metric *dropped;
 	size_t topic_count;
 	struct metric *events[BOARD_TOPICS];
 	struct metric *undecodable;
@@ -57,7 +60,12 @@ static void show(void *context)
 {
 	struct gauges *gauges = context;
 	struct board_gauges *now = &gauges->now;
+	int64_t watchers;
+	int64_t dropped;
 
+	watch_counts(gauges->watch, &watchers, &dropped);
+	metric_set(gauges->watchers, watchers);
+	metric_set(gauges->dropped, dropped);
 	board_gauges(gauges->board, now);
 	for (size_t i = 0; i < gauges->topic_count; i++)
 		metric_set(gauges->events[i], now->totals[i]);
@@ -130,6 +138,11 @@ static void open_own(
 	gauges->undecodable = health_metric(health, METRIC_COUNTER,
 	        "kentongan_monitor_undecodable_events_total", "",
 	        "Records among them that are none of ours");
+	gauges->watchers = health_metric(health, METRIC_GAUGE,
+	        "kentongan_monitor_watchers", "", "Pages that are open");
+	gauges->dropped = health_metric(health, METRIC_COUNTER,
+	        "kentongan_monitor_dropped_watchers_total", "",
+	        "Pages that were too slow and sent away");
 	gauges->broker = health_metric(health, METRIC_GAUGE,
 	        "kentongan_monitor_broker_up", "", "1 when Kafka answers");
 	gauges->bad = health_metric(health, METRIC_GAUGE, "kentongan_monitor_alarms",
@@ -139,13 +152,14 @@ static void open_own(
 }
 
 bool gauges_open(struct gauges **out, struct health *health, struct board *board,
-        const struct catalog *catalog, struct fault *fault)
+        const struct watch *watch, const struct catalog *catalog, struct fault *fault)
 {
 	struct gauges *gauges = calloc(1, sizeof *gauges);
 
 	if (gauges == NULL)
 		return fault_memory(fault);
 	gauges->board = board;
+	gauges->watch = watch;
 	gauges->topic_count = catalog->topic_count;
 	open_own(gauges, health, catalog);
 	open_villages(gauges, health);

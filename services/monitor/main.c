@@ -111,7 +111,7 @@ static bool open_http(struct monitor *monitor, struct fault *fault)
 	health_serve(monitor->health, monitor->http);
 	health_ready(monitor->health, "");
 	return gauges_open(&monitor->gauges, monitor->health, monitor->board,
-	               monitor->catalog, fault)
+	               monitor->watch, monitor->catalog, fault)
 	       && svc_write_address(monitor->svc, http_address(monitor->http), fault);
 }
 

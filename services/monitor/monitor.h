@@ -53,6 +53,9 @@ void replays_close(struct replays **replays);
 void watch_second(
         struct watch *watch, const struct buffer *news, const struct buffer *changed);
 
+/* How many watch, and how many were too slow and sent away. */
+void watch_counts(const struct watch *watch, int64_t *watchers, int64_t *dropped);
+
 /* api.c: the JSON behind the page; the loop's thread. */
 MUST_CHECK bool api_open(struct api **out, struct board *board, struct desk *desk,
         struct access *access, struct http *http, struct fault *fault);
@@ -60,7 +63,8 @@ void api_close(struct api **api); /* after the listener */
 
 /* gauges.c: the board as metrics. */
 MUST_CHECK bool gauges_open(struct gauges **out, struct health *health,
-        struct board *board, const struct catalog *catalog, struct fault *fault);
+        struct board *board, const struct watch *watch, const struct catalog *catalog,
+        struct fault *fault);
 void gauges_close(struct gauges **gauges); /* after its health */
 
 /* minutes.c: /v1/minutes, how many events came when, in a thread of its own. */

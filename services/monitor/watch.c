@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Watchers of /events. Each has the number of the event it was sent last; whenever
- * something comes, it is sent what is newer. One whose buffer is full is cut off: it
- * comes back with Last-Event-ID and is told what it missed, or to start anew.
+ * something comes and it has taken what it was sent before, it is sent what is newer:
+ * the ring is everybody's buffer, and one that is slow falls behind in it. What fell
+ * out of the ring before a watcher took it is told as `reset` with how many it missed.
+ *
+ * One that does not even take the picture of each second is told `slow` and sent away:
+ * it comes back with Last-Event-ID and goes on there, or is told to start anew.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +15,21 @@
 #include "event/identity.h"
 #include "monitor.h"
 
-enum { FIRST_EVENTS = 50, SLICE = 500 };
+enum {
+	FIRST_EVENTS = 50,
+	SLICE = 250,            /* most events at once */
+	ROOM_BYTES = 64 * 1024, /* waits for it: no more events yet */
+	SLOW_SECONDS = 5,       /* that so much waits: sent away */
+	BEHIND_MS = 20,         /* then those that took theirs are sent more */
+};
 
 struct watcher {
 	struct watcher *next;
 	struct watch *watch;
 	struct http_stream *stream;
 	int64_t sent;
+	int slow_seconds;
+	bool is_leaving;
 };
 
 struct watch {
@@ -25,8 +37,14 @@ struct watch {
 	struct watcher *watchers;
 	char life[UUID_TEXT_BYTES]; /* numbers mean something within one life only */
 	struct http_route routes[2];
-	struct buffer out;
+	struct buffer
+	        out; /* the events from .. to, for all who stand at the same place */
+	int64_t out_after;
+	int64_t out_last;
 	struct buffer json;
+	struct loop_timer *behind;
+	int64_t count;
+	int64_t dropped;
 };
 
 static void watcher_gone(void *context)
@@ -37,52 +55,100 @@ static void watcher_gone(void *context)
 	while (*at != watcher)
 		at = &(*at)->next;
 	*at = watcher->next;
+	watcher->watch->count--;
 	free(watcher);
 }
 
-/* Put the events after `sent` into out, at most a slice. Returns the last number. */
-static int64_t put_events(struct watch *watch, int64_t sent, struct buffer *out)
+static void put_missed(int64_t missed, struct buffer *out)
+{
+	if (missed > 0)
+		buffer_format(out, "event: reset\ndata: {\"missed\":%lld}\n\n",
+		        (long long)missed);
+}
+
+/* Make watch->out: the events after `after`, at most a slice, and what of them is gone.
+ */
+static void put_events(struct watch *watch, int64_t after)
 {
 	int64_t newest = board_newest(watch->board);
 	int64_t oldest = board_oldest(watch->board);
+	int64_t first = after < oldest - 1 ? oldest : after + 1;
+	int64_t last = newest - first >= SLICE ? first + SLICE - 1 : newest;
+	int64_t missed = first - after - 1;
 
-	if (sent < oldest - 1)
-		sent = oldest - 1;
-	if (newest - sent > SLICE)
-		newest = sent + SLICE;
-	for (int64_t number = sent + 1; number <= newest; number++) {
+	buffer_reset(&watch->out);
+	for (int64_t number = first; number <= last; number++) {
 		buffer_reset(&watch->json);
-		if (!board_event_at(watch->board, number, &watch->json))
+		if (!board_event_at(watch->board, number, &watch->json)) {
+			missed++;
 			continue;
-		buffer_format(out, "id: %s-%lld\nevent: event\ndata: ", watch->life,
+		}
+		put_missed(missed, &watch->out);
+		missed = 0;
+		buffer_format(&watch->out,
+		        "id: %s-%lld\nevent: event\ndata: ", watch->life,
 		        (long long)number);
-		buffer_append(out, watch->json.data, watch->json.size);
-		buffer_append_text(out, "\n\n");
+		buffer_append(&watch->out, watch->json.data, watch->json.size);
+		buffer_append_text(&watch->out, "\n\n");
 	}
-	return newest > sent ? newest : sent;
+	put_missed(missed, &watch->out);
+	watch->out_after = after;
+	watch->out_last = last;
 }
 
-static void send_new(struct watcher *watcher)
+/* True when there is more for it, once it has taken what waits. */
+static bool send_new(struct watcher *watcher)
 {
 	struct watch *watch = watcher->watch;
-	int64_t last;
+	int64_t newest = board_newest(watch->board);
 
-	if (board_newest(watch->board) <= watcher->sent)
-		return;
-	buffer_reset(&watch->out);
-	last = put_events(watch, watcher->sent, &watch->out);
+	if (newest <= watcher->sent || watcher->is_leaving)
+		return false;
+	if (http_stream_waiting(watcher->stream) > ROOM_BYTES)
+		return true;
+	if (watch->out_after != watcher->sent
+	        || (watch->out_last < newest
+	                && watch->out_last - watch->out_after < SLICE))
+		put_events(watch, watcher->sent);
 	if (http_stream_send(watcher->stream, buffer_bytes(&watch->out)))
-		watcher->sent = last;
+		watcher->sent = watch->out_last;
 	else
 		http_stream_close(watcher->stream);
+	return watcher->sent < newest;
 }
 
 static void events_came(void *context)
 {
 	struct watch *watch = context;
+	bool behind = false;
 
 	for (struct watcher *at = watch->watchers; at != NULL; at = at->next)
-		send_new(at);
+		behind |= send_new(at);
+	if (behind)
+		loop_timer_set(watch->behind, BEHIND_MS, 0);
+}
+
+/* Nobody else waits for it: it is told, and what it did not take goes with it. */
+static void send_away(struct watcher *watcher)
+{
+	static const char last[] = "event: slow\ndata: {}\n\n";
+
+	http_stream_end(watcher->stream, bytes_of(last));
+	watcher->is_leaving = true;
+	watcher->watch->dropped++;
+}
+
+static void send_second(struct watcher *watcher, struct bytes second)
+{
+	if (watcher->is_leaving)
+		return;
+	if (http_stream_waiting(watcher->stream) > ROOM_BYTES)
+		watcher->slow_seconds++;
+	else
+		watcher->slow_seconds = 0;
+	if (watcher->slow_seconds >= SLOW_SECONDS
+	        || !http_stream_send(watcher->stream, second))
+		send_away(watcher);
 }
 
 static void put_stats(
@@ -102,13 +168,10 @@ void watch_second(
 		return;
 	buffer_append(&out, news->data, news->size);
 	put_stats(watch, changed, &out);
-	for (struct watcher *at = watch->watchers; at != NULL; at = at->next) {
-		if (!http_stream_send(at->stream, buffer_bytes(&out)))
-			http_stream_close(at->stream);
-		else
-			send_new(at);
-	}
+	for (struct watcher *at = watch->watchers; at != NULL; at = at->next)
+		send_second(at, buffer_bytes(&out));
 	buffer_clear(&out);
+	events_came(watch);
 }
 
 /* Where to go on: behind the id, or with the newest few and a word to start anew. */
@@ -131,9 +194,10 @@ static int64_t resume_at(struct watch *watch, const char *id, bool *reset)
 static void serve_events(void *context, struct http_request *request)
 {
 	struct watch *watch = context;
-	struct watcher *watcher = calloc(1, sizeof *watcher);
 	static const struct buffer none = { .data = (uint8_t *)"[]", .size = 2 };
+	struct watcher *watcher = calloc(1, sizeof *watcher);
 	const char *id = http_header(request, "Last-Event-ID");
+	struct buffer out = { 0 };
 	bool reset;
 	int64_t sent = resume_at(watch, id, &reset);
 
@@ -148,13 +212,20 @@ static void serve_events(void *context, struct http_request *request)
 	watcher->sent = sent;
 	watcher->next = watch->watchers;
 	watch->watchers = watcher;
-	buffer_reset(&watch->out);
-	buffer_append_text(&watch->out, "retry: 1000\n\n");
+	watch->count++;
+	buffer_append_text(&out, "retry: 1000\n\n");
 	if (reset)
-		buffer_append_text(&watch->out, "event: reset\ndata: {}\n\n");
-	put_stats(watch, &none, &watch->out);
-	(void)!http_stream_send(watcher->stream, buffer_bytes(&watch->out));
-	send_new(watcher);
+		buffer_append_text(&out, "event: reset\ndata: {}\n\n");
+	put_stats(watch, &none, &out);
+	(void)!http_stream_send(watcher->stream, buffer_bytes(&out));
+	buffer_clear(&out);
+	events_came(watch);
+}
+
+void watch_counts(const struct watch *watch, int64_t *watchers, int64_t *dropped)
+{
+	*watchers = watch->count;
+	*dropped = watch->dropped;
 }
 
 bool watch_open(struct watch **out, struct board *board, struct loop *loop,
@@ -166,13 +237,14 @@ bool watch_open(struct watch **out, struct board *board, struct loop *loop,
 		return fault_memory(fault);
 	*out = watch;
 	watch->board = board;
+	watch->out_after = watch->out_last = -1;
 	identity_random(watch->life);
 	watch->life[8] = '\0';
 	watch->routes[0] =
 	        (struct http_route){ "GET", "/events", NULL, 0, serve_events, watch };
 	http_serve(http, watch->routes);
 	loop_on_wake(loop, events_came, watch);
-	return true;
+	return loop_timer_open(loop, &watch->behind, events_came, watch, fault);
 }
 
 /* After the listener: its end has sent all watchers away. */
