@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -12,16 +13,13 @@
 #include "event/catalog.h"
 #include "registry.h"
 
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, FILE_BYTES = 160 };
 
 static void show(const struct ctl *ctl, bool first, const struct catalog_schema *schema,
         const char *word)
 {
 	if (ctl->json)
-		printf("%s{\"id\": %d, \"subject\": \"%s\", \"version\": %d, \"done\": "
-		       "\"%s\"}",
-		        first ? "" : ", ", (int)schema->id, schema->subject,
-		        schema->version, word);
+		ctl_print_schema(first ? "" : ", ", schema, "done", word);
 	else
 		printf("%4d  %s version %d %s\n", (int)schema->id, schema->subject,
 		        schema->version, word);
@@ -62,14 +60,17 @@ bool ctl_schemas_push(struct ctl *ctl, struct fault *fault)
 	return ok;
 }
 
-/* "avro/Request-v1.avsc": an Avro name holds nothing that leads out of a folder. */
-static void file_of(const struct catalog_schema *schema, char file[512])
+/*
+ * "avro/Request-v1-id1.avsc": the id alone keeps two of one name apart. An Avro name
+ * holds nothing that leads out of a folder.
+ */
+static void file_of(const struct catalog_schema *schema, char file[FILE_BYTES])
 {
 	const char *name = schema_root(schema->schema)->name;
-	const char *dot = name ? strrchr(name, '.') : NULL;
 
-	snprintf(file, 512, "avro/%s-v%d.avsc",
-	        dot ? dot + 1 : (name ? name : "schema"), schema->version);
+	snprintf(file, FILE_BYTES, "avro/%.100s-v%d-id%d.avsc",
+	        name ? schema_last_part(name) : "schema", schema->version,
+	        (int)schema->id);
 }
 
 static bool write_file(
@@ -91,8 +92,18 @@ static bool make_folder(const char *folder, const char *below, struct fault *fau
 	char path[PATH_BYTES];
 
 	snprintf(path, sizeof path, "%s%s", folder, below);
-	return mkdir(path, 0755) == 0 || errno == EEXIST
+	return mkdir(path, 0755) == 0
 	       || fault_set(fault, FAULT_STOP, "%s: %s", path, strerror(errno));
+}
+
+/* The folder may be there when nothing is in it: what it held is never written over. */
+static bool make_folders(const char *folder, struct fault *fault)
+{
+	if (rmdir(folder) != 0 && errno != ENOENT)
+		return fault_code(fault, FAULT_STOP, "usage",
+		        "%s: %s; pull writes into a new folder", folder,
+		        strerror(errno));
+	return make_folder(folder, "", fault) && make_folder(folder, "/avro", fault);
 }
 
 static bool has_subject(const json_t *schemas, const char *subject)
@@ -154,11 +165,11 @@ static bool write_versions(const struct ctl *ctl, const char *folder,
         const struct versions *versions, struct fault *fault)
 {
 	json_t *schemas = json_array();
-	bool ok = make_folder(folder, "", fault) && make_folder(folder, "/avro", fault);
+	bool ok = make_folders(folder, fault);
 
 	for (size_t i = 0; ok && i < versions->count; i++) {
 		const struct catalog_schema *schema = &versions->list[i];
-		char file[512];
+		char file[FILE_BYTES];
 
 		file_of(schema, file);
 		ok = write_file(folder, file, schema_text(schema->schema), fault);
@@ -174,6 +185,16 @@ static bool write_versions(const struct ctl *ctl, const char *folder,
 	return ok;
 }
 
+/* A catalog that the programs refuse is no use to anybody. */
+static bool read_back(const char *folder, struct fault *fault)
+{
+	struct catalog *pulled = NULL;
+	bool ok = catalog_open(&pulled, folder, "live", fault);
+
+	catalog_close(&pulled);
+	return ok || fault_wrap(fault, "%.200s was written and is no good", folder);
+}
+
 bool ctl_schemas_pull(struct ctl *ctl, struct fault *fault)
 {
 	struct catalog *catalog = NULL;
@@ -186,12 +207,21 @@ bool ctl_schemas_pull(struct ctl *ctl, struct fault *fault)
 		        fault, "expected a registry's address and a new folder");
 	ok = catalog_open(&catalog, conf_text(ctl->conf, "schemas"), "live", fault)
 	     && registry_open(&registry, ctl->arguments[0], fault)
-	     && registry_list(registry, catalog, &versions, fault);
+	     && registry_list(registry, catalog, &versions, fault)
+	     && (versions.count > 0
+	             || fault_set(fault, FAULT_REJECT,
+	                     "%.200s: none of our subjects is there, and nothing was "
+	                     "written",
+	                     ctl->arguments[0]));
 	if (ok) {
 		printf("%s", ctl->json ? "[" : "");
 		ok = write_versions(ctl, ctl->arguments[1], &versions, fault);
 		printf("%s", ctl->json ? "]\n" : "");
 	}
+	if (ok && versions.strangers > 0 && !ctl->json)
+		printf("%zu subject%s of others left alone\n", versions.strangers,
+		        versions.strangers > 1 ? "s" : "");
+	ok = ok && read_back(ctl->arguments[1], fault);
 	versions_clear(&versions);
 	registry_close(&registry);
 	catalog_close(&catalog);

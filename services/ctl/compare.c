@@ -26,24 +26,20 @@ struct said {
 	size_t count;
 };
 
-static bool is_address(const char *place)
-{
-	return strncmp(place, "http://", 7) == 0 || strncmp(place, "https://", 8) == 0;
-}
-
 static bool shelf_open(struct shelf *shelf, const char *place, const struct ctl *ctl,
         const struct catalog *catalog, struct fault *fault)
 {
 	struct registry *registry = NULL;
 	bool ok;
 
-	if (!is_address(place)) {
+	if (strstr(place, "://") == NULL) {
 		ok = catalog_open(
 		        &shelf->catalog, place, conf_text(ctl->conf, "mode"), fault);
 		if (ok)
 			shelf->versions =
-			        (struct versions){ shelf->catalog->schema_count,
-				        shelf->catalog->schemas };
+			        (struct versions){ .count =
+				                           shelf->catalog->schema_count,
+				        .list = shelf->catalog->schemas };
 		return ok;
 	}
 	ok = registry_open(&registry, place, fault)
@@ -187,6 +183,8 @@ static bool compare_shelf(const struct ctl *ctl, struct said *said, const char *
 
 	for (size_t i = 0; ok && i < shelf.versions.count; i++)
 		ok = compare_version(said, catalog, &shelf.versions.list[i], fault);
+	if (ok && shelf.versions.count == 0 && !said->json)
+		printf("none of our subjects is there yet\n");
 	shelf_close(&shelf);
 	return ok;
 }
@@ -282,11 +280,7 @@ static void show_difference(
         struct said *said, const char *word, const struct catalog_schema *schema)
 {
 	if (said->json)
-		printf("%s{\"is\": \"%s\", \"id\": %d, \"subject\": \"%s\", "
-		       "\"version\": "
-		       "%d}",
-		        said->count > 0 ? ", " : "", word, (int)schema->id,
-		        schema->subject, schema->version);
+		ctl_print_schema(said->count > 0 ? ", " : "", schema, "is", word);
 	else
 		printf("%-10s %4d  %s version %d\n", word, (int)schema->id,
 		        schema->subject, schema->version);
@@ -296,7 +290,8 @@ static void show_difference(
 static void show_differences(
         struct said *said, const struct catalog *catalog, const struct versions *theirs)
 {
-	const struct versions own = { catalog->schema_count, catalog->schemas };
+	const struct versions own = { .count = catalog->schema_count,
+		.list = catalog->schemas };
 
 	for (size_t i = 0; i < own.count; i++) {
 		const struct catalog_schema *other = find(theirs, &own.list[i]);

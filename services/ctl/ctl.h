@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/conf.h"
 #include "base/fault.h"
+#include "event/catalog.h"
 
 enum { CTL_ARGUMENTS = 16, CTL_OPTIONS = 32 };
 
@@ -54,6 +55,10 @@ bool ctl_one_argument(
 
 /* name is a folder, or the name of one of those that come with the hub. */
 void ctl_department_folder(const char *name, char out[512]);
+
+/* Print a version as a JSON object with one member more, name: text. */
+void ctl_print_schema(const char *before, const struct catalog_schema *schema,
+        const char *name, const char *text);
 
 /* What `department init` does to a database. */
 bool ctl_install(

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <jansson.h>
 
@@ -20,22 +21,48 @@ static const char media[] = "application/vnd.schemaregistry.v1+json";
 struct registry {
 	struct fetch *fetch;
 	const char *base;
+	int base_size; /* without the slashes at its end */
 	struct buffer url;
 	struct buffer answer;
 };
+
+static bool is_address(const char *place)
+{
+	return strncasecmp(place, "http://", 7) == 0
+	       || strncasecmp(place, "https://", 8) == 0;
+}
+
+/* A password would stand in lists of processes, and what is asked comes behind. */
+static bool vet_address(const char *url, struct fault *fault)
+{
+	const char *host = strstr(url, "//");
+
+	if (!is_address(url))
+		return fault_code(fault, FAULT_STOP, "usage",
+		        "a registry's address begins with http:// or https://");
+	if (memchr(host + 2, '@', strcspn(host + 2, "/?#")) != NULL)
+		return fault_code(fault, FAULT_STOP, "usage",
+		        "an address holds no password; put it into ~/.netrc");
+	if (strpbrk(url, "?#") != NULL)
+		return fault_code(fault, FAULT_STOP, "usage",
+		        "a registry's address holds no ? and no #");
+	return true;
+}
 
 bool registry_open(struct registry **out, const char *url, struct fault *fault)
 {
 	const struct fetch_limits limits = { EXCHANGE_MS, ANSWER_BYTES };
 	struct registry *registry;
 
-	if (strchr(url, '@') != NULL)
-		return fault_code(fault, FAULT_STOP, "usage",
-		        "an address holds no password; put it into ~/.netrc");
+	if (!vet_address(url, fault))
+		return false;
 	registry = calloc(1, sizeof *registry);
 	if (registry == NULL)
 		return fault_memory(fault);
 	registry->base = url;
+	registry->base_size = (int)strlen(url);
+	while (url[registry->base_size - 1] == '/')
+		registry->base_size--;
 	if (!fetch_open(&registry->fetch, &limits, fault)) {
 		registry_close(&registry);
 		return false;
@@ -71,7 +98,7 @@ static bool ask(struct registry *registry, const char *method, const char *path,
 
 	*out = NULL;
 	buffer_reset(&registry->url);
-	buffer_format(&registry->url, "%s/%.*s", registry->base,
+	buffer_format(&registry->url, "%.*s/%.*s", registry->base_size, registry->base,
 	        (int)(hole ? hole - path : (long)strlen(path)), path);
 	if (hole != NULL) {
 		fetch_append_part(&registry->url, part);
@@ -89,7 +116,7 @@ static bool ask(struct registry *registry, const char *method, const char *path,
 	answer = buffer_bytes(&registry->answer);
 	if (bytes_json_is_shallow(answer, ANSWER_DEPTH))
 		*out = json_loadb((const char *)answer.data, answer.size,
-		        JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+		        JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
 	return true;
 }
 
@@ -101,6 +128,16 @@ static bool odd_answer(struct registry *registry, long status, struct fault *fau
 	        status);
 }
 
+/* Status 200, and something else than a registry says: a login page, for one. */
+static bool no_registry(
+        struct registry *registry, const char *expected, struct fault *fault)
+{
+	return fault_code(fault, FAULT_REJECT, "registry",
+	        "%.200s: the answer is not %s; is that the address of a schema "
+	        "registry?",
+	        (const char *)registry->url.data, expected);
+}
+
 static struct bytes schema_of(const json_t *json)
 {
 	const json_t *text = json_object_get(json, "schema");
@@ -109,19 +146,70 @@ static struct bytes schema_of(const json_t *json)
 		json_string_length(text) };
 }
 
+/* Avro, and whole: what it refers to would stand somewhere else. */
 static bool is_avro(const json_t *json)
 {
 	const json_t *type = json_object_get(json, "schemaType");
+	const json_t *references = json_object_get(json, "references");
 
-	return type == NULL
-	       || (json_is_string(type)
-	               && strcmp(json_string_value(type), "AVRO") == 0);
+	return (type == NULL || json_is_null(type)
+	               || (json_is_string(type)
+	                       && strcmp(json_string_value(type), "AVRO") == 0))
+	       && (references == NULL || json_is_null(references)
+	               || (json_is_array(references)
+	                       && json_array_size(references) == 0));
+}
+
+/* Whether an answer names what was asked, where it names anything. */
+static bool is_about(const json_t *json, const char *subject, int version)
+{
+	const json_t *name = json_object_get(json, "subject");
+	const json_t *number = json_object_get(json, "version");
+
+	return (name == NULL
+	               || (json_is_string(name)
+	                       && strcmp(json_string_value(name), subject) == 0))
+	       && (number == NULL
+	               || (json_is_integer(number)
+	                       && json_integer_value(number) == version));
 }
 
 /* "versions/3", below a subject. */
 static void version_path(char path[64], int version)
 {
 	snprintf(path, 64, "subjects/%%s/versions/%d", version);
+}
+
+/* What stands under a version: *out_id of the text in *out; NULL when nothing does. */
+static bool get_version(struct registry *registry, const char *subject, int version,
+        json_t **out, int32_t *out_id, struct fault *fault)
+{
+	char path[64];
+	long status;
+	json_int_t id;
+	bool ok;
+
+	version_path(path, version);
+	if (!ask(registry, "GET", path, subject, NULL, &status, out, fault))
+		return false;
+	id = json_integer_value(json_object_get(*out, "id"));
+	ok = status == 404 || status == 200 || odd_answer(registry, status, fault);
+	if (ok && status == 200)
+		ok = (id >= 1 && id <= INT32_MAX && schema_of(*out).data != NULL
+		             && is_about(*out, subject, version))
+		             ? is_avro(*out)
+		                       || fault_set(fault, FAULT_REJECT,
+		                               "%.100s version %d is no Avro schema of "
+		                               "its own there",
+		                               subject, version)
+		             : no_registry(registry, "a version with its id and schema",
+		                     fault);
+	if (!ok || status == 404) {
+		json_decref(*out);
+		*out = NULL;
+	}
+	*out_id = (int32_t)id;
+	return ok;
 }
 
 void versions_clear(struct versions *versions)
@@ -134,7 +222,7 @@ void versions_clear(struct versions *versions)
 	*versions = (struct versions){ 0 };
 }
 
-static bool catalog_names(const struct catalog *catalog, const char *subject)
+static bool is_named(const struct catalog *catalog, const char *subject)
 {
 	for (size_t i = 0; i < catalog->schema_count; i++)
 		if (strcmp(catalog->schemas[i].subject, subject) == 0)
@@ -142,79 +230,156 @@ static bool catalog_names(const struct catalog *catalog, const char *subject)
 	return false;
 }
 
-/* Take what the registry says of a version, if it is one of ours or could be. */
-static bool add_version(const struct catalog *catalog, const char *subject, int version,
-        const json_t *json, struct versions *out, struct fault *fault)
+/* What the catalog names, and what begins as that does: "desa.". */
+static bool is_ours(const struct catalog *catalog, const char *subject)
+{
+	for (size_t i = 0; i < catalog->schema_count; i++) {
+		const char *named = catalog->schemas[i].subject;
+		const char *dot = strrchr(named, '.');
+
+		if (dot != NULL
+		        && strncmp(named, subject, (size_t)(dot - named) + 1) == 0)
+			return true;
+	}
+	return is_named(catalog, subject);
+}
+
+static bool add_version(const char *subject, int version, int32_t id, struct bytes text,
+        struct versions *out, struct fault *fault)
 {
 	struct catalog_schema *entry = &out->list[out->count];
-	const json_t *id = json_object_get(json, "id");
-	bool ok;
 
-	*entry = (struct catalog_schema){ .version = version,
-		.id = (int32_t)json_integer_value(id) };
-	ok = (json_is_integer(id) && json_integer_value(id) == entry->id
-	             && is_avro(json) && schema_of(json).data != NULL)
-	     || fault_set(fault, FAULT_REJECT, "no Avro with an id");
-	ok = ok && schema_parse(&entry->schema, schema_of(json), fault);
-	if (!ok && (!catalog_names(catalog, subject) && fault->kind == FAULT_REJECT))
-		return true;
-	if (!ok)
+	*entry = (struct catalog_schema){ .version = version, .id = id };
+	for (size_t i = 0; i < out->count; i++)
+		if (out->list[i].id == id)
+			return fault_set(fault, FAULT_REJECT,
+			        "%.100s version %d and %.100s version %d both have id "
+			        "%d there; an id names one version",
+			        out->list[i].subject, out->list[i].version, subject,
+			        version, (int)id);
+	if (!schema_parse(&entry->schema, text, fault))
 		return fault_wrap(fault, "%.100s version %d", subject, version);
 	entry->subject = strdup(subject);
 	out->count++;
 	return entry->subject != NULL || fault_memory(fault);
 }
 
-static bool list_version(struct registry *registry, const struct catalog *catalog,
-        const char *subject, const json_t *number, struct versions *out,
-        struct fault *fault)
+static bool list_version(struct registry *registry, const char *subject, int version,
+        struct versions *out, struct fault *fault)
 {
-	int version = (int)json_integer_value(number);
-	char path[64];
-	long status;
 	json_t *json;
+	int32_t id;
 	bool ok;
 
 	if (out->count == REGISTRY_VERSIONS)
-		return fault_set(fault, FAULT_REJECT,
-		        "the registry has more than %d versions", REGISTRY_VERSIONS);
-	version_path(path, version);
-	if (!ask(registry, "GET", path, subject, NULL, &status, &json, fault))
+		return fault_code(fault, FAULT_REJECT, "registry",
+		        "the registry has more than %d versions of ours",
+		        REGISTRY_VERSIONS);
+	if (!get_version(registry, subject, version, &json, &id, fault))
 		return false;
-	ok = status == 200 ? add_version(catalog, subject, version, json, out, fault)
-	                   : odd_answer(registry, status, fault);
+	ok = json != NULL
+	             ? add_version(subject, version, id, schema_of(json), out, fault)
+	             : odd_answer(registry, 404, fault);
 	json_decref(json);
 	return ok;
 }
 
-static bool list_subject(struct registry *registry, const struct catalog *catalog,
-        const char *subject, struct versions *out, struct fault *fault)
+static bool is_list_of_numbers(const json_t *list)
+{
+	const json_t *number;
+	size_t index;
+
+	json_array_foreach(list, index, number)
+	{
+		if (!json_is_integer(number) || json_integer_value(number) < 1
+		        || json_integer_value(number) > INT32_MAX)
+			return false;
+	}
+	return json_array_size(list) > 0;
+}
+
+static bool list_numbers(struct registry *registry, const char *subject,
+        const json_t *numbers, struct versions *out, struct fault *fault)
+{
+	const json_t *number;
+	size_t index;
+
+	json_array_foreach(numbers, index, number)
+	{
+		if (!list_version(registry, subject, (int)json_integer_value(number),
+		            out, fault))
+			return false;
+	}
+	return true;
+}
+
+static bool list_subject(struct registry *registry, const char *subject,
+        struct versions *out, struct fault *fault)
 {
 	json_t *numbers;
-	json_t *number;
-	size_t index;
 	long status;
 	bool ok;
 
 	if (!ask(registry, "GET", "subjects/%s/versions", subject, NULL, &status,
 	            &numbers, fault))
 		return false;
-	ok = status == 200 || odd_answer(registry, status, fault);
-	json_array_foreach(numbers, index, number)
-	{
-		ok = ok && list_version(registry, catalog, subject, number, out, fault);
-	}
+	ok = (status == 200 || odd_answer(registry, status, fault))
+	     && (is_list_of_numbers(numbers)
+	             || no_registry(registry, "a list of version numbers", fault))
+	     && list_numbers(registry, subject, numbers, out, fault);
 	json_decref(numbers);
 	return ok;
 }
 
+/*
+ * A subject beside ours may hold what it likes, such as the text of a key; but a
+ * registry that does not answer as one is believed in nothing.
+ */
+static bool is_stranger(
+        const struct catalog *catalog, const char *subject, const struct fault *fault)
+{
+	return fault->kind == FAULT_REJECT && strcmp(fault->code, "registry") != 0
+	       && !is_named(catalog, subject);
+}
+
+static bool list_subjects(struct registry *registry, const struct catalog *catalog,
+        const json_t *subjects, struct versions *out, struct fault *fault)
+{
+	const json_t *subject;
+	size_t index;
+
+	json_array_foreach(subjects, index, subject)
+	{
+		const char *name = json_string_value(subject);
+
+		if (is_ours(catalog, name) && list_subject(registry, name, out, fault))
+			continue;
+		if (fault->kind != FAULT_NONE && !is_stranger(catalog, name, fault))
+			return false;
+		fault_clear(fault);
+		out->strangers++;
+	}
+	return true;
+}
+
 /* An empty registry may say null. */
+static bool is_list_of_names(const json_t *list)
+{
+	const json_t *name;
+	size_t index;
+
+	json_array_foreach(list, index, name)
+	{
+		if (!json_is_string(name))
+			return false;
+	}
+	return json_is_array(list) || json_is_null(list);
+}
+
 bool registry_list(struct registry *registry, const struct catalog *catalog,
         struct versions *out, struct fault *fault)
 {
 	json_t *subjects;
-	json_t *subject;
-	size_t index;
 	long status;
 	bool ok;
 
@@ -222,14 +387,11 @@ bool registry_list(struct registry *registry, const struct catalog *catalog,
 	if (!ask(registry, "GET", "subjects", "", NULL, &status, &subjects, fault))
 		return false;
 	out->list = calloc(REGISTRY_VERSIONS, sizeof *out->list);
-	ok = out->list != NULL || fault_memory(fault);
-	ok = ok && (status == 200 || odd_answer(registry, status, fault));
-	json_array_foreach(subjects, index, subject)
-	{
-		ok = ok && json_is_string(subject)
-		     && list_subject(
-		             registry, catalog, json_string_value(subject), out, fault);
-	}
+	ok = (out->list != NULL || fault_memory(fault))
+	     && (status == 200 || odd_answer(registry, status, fault))
+	     && (is_list_of_names(subjects)
+	             || no_registry(registry, "a list of subjects", fault))
+	     && list_subjects(registry, catalog, subjects, out, fault);
 	json_decref(subjects);
 	if (!ok)
 		versions_clear(out);
@@ -240,30 +402,23 @@ bool registry_list(struct registry *registry, const struct catalog *catalog,
 static bool look_up(struct registry *registry, const struct catalog_schema *schema,
         bool *out_there, struct fault *fault)
 {
-	char path[64];
-	long status;
 	json_t *json;
-	json_int_t id;
+	int32_t id;
 	bool same;
 
-	version_path(path, schema->version);
-	if (!ask(registry, "GET", path, schema->subject, NULL, &status, &json, fault))
+	if (!get_version(registry, schema->subject, schema->version, &json, &id, fault))
 		return false;
-	id = json_integer_value(json_object_get(json, "id"));
+	*out_there = json != NULL;
+	if (json == NULL)
+		return true;
 	same = schema_same_text(schema_of(json), schema_text(schema->schema));
 	json_decref(json);
-	*out_there = status == 200;
-	if (status == 404)
-		return true;
-	if (status != 200)
-		return odd_answer(registry, status, fault);
 	if (id != schema->id)
 		return fault_set(fault, FAULT_REJECT,
-		        "%.100s version %d has id %lld there and %d in the catalog; "
+		        "%.100s version %d has id %d there and %d in the catalog; "
 		        "readers would take one schema for another, so use a registry "
 		        "that keeps ids (IMPORT mode), or an empty one",
-		        schema->subject, schema->version, (long long)id,
-		        (int)schema->id);
+		        schema->subject, schema->version, (int)id, (int)schema->id);
 	return same
 	       || fault_set(fault, FAULT_REJECT,
 	               "%.100s version %d is another schema there; a version never "
@@ -278,17 +433,24 @@ static bool look_up_id(struct registry *registry, const struct catalog_schema *s
 	char path[64];
 	long status;
 	json_t *json;
+	bool told;
 	bool same;
 
 	snprintf(path, sizeof path, "schemas/ids/%d", (int)schema->id);
 	if (!ask(registry, "GET", path, "", NULL, &status, &json, fault))
 		return false;
-	same = schema_same_text(schema_of(json), schema_text(schema->schema));
+	told = schema_of(json).data != NULL;
+	same = is_avro(json)
+	       && schema_same_text(schema_of(json), schema_text(schema->schema));
 	json_decref(json);
 	*out_there = status == 200;
-	if (status != 200 && status != 404)
+	if (status == 404)
+		return true;
+	if (status != 200)
 		return odd_answer(registry, status, fault);
-	return status == 404 || same
+	if (!told)
+		return no_registry(registry, "a schema", fault);
+	return same
 	       || fault_set(fault, FAULT_REJECT,
 	               "id %d names another schema there than %.100s version %d; use a "
 	               "registry of your own, or another id in the catalog before any "
@@ -298,20 +460,45 @@ static bool look_up_id(struct registry *registry, const struct catalog_schema *s
 
 /* Ids may be given by the client only while a subject is in this mode. */
 static bool set_mode(struct registry *registry, const char *subject, const char *mode,
-        struct fault *fault)
+        long *out_status, struct fault *fault)
 {
-	long status;
 	json_t *json;
 
 	if (!ask(registry, "PUT", "mode/%s?force=true", subject,
-	            json_pack("{s:s}", "mode", mode), &status, &json, fault))
+	            json_pack("{s:s}", "mode", mode), out_status, &json, fault))
 		return false;
 	json_decref(json);
+	return true;
+}
+
+static bool allow_ids(
+        struct registry *registry, const char *subject, struct fault *fault)
+{
+	long status;
+
+	if (!set_mode(registry, subject, "IMPORT", &status, fault))
+		return false;
+	if (status >= 500 || status == 429)
+		return odd_answer(registry, status, fault);
 	return status == 200
 	       || fault_set(fault, FAULT_REJECT,
-	               "the registry refuses mode %s for %.100s (answer %ld); ids can "
-	               "be pinned only where it is allowed",
-	               mode, subject, status);
+	               "the registry refuses mode IMPORT for %.100s (answer %ld); ids "
+	               "can be pinned only where it is allowed",
+	               subject, status);
+}
+
+static bool forbid_ids(
+        struct registry *registry, const char *subject, struct fault *fault)
+{
+	long status;
+
+	if (!set_mode(registry, subject, "READWRITE", &status, fault))
+		return fault_wrap(fault, "%.100s stays in mode IMPORT there", subject);
+	return status == 200
+	       || fault_set(fault, status >= 500 ? FAULT_RETRY : FAULT_REJECT,
+	               "%.100s stays in mode IMPORT there, for the registry refuses "
+	               "READWRITE (answer %ld); set it by hand",
+	               subject, status);
 }
 
 static bool post_version(struct registry *registry, const struct catalog_schema *schema,
@@ -339,11 +526,10 @@ static bool import(struct registry *registry, const struct catalog_schema *schem
 	struct fault second;
 	bool ok;
 
-	if (!set_mode(registry, schema->subject, "IMPORT", fault))
+	if (!allow_ids(registry, schema->subject, fault))
 		return false;
 	ok = post_version(registry, schema, fault);
-	return set_mode(registry, schema->subject, "READWRITE", ok ? fault : &second)
-	       && ok;
+	return forbid_ids(registry, schema->subject, ok ? fault : &second) && ok;
 }
 
 bool registry_put(struct registry *registry, const struct catalog_schema *schema,

@@ -18,17 +18,20 @@ struct registry;
 struct versions {
 	size_t count;
 	struct catalog_schema *list;
+	size_t strangers; /* subjects that were left alone */
 };
 
-/* url begins with http:// or https:// and holds no password. */
+/* FAULT_STOP with code "usage" unless url is http:// or https:// without a password. */
 MUST_CHECK bool registry_open(
         struct registry **out, const char *url, struct fault *fault);
 void registry_close(struct registry **registry);
 
 /*
- * Every version of every subject there, by subject and version. Subjects of others
- * that are no Avro or no schema of ours are left out; one that the catalog names is
- * FAULT_REJECT then.
+ * Every version of our subjects there: those that the catalog names, and those that
+ * share what stands before the last dot of one ("desa."). Subjects of others are
+ * counted only, and so are those beside ours that are no schema we could have.
+ * FAULT_REJECT when an answer is not what a registry says, or a subject that the
+ * catalog names is no Avro or shares its id.
  */
 MUST_CHECK bool registry_list(struct registry *registry, const struct catalog *catalog,
         struct versions *out, struct fault *fault);

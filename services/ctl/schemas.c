@@ -6,6 +6,20 @@
 #include "event/catalog.h"
 #include "event/plan.h"
 
+void ctl_print_schema(const char *before, const struct catalog_schema *schema,
+        const char *name, const char *text)
+{
+	struct buffer line = { 0 };
+
+	buffer_format(&line, "%s{\"id\": %d, \"subject\": ", before, (int)schema->id);
+	buffer_append_json(&line, bytes_of(schema->subject));
+	buffer_format(&line, ", \"version\": %d, \"%s\": ", schema->version, name);
+	buffer_append_json(&line, bytes_of(text));
+	buffer_append_byte(&line, '}');
+	printf("%.*s", (int)line.size, (const char *)line.data);
+	buffer_clear(&line);
+}
+
 static void show_catalog(const struct ctl *ctl, const struct catalog *catalog)
 {
 	if (ctl->json)
@@ -14,10 +28,8 @@ static void show_catalog(const struct ctl *ctl, const struct catalog *catalog)
 		const struct catalog_schema *schema = &catalog->schemas[i];
 
 		if (ctl->json)
-			printf("%s{\"id\": %d, \"subject\": \"%s\", \"version\": %d, "
-			       "\"file\": \"%s\"}",
-			        i > 0 ? ", " : "", (int)schema->id, schema->subject,
-			        schema->version, schema->file);
+			ctl_print_schema(
+			        i > 0 ? ", " : "", schema, "file", schema->file);
 		else
 			printf("%4d  %-28s version %d  %s\n", (int)schema->id,
 			        schema->subject, schema->version, schema->file);

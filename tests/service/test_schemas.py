@@ -19,7 +19,8 @@ from hub.base import wait_until
 
 SCHEMAS = os.path.join(PROJECT, "schemas")
 with open(os.path.join(SCHEMAS, "catalog.json"), encoding="utf-8") as catalog_file:
-    IDS = sorted(entry["id"] for entry in json.load(catalog_file)["schemas"])
+    ENTRIES = json.load(catalog_file)["schemas"]
+IDS = sorted(entry["id"] for entry in ENTRIES)
 AXONOPS = os.path.join(PROJECT, "build", "axonops", "schema-registry")
 
 
@@ -36,7 +37,12 @@ class Registry:
         self.modes = {}
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def fill(self):
+        for entry in ENTRIES:
+            with open(os.path.join(SCHEMAS, entry["file"]), encoding="utf-8") as file:
+                self.versions[entry["subject"], entry["version"]] = (entry["id"], file.read())
 
     def close(self):
         self.server.shutdown()
@@ -120,6 +126,25 @@ class NoImport(Registry):
         return 422, {"error_code": 42205}
 
 
+class StaysOpen(Registry):
+    """Takes the ids, and refuses the way back."""
+
+    def mode(self, subject, body):
+        return super().mode(subject, body) if body["mode"] == "IMPORT" else (403, {"error_code": 403})
+
+
+class Protobuf(Registry):
+    said = {"schemaType": "PROTOBUF"}
+
+    def version(self, subject, version):
+        status, found = super().version(subject, version)
+        return status, {**found, **(self.said if status == 200 else {})}
+
+
+class Refers(Protobuf):
+    said = {"references": [{"name": "a", "subject": "a", "version": 1}]}
+
+
 class Broken(Registry):
     def serve(self, method, path, body):
         return 500, b"<html>"
@@ -133,6 +158,28 @@ class Endless(Registry):
 class Deep(Registry):
     def serve(self, method, path, body):
         return 200, b"[" * 100_000
+
+
+SUBJECT = "desa.requests-value"
+LIST, NUMBERS, VERSION = "/subjects", f"/subjects/{SUBJECT}/versions", f"/subjects/{SUBJECT}/versions/1"
+WHOLE = {"id": 1, "schema": '"string"'}
+NO_REGISTRY = {"a page": b"<html>Log in</html>", "an object": {}, "a text": "", "nothing": b"", "brackets": b"[" * 100_000,
+               "two answers": b"[] []", "an error": {"error_code": 1}, "a member twice": b'{"id": 1, "id": 1}'}
+# name: (what lies, its answer, what was expected)
+LIES = {**{f"{name} for the list": (LIST, answer, "a list of subjects") for name, answer in NO_REGISTRY.items()},
+        **{f"{name} for the numbers": (NUMBERS, answer, "a list of version numbers") for name, answer in NO_REGISTRY.items()},
+        **{f"{name} for the version": (VERSION, answer, "a version with its id and schema") for name, answer in NO_REGISTRY.items()},
+        "numbers for subjects": (LIST, [1, 2, 3], "a list of subjects"),
+        "null and objects for subjects": (LIST, [SUBJECT, None, {}], "a list of subjects"),
+        "null for the numbers": (NUMBERS, None, "a list of version numbers"), "no numbers": (NUMBERS, [], "a list of version numbers"),
+        "numbers in an object": (NUMBERS, {"versions": [1]}, "a list of version numbers"),
+        **{f"number {number}": (NUMBERS, [number], "a list of version numbers") for number in ("1", 0, -1, 2**40, 1.5, True, None)},
+        **{f"id {number}": (VERSION, {**WHOLE, "id": number}, "a version with its id and schema") for number in ("1", 0, -1, 2**32 + 1, 1.0, None)},
+        "no schema": (VERSION, {"id": 1}, "a version with its id and schema"),
+        "another subject": (VERSION, {**WHOLE, "subject": "evil"}, "a version with its id and schema"),
+        "another version": (VERSION, {**WHOLE, "version": 99}, "a version with its id and schema"),
+        "no Avro": (VERSION, {**WHOLE, "schemaType": "JSON"}, "no Avro schema of its own"),
+        "an id of two": (VERSION, {**WHOLE, "id": 2}, "both have id 2 there")}
 
 
 @pytest.fixture
@@ -164,12 +211,27 @@ def test_pull_makes_a_folder_that_is_the_same(registry, tmp_path):
 
 @pytest.mark.parametrize("registry, words", [
     (IgnoresIds, "has id 41 there and 1 in the catalog"), (Forgets, "does not have it"), (Rewrites, "is another schema there"),
-    (NoImport, "refuses mode IMPORT"), (Endless, "longer than"), (Deep, "unexpected answer|another schema|has id 0")], indirect=["registry"])
+    (NoImport, "refuses mode IMPORT"), (StaysOpen, "stays in mode IMPORT there"), (Protobuf, "is no Avro schema of its own"), (Refers, "is no Avro schema of its own"), (Endless, "longer than"), (Deep, "the answer is not a version with its id and schema")], indirect=["registry"])
 def test_push_refuses_a_registry_that_does_something_else(registry, words):
     done = schemas("push", registry.url)
     assert done.returncode == 65 and re.search(words, done.stderr), done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert "IMPORT" not in registry.modes.values()
+    assert isinstance(registry, StaysOpen) or "IMPORT" not in registry.modes.values()
+
+
+@pytest.mark.parametrize("lie", list(LIES))
+def test_what_is_no_registry_is_told_by_every_command(registry, lie, tmp_path):
+    path, answer, expected = LIES[lie]
+    registry.fill()
+    honest = registry.serve
+    registry.serve = lambda method, asked, body: (200, answer) if asked == path else honest(method, asked, body)
+    folder = tmp_path / "pulled"
+    for command in (["check", "--against", registry.url], ["diff", registry.url], ["pull", registry.url, str(folder)]):
+        done = schemas(*command)
+        assert done.returncode == 65 and expected in done.stderr and done.stderr.count("\n") == 1, (command, done)
+        assert registry.url + path in done.stderr or "the answer is not" not in done.stderr, command
+        assert "every version" not in done.stdout
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("registry", [Broken], indirect=True)
@@ -183,6 +245,76 @@ def test_an_id_that_is_taken_is_refused_before_anything_is_written(registry):
     done = schemas("push", registry.url)
     assert done.returncode == 65 and "id 1 names another schema there" in done.stderr
     assert list(registry.versions) == [("others", 1)] and not registry.modes
+
+
+def test_two_of_one_name_are_pulled_into_two_files(registry, tmp_path):
+    registry.fill()
+    other = json.dumps({"type": "record", "name": "other.Request", "fields": [{"name": "a", "type": "long"}]})
+    registry.versions["desa.others", 1] = (70, other)
+    registry.versions["desa.keys-key", 1] = (71, '"string"')
+    registry.versions["desa.more-key", 1] = (72, '"long"')
+    registry.versions["theirs.Request", 1] = (1, other)
+    registry.versions["desa.shapes", 1] = (80, "no schema")
+    folder = tmp_path / "pulled"
+    folder.mkdir()
+    done = schemas("pull", registry.url, str(folder))
+    assert done.returncode == 0 and "2 subjects of others left alone" in done.stdout, done
+    catalog = json.loads((folder / "catalog.json").read_text())
+    pulled = {entry["id"]: (folder / entry["file"]).read_text() for entry in catalog["schemas"]}
+    assert pulled == {number: text for (subject, _), (number, text) in registry.versions.items() if subject not in ("theirs.Request", "desa.shapes")}
+    assert schemas("diff", registry.url, folder=str(folder)).returncode == 0
+
+
+def test_pull_writes_over_nothing(registry, tmp_path):
+    registry.fill()
+    shutil.copytree(SCHEMAS, tmp_path / "mine")
+    before = {path: path.read_bytes() for path in (tmp_path / "mine").rglob("*") if path.is_file()}
+    done = schemas("pull", registry.url, str(tmp_path / "mine"))
+    assert done.returncode == 64 and "a new folder" in done.stderr, done
+    assert before == {path: path.read_bytes() for path in (tmp_path / "mine").rglob("*") if path.is_file()}
+
+
+def test_pull_of_nothing_is_no_catalog(registry, tmp_path):
+    for others in ({}, {("others", 1): (1, '"string"')}):
+        registry.versions = others
+        done = schemas("pull", registry.url, str(tmp_path / "pulled"))
+        assert done.returncode == 65 and "none of our subjects is there" in done.stderr, done
+        assert not (tmp_path / "pulled").exists()
+        assert "none of our subjects is there yet" in schemas("check", "--against", registry.url).stdout
+
+
+def test_what_others_keep_there_is_not_looked_at(registry):
+    registry.fill()
+    honest = registry.serve
+    registry.versions.update({(f"others{number}", 1): (100 + number, '"string"') for number in range(1500)})
+
+    def serve(method, path, body):
+        assert not path.startswith("/subjects/others")
+        return honest(method, path, body)
+
+    registry.serve = serve
+    for command in (["check", "--against", registry.url], ["diff", registry.url]):
+        assert schemas(*command).returncode == 0
+
+
+def test_an_address_may_end_in_slashes_and_must_be_one(registry):
+    assert schemas("push", registry.url + "//").returncode == 0
+    assert schemas("diff", registry.url.replace("http", "HTTP") + "/").returncode == 0
+    for command in (["push", "schemas"], ["push", "ftp://a"], ["diff", "ftp://a"], ["check", "--against", "ftp://a"], ["push", ""],
+                    ["push", registry.url + "/?a=b"], ["pull", "localhost:8081", "nowhere"]):
+        done = schemas(*command)
+        assert done.returncode == 64 and "address" in done.stderr and done.stderr.count("\n") == 1, done
+
+
+def test_json_is_json_whatever_a_subject_is_called(registry, tmp_path):
+    folder = tmp_path / "odd"
+    shutil.copytree(SCHEMAS, folder)
+    in_catalog(lambda facts: facts["schemas"].append({"id": 77, "subject": 'a"\nb', "version": 1, "file": "avro/Odd.avsc"}))(folder)
+    (folder / "avro" / "Odd.avsc").write_text('"string"')
+    shown = [["show"], ["diff", registry.url], ["push", registry.url], ["diff", SCHEMAS]]
+    for command in shown:
+        facts = json.loads(schemas(*command, "--json", folder=str(folder)).stdout)
+        assert any(fact["subject"] == 'a"\nb' for fact in facts), command
 
 
 def test_passwords_stand_in_no_address():
