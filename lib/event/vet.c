@@ -14,6 +14,7 @@
 enum {
 	TOPIC_BYTES = 249, /* Kafka */
 	COLUMN_BYTES = 63, /* PostgreSQL */
+	MAP_ITEMS = 1000,  /* shape.c */
 };
 
 /* One schema of a topic. */
@@ -141,6 +142,15 @@ static bool default_has_form(const struct schema_field *field)
 	return fits;
 }
 
+static bool has_map(const struct schema_node *node)
+{
+	bool found = node->type == SCHEMA_MAP || (node->items && has_map(node->items));
+
+	for (size_t i = 0; i < node->branch_count; i++)
+		found = found || has_map(node->branches[i]);
+	return found;
+}
+
 static bool vet_node(const struct vet *vet, const struct schema_node *node);
 
 static bool vet_field(const struct vet *vet, const struct schema_field *field)
@@ -155,6 +165,9 @@ static bool vet_field(const struct vet *vet, const struct schema_field *field)
 	if (field->required_of_sender && schema_is_nullable(field->type))
 		return vet_fault(
 		        vet, field->name, "is required of the sender and may be null");
+	if (field->max_items > MAP_ITEMS && has_map(field->type))
+		return vet_fault(vet, field->name,
+		        "has maxItems above the 1000 that a map is read with");
 	if (field->standard != NULL && !default_has_form(field))
 		return vet_fault(vet, field->name,
 		        "has a default that its own pattern or format refuses");

@@ -481,6 +481,7 @@ MISTAKES = {
     "a form that is none": (another_field("t", "string", format="nonesuch"), "t: has a format that is not known"),
     "limits that leave nothing": (another_field("t", "string", minLength=10, maxLength=5), "minLength above maxLength"),
     "a minimum that is no number": (another_field("t", minimum="abc"), "a minimum that is none of"),
+    "a map that no department reads": (another_field("t", {"type": "map", "values": "long"}, maxItems=3000), "above the 1000 that a map is read with"),
     "a minimum of a real": (another_field("t", "double", minimum="5"), "a minimum that is none of"),
     "required and null": (another_field("t", ["null", "string"], required_of_sender=True, default=None), "may be null"),
     "deeper than a body": (another_field("t", functools.reduce(lambda inner, _: {"type": "array", "items": inner}, range(16), "long")), "nested deeper than the 16"),
