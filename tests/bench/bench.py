@@ -168,6 +168,41 @@ class Bench:
             f"+{above:.0f} us", "<= +300 us")
         gateway.stop()
 
+    def attack(self):
+        """A clerk who posts fifty times a second, alone and while strangers do what they can."""
+        gateway = self.gateway(NOWHERE, "attack")
+        port = gateway.url.rsplit(":", 1)[1]
+        quiet, attacked = [], []
+        for _ in range(3):
+            quiet.append(tool("load", port, "/v1/payments", 1, SECONDS, 1000000, 50)["p99_us"])
+            strangers = subprocess.Popen([os.path.join(PROJECT, "tests", "bench", "attack.py"), port], stdout=subprocess.PIPE, text=True)
+            strangers.stdout.readline()
+            attacked.append(tool("load", port, "/v1/payments", 1, SECONDS, 1000000, 50)["p99_us"])
+            strangers.kill()
+            strangers.wait()
+        ratio = statistics.median(a / b for a, b in zip(attacked, quiet))
+        row("gateway, a post under attack, p99", f"{statistics.median(attacked):.0f} us", f"quiet {statistics.median(quiet):.0f} us", f"{ratio:.1f}x",
+            "<= 5x")
+        gateway.stop()
+
+    def link(self):
+        """Accepting does not slow down while the link is down."""
+        self.start_servers()
+        down, up, spent = [], [], []
+        gateways = self.gateway(NOWHERE, "link-down"), self.gateway(self.kafka.brokers, "link-up")
+        for _ in range(3):
+            for gateway, rates in zip(gateways, (down, up)):
+                before = processor(gateway.process.pid())
+                found = tool("load", gateway.url.rsplit(":", 1)[1], "/v1/payments", 64, SECONDS)
+                rates.append(found["rate"])
+                if gateway is gateways[0]:
+                    spent.append((processor(gateway.process.pid()) - before) / found["accepted"] * 1e6)
+        ratio = statistics.median(a / b for a, b in zip(down, up))
+        row("gateway, 64 connections, link down", f"{statistics.median(down):.0f}/s", f"link up {statistics.median(up):.0f}/s", f"{ratio:.2f}", ">= 0.95")
+        row("gateway, processor a post, link down", f"{statistics.median(spent):.0f} us", "", "", "<= 25 us")
+        for gateway in gateways:
+            gateway.stop()
+
     def pending(self):
         """What an outage of weeks leaves: the start, the memory, the way out, and a payment that does not wait behind it."""
         folder = os.path.join(self.folder, "pending")
@@ -427,7 +462,8 @@ class Bench:
 
 def main():
     bench = Bench()
-    kinds = {"decode": bench.decode, "gateway": bench.gateway_posts, "answer": bench.answer, "pending": bench.pending, "latency": bench.latency,
+    kinds = {"decode": bench.decode, "gateway": bench.gateway_posts, "answer": bench.answer, "attack": bench.attack, "link": bench.link,
+             "pending": bench.pending, "latency": bench.latency,
              "chain": bench.chain, "sink": bench.sink_backlog, "streams": bench.streams, "poison": bench.poison,
              "replay": bench.replay, "pacing": bench.pacing, "undisturbed": bench.undisturbed, "monitor": bench.monitor}
     wanted = sys.argv[1:] or list(kinds)

@@ -82,7 +82,7 @@ def make_anew(scene, pause):
         except Trouble:
             return False
     wait_until(made, 60, "the topic is there again")
-    wait_until(lambda: log_of(scene).count("made anew") > told, 90, "it is noticed")
+    wait_until(lambda: log_of(scene).count("made anew") > told, 300, "it is noticed")
 
 
 def anew(scene):
@@ -140,7 +140,7 @@ def put_back(scene):
     shutil.rmtree(copy)
     scene.kafka.start()
     scene.kafka.wait()
-    wait_until(lambda: log_of(scene).count("made anew") > told, 120, "it is noticed")
+    wait_until(lambda: log_of(scene).count("made anew") > told, 300, "it is noticed")
 
 
 KINDS = [kill, small, anew, right, put_back, fill, anew_late, stop]

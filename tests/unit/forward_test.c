@@ -216,7 +216,7 @@ static void survive(
 	if (rtt_ms > 0)
 		rd_kafka_mock_broker_set_rtt(stage->cluster, -1, (int)rtt_ms);
 	accept_events(stage, EVENTS / 2);
-	for (int64_t until_us = clock_monotonic_us() + rtt_ms * 3000;
+	for (int64_t until_us = clock_monotonic_us() + rtt_ms * 1500;
 	        clock_monotonic_us() < until_us;)
 		turn(stage);
 	rd_kafka_mock_broker_set_rtt(stage->cluster, -1, 0);
