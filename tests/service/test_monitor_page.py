@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The monitor's page in a real Chromium, above real programs: what the team at the wall sees."""
+import hashlib
 import json
+import os
 import time
 
 from browser import (axe_findings, browse, click, complaints, is_shown, resize, text_of, type_into,  # noqa: F401
                      wait_text)
 from conftest import BINARIES, VILLAGES, payment_body, post, request_body
 from hub import programs
-from hub.base import free_port, wait_until
+from hub.base import free_port, wait_until, write
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
@@ -208,6 +210,31 @@ def test_a_line_opens_its_case_across_topics_masked(world, browse):  # noqa: F81
     driver.back()
     wait_text(driver, "#panel-title", "KASUS/1 a")
     assert complaints(driver) == []
+
+
+def test_a_stranger_is_told_how_to_come_in_and_a_token_lets_him(lonely, browse):  # noqa: F811
+    path = os.path.join(lonely.folder, "tokens")
+    write(path, f"dinding {hashlib.sha256(b'rahasia-dinding').hexdigest()} watch\n", 0o600)
+    monitor = lonely.monitor(tokens=path)
+    driver = browse(monitor.url + f"/villages/{VILLAGES[0]}")
+    wait_until(lambda: is_shown(driver, "#access"), 20, "the way in")
+    assert "Diskominfo" in text_of(driver, "#access") and not is_shown(driver, "#picture") and not is_shown(driver, "#panel")
+    assert "Padomasan" not in driver.page_source and axe_findings(driver) == []
+    type_into(driver, "#token", "tebakan")
+    click(driver, "#access-form button")
+    wait_text(driver, "#token-fault", "Token ini tidak dikenal")
+    type_into(driver, "#token", "rahasia-dinding")
+    press(driver, Keys.ENTER)
+    wait_until(lambda: is_shown(driver, "#picture") and not is_shown(driver, "#access"), 20, "the picture")
+    wait_text(driver, "#clock", "WIB")
+    wait_text(driver, "#panel-title", "Padomasan")
+    driver.refresh()  # the tab remembers
+    wait_text(driver, "#clock", "WIB")
+    assert not is_shown(driver, "#access") and "rahasia" not in driver.current_url and driver.get_cookies() == []
+    click(driver, "#panel-close")
+    click(driver, "#leave")
+    wait_until(lambda: is_shown(driver, "#access"), 20, "out again")
+    assert driver.execute_script("return sessionStorage.length") == 0
 
 
 def test_only_own_sources_are_allowed_and_nothing_stands_inline(world):

@@ -11,6 +11,12 @@ const waiting = [];
 
 try { token = sessionStorage.getItem(STORE) || ""; } catch { /* none, then */ }
 
+// What the server says against a question, in the reader's language.
+export async function reason(answer) {
+  const problem = await answer.json().catch(() => ({ title: `${answer.status} ${answer.statusText}` }));
+  return (language() === "id" && problem.detail_id) || problem.detail || problem.title;
+}
+
 function keep(text) {
   token = text;
   try {
@@ -25,9 +31,9 @@ export function showAccess() {
   $("token-fault").textContent = refused ? say(refused) : "";
 }
 
-function refuse(status) {
+function refuse() {
   if (refused !== null) return;
-  refused = status === 403 ? "noRight" : token ? "wrongToken" : "";
+  refused = token ? "wrongToken" : "";
   showAccess();
   $("token").focus();
 }
@@ -39,8 +45,8 @@ export async function open(path, options = {}) {
   if (refused !== null) await letIn();
   const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
   const answer = await fetch(path, { ...options, headers, cache: "no-store" });
-  if (answer.status !== 401 && answer.status !== 403) return answer;
-  refuse(answer.status);
+  if (answer.status !== 401) return answer;
+  refuse();
   return open(path, options);
 }
 
@@ -52,12 +58,6 @@ export async function ask(path) {
   throw new Error(await reason(answer));
 }
 
-export async function reason(answer) {
-  try {
-    const problem = await answer.json();
-    return (language() === "id" && problem.detail_id) || problem.detail || problem.title;
-  } catch { return `${answer.status} ${answer.statusText}`; }
-}
 
 export function startAccess() {
   $("leave").hidden = !token;

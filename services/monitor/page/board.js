@@ -6,7 +6,7 @@ import { clock } from "./format.js";
 import { go } from "./panel.js";
 import { say } from "./words.js";
 
-export const STATES = ["sending", "quiet", "waiting", "silent", "blocked", "unknown"];
+const STATES = ["sending", "quiet", "waiting", "silent", "blocked", "unknown"];
 const tiles = { board: new Map(), map: new Map() };
 let villages = new Map();
 let stateNow = (village) => village.state;

@@ -38,7 +38,7 @@ function makeLine(event) {
   return item;
 }
 
-export class EventList {
+class EventList {
   constructor(list) {
     this.list = list;
     this.kept = [];

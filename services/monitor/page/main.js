@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The monitor's page: a stream of events and, each second, one picture of everything.
-import { ask, startAccess } from "./access.js";
+import { ask, showAccess, startAccess } from "./access.js";
 import { fresh, showAge, startAge } from "./age.js";
 import { changeVillages, setVillages, showBoard, showLegend, startBoard } from "./board.js";
 import { openCase } from "./case.js";
@@ -57,6 +57,7 @@ function speakOther() {
   nameOther();
   if (stats) showStats(stats); else showSentence(null);
   showAge();
+  showAccess();
   showLegend();
   showBoard();
   redrawEvents();
@@ -84,4 +85,4 @@ live = makeList("events");
 serveAddress(/^\/villages\/([^/]+)$/, openVillage);
 serveAddress(/^\/cases\/([^/]+)\/(.+)$/, openCase);
 startReplay(makeList("replayed"));
-listen("/events", hear, loadVillages);
+listen("/events", hear, loadVillages, (words) => { if (!stats) showSentence(null, words); });

@@ -16,8 +16,9 @@ function show(mood, first, second) {
   $("sentence").className = mood;
 }
 
-export function showSentence(stats) {
-  if (!stats) return show("", say("starting"), "");
+// Without a picture yet: that it is waited for, and what is in the way.
+export function showSentence(stats, trouble = "") {
+  if (!stats) return show(trouble && "bad", say("starting"), trouble);
   alarms = stats.alarms;
   const [worst] = alarms;
   if (worst) show(worst.severity, text(worst), next(worst));

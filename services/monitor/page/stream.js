@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Server-Sent Events by fetch(), because EventSource cannot carry a token.
 import { open, reason } from "./access.js";
+import { say } from "./words.js";
 
 const AGAIN_MS = 1000;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -34,13 +35,14 @@ export async function read(path, hear, { headers = {}, signal, begun = () => {} 
   }
 }
 
-// Listen for ever: what breaks is taken up again behind the last id that came. begun() at each beginning.
-export async function listen(path, hear, begun) {
+// Listen for ever: what breaks is taken up again behind the last id that came. begun() at each beginning,
+// broke(words) when it could not begin or broke.
+export async function listen(path, hear, begun, broke) {
   let last = null;
   for (;;) {
     try {
       await read(path, (event, data, id) => { last = id || last; hear(event, data); }, { headers: last ? { "Last-Event-ID": last } : {}, begun });
-    } catch { /* the page says how old it is; see age.js */ }
+    } catch (fault) { broke(fault instanceof TypeError ? say("unreachable") : fault.message); }
     await pause(AGAIN_MS);
   }
 }

@@ -170,7 +170,6 @@ const said = {
   token: ["Token", "Token"],
   kept: ["Token disimpan di tab ini saja dan hilang bila tab ditutup.", "The token is kept in this tab only and is gone when the tab is closed."],
   wrongToken: ["Token ini tidak dikenal. Periksa lalu coba lagi.", "This token is not known. Look again and try once more."],
-  noRight: ["Token ini tidak berhak melihat pemantau. Mintalah hak “watch”.", "This token may not see the monitor. Ask for the scope “watch”."],
   leave: ["Keluar", "Leave"],
 };
 
