@@ -19,6 +19,9 @@
 
 enum { LANES = 1024, LANE_RECORDS = 128 };
 
+/* Nothing of what is known to be there comes for so long: the broker is away. */
+#define PATIENCE_US INT64_C(30000000)
+
 struct lane {
 	size_t topic; /* in the catalog */
 	int64_t at_us;
@@ -42,6 +45,8 @@ struct replay {
 	bool has_begun; /* the clock runs */
 	bool has_due;   /* the oldest has got its time */
 	int64_t due_us;
+	int64_t silent_us; /* monotonic: since when the broker gives nothing; 0: it does
+	                    */
 	struct pace pace;
 	struct quota quota;
 	uint64_t bytes;
@@ -212,6 +217,22 @@ static void count_bytes(struct replay *replay, const struct lane *lane, size_t c
 	quota_use(&replay->quota, bytes, clock_monotonic_us());
 }
 
+/* Nothing came of a lane that is not at its end. */
+static enum step be_patient(
+        struct replay *replay, const struct topic_range *range, struct fault *fault)
+{
+	int64_t now_us = clock_monotonic_us();
+
+	if (replay->silent_us == 0)
+		replay->silent_us = now_us;
+	if (now_us - replay->silent_us < PATIENCE_US)
+		return STEP_IDLE;
+	fault_code(fault, FAULT_RETRY, "unreachable",
+	        "%s, partition %d: Kafka gives nothing more", range->topic,
+	        (int)range->partition);
+	return STEP_FAULT;
+}
+
 /* Read the hungry lane that stands last. */
 static enum step feed(struct replay *replay, int64_t until_us, struct fault *fault)
 {
@@ -224,15 +245,17 @@ static enum step feed(struct replay *replay, int64_t until_us, struct fault *fau
 	        left_us > 0 ? (int)((left_us + 999) / 1000) : 0, lane->records,
 	        LANE_RECORDS, &count, fault)) {
 	case RANGE_NOTHING:
-		return STEP_IDLE;
+		return be_patient(replay, &replay->list[index], fault);
 	case RANGE_FAULT:
 		return STEP_FAULT;
 	case RANGE_ENDED:
+		replay->silent_us = 0;
 		replay->hungry_count--;
 		return STEP_DONE;
 	case RANGE_RECORDS:
 		break;
 	}
+	replay->silent_us = 0;
 	count_bytes(replay, lane, count);
 	keep_wanted(replay, lane, count);
 	pass_shown(replay, index);

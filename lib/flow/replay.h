@@ -78,7 +78,9 @@ bool replay_cut(
 
 /*
  * The next event, when it is due. STEP_IDLE after wait_ms without one, or at the end:
- * see replay_is_over().
+ * see replay_is_over(). FAULT_RETRY, code "unreachable": for half a minute the broker
+ * has given nothing of what it has. FAULT_STOP, code "offset": the log was cut
+ * meanwhile.
  */
 enum step replay_next(struct replay *replay, int wait_ms, struct replay_event *event,
         struct fault *fault);

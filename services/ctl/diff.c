@@ -328,6 +328,7 @@ static void print_text(const char *table, const struct found *found)
 static void print_json(struct diff *diff, const char *table, const struct found *found)
 {
 	json_t *keys = json_array();
+	json_t *all;
 	char *text;
 
 	for (size_t i = 0; i < found->named_count; i++)
@@ -335,8 +336,8 @@ static void print_json(struct diff *diff, const char *table, const struct found 
 		        keys, json_pack("{s:s, s:o, s:O*}", "is", found->named[i].is,
 		                      "key", json_loads(found->named[i].key, 0, NULL),
 		                      "columns", found->named[i].columns));
-	json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:O, s:o}", "table", table,
-	        "same", (json_int_t)found->same, "differ", (json_int_t)found->differ,
+	all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:O, s:o}", "table", table, "same",
+	        (json_int_t)found->same, "differ", (json_int_t)found->differ,
 	        "only_live", (json_int_t)found->only_live, "only_scratch",
 	        (json_int_t)found->only_scratch, "columns", found->columns, "keys",
 	        keys);

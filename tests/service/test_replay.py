@@ -3,11 +3,13 @@
 import functools
 import json
 import os
+import signal
 import subprocess
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from conftest import BINARIES, PROJECT, VILLAGES, World, payment_body, request_body
+from conftest import BINARIES, FULL, PROJECT, VILLAGES, World, payment_body, request_body
 from hub.base import wait_until
 from hub.programs import post_batch
 
@@ -154,6 +156,30 @@ def test_what_has_left_the_log_is_told(world):
     done = kentongan("replay", "--brokers", past.world.brokers, "--schemas", past.world.schemas,
                      "--from", rfc(rows[-1][0] + 1), "--to", "+1d")
     assert done.returncode == 0 and done.stderr == "" and done.stdout == ""
+
+
+def test_a_broker_that_is_away_is_told(lonely):
+    done = kentongan("replay", "--brokers", "127.0.0.1:1", "--from", "2026-11-21T08:00", "--to", "+2h")
+    assert done.returncode == 69 and done.stdout == "" and "desa.requests" in done.stderr
+
+
+@pytest.mark.skipif(not FULL, reason="waits half a minute; KENTONGAN_FULL=1")
+def test_a_broker_that_goes_away_meanwhile_is_told(world):
+    count = 100000  # more than is fetched ahead
+    begin = rfc(int(time.time() * 1000))
+    subprocess.run([os.path.join(os.path.dirname(BINARIES), "tests", "backlog"), world.brokers, world.topic("requests"), str(count),
+                    "5"], check=True, capture_output=True)
+    replay = subprocess.Popen(
+        [os.path.join(BINARIES, "kentongan"), "replay", "--brokers", world.brokers, "--schemas", world.schemas, "--from", begin,
+         "--to", "+1d", "--rate", "2M"], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    replay.stdout.readline()
+    broker = world.servers.kafka.process.pid()
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        lines, words = replay.communicate(timeout=120)
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    assert replay.returncode == 69 and "gives nothing more" in words and len(lines.splitlines()) < count
 
 
 @pytest.mark.parametrize("options, words", (
