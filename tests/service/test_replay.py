@@ -158,6 +158,22 @@ def test_what_has_left_the_log_is_told(world):
     assert done.returncode == 0 and done.stderr == "" and done.stdout == ""
 
 
+def test_what_came_in_one_millisecond_has_an_order_and_strange_records_are_shown(world):
+    from confluent_kafka import Producer
+    topic = world.topic("payments")
+    producer = Producer({"bootstrap.servers": world.brokers, "linger.ms": 0, "batch.num.messages": 1})
+    for number in range(3000):
+        producer.produce(topic, value=b"none of ours", key=VILLAGES[0], partition=number % 12)
+        producer.poll(0)
+    assert producer.flush(60) == 0
+    done = kentongan("replay", "--brokers", world.brokers, "--schemas", world.schemas, "--from", "2026-01-01T00:00", "--to", "+5000d")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    places = [(line["appended_at"], line["partition"], line["offset"]) for line in lines]
+    assert len(lines) == 3000 and places == sorted(places)
+    assert len({time for time, *_ in places}) < len({place[:2] for place in places}), "some came to several partitions at once"
+    assert all(line["undecodable"] and line["record"] == "Payment" for line in lines)
+
+
 def test_a_broker_that_is_away_is_told(lonely):
     done = kentongan("replay", "--brokers", "127.0.0.1:1", "--from", "2026-11-21T08:00", "--to", "+2h")
     assert done.returncode == 69 and done.stdout == "" and "desa.requests" in done.stderr
