@@ -6,19 +6,33 @@
  */
 #include "event/compat.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "event/plan.h"
 
-enum { WORDS_BYTES = 96, WHAT_BYTES = 360, NAME_BYTES = 64 };
+enum {
+	WORDS_BYTES = 160,
+	WHAT_BYTES = 600,
+	VERSION_BYTES = 64,
+	SHOWN = 100, /* characters of a name */
+	NAME_BYTES = SHOWN + sizeof "...",
+	SYMBOLS_BYTES = 300,
+};
+
+/* The path from the root: as it is shown, and whole as a hash, for it may be long. */
+struct path {
+	size_t size;
+	uint64_t hash;
+};
 
 struct pair {
-	char reader[NAME_BYTES]; /* "version 2" */
-	char writer[NAME_BYTES];
+	char reader[VERSION_BYTES]; /* "version 2" */
+	char writer[VERSION_BYTES];
 	bool newer_reads;
-	char path[COMPAT_PATH_BYTES];
-	size_t path_size;
+	struct path path;
+	char shown[COMPAT_PATH_BYTES];
 	struct compat_report *report;
 };
 
@@ -28,7 +42,7 @@ static void compare(struct pair *pair, const struct schema_node *reader,
 static bool was_refused(const struct pair *pair)
 {
 	for (size_t i = 0; i < pair->report->count && i < COMPAT_REFUSALS; i++)
-		if (strcmp(pair->report->refusals[i].path, pair->path) == 0)
+		if (pair->report->refusals[i].place == pair->path.hash)
 			return true;
 	return false;
 }
@@ -41,32 +55,58 @@ static void refuse(struct pair *pair, const char *what, const char *instead)
 	if (was_refused(pair) || report->count++ >= COMPAT_REFUSALS)
 		return;
 	refusal = &report->refusals[report->count - 1];
-	memcpy(refusal->path, pair->path, sizeof refusal->path);
+	refusal->place = pair->path.hash;
+	memcpy(refusal->path, pair->shown, sizeof refusal->path);
 	snprintf(refusal->sentence, sizeof refusal->sentence, "%s: %s; %s.",
-	        pair->path[0] ? pair->path : "the record", what, instead);
+	        pair->shown[0] ? pair->shown : "the record", what, instead);
+}
+
+/* A name whole up to a sensible length, and a longer one with dots at its end. */
+static const char *cut(const char *name, char out[NAME_BYTES])
+{
+	snprintf(out, NAME_BYTES, "%.*s%s", SHOWN, name,
+	        strlen(name) > SHOWN ? "..." : "");
+	return out;
+}
+
+/* FNV-1a, 64 bits. */
+static uint64_t hash_on(uint64_t hash, const char *text)
+{
+	for (; *text != '\0'; text++)
+		hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+	return hash;
 }
 
 /* Go down to a part of the path; returns where to come back to. */
-static size_t push(struct pair *pair, const char *between, const char *name)
+static struct path push(struct pair *pair, const char *between, const char *name)
 {
-	size_t before = pair->path_size;
-	int size = snprintf(pair->path + before, sizeof pair->path - before, "%s%s",
-	        before > 0 || name[0] == '\0' ? between : "", name);
+	const struct path before = pair->path;
+	size_t room = sizeof pair->shown - before.size;
+	char part[NAME_BYTES];
+	int size = snprintf(pair->shown + before.size, room, "%s%s",
+	        before.size > 0 || name[0] == '\0' ? between : "", cut(name, part));
 
-	if (size > 0 && before + (size_t)size < sizeof pair->path)
-		pair->path_size += (size_t)size;
+	pair->path.hash = hash_on(hash_on(before.hash, between), name);
+	if ((size_t)size < room) {
+		pair->path.size += (size_t)size;
+	} else {
+		pair->path.size = sizeof pair->shown - 1;
+		memcpy(pair->shown + sizeof pair->shown - sizeof "...", "...",
+		        sizeof "...");
+	}
 	return before;
 }
 
-static void pop(struct pair *pair, size_t before)
+static void pop(struct pair *pair, struct path before)
 {
-	pair->path_size = before;
-	pair->path[before] = '\0';
+	pair->path = before;
+	pair->shown[before.size] = '\0';
 }
 
 /* A type in words: "string", "decimal(18,2)", "record Actor". */
 static const char *words_of(const struct schema_node *node, char words[WORDS_BYTES])
 {
+	char name[NAME_BYTES];
 	static const char *const types[] = { "null", "boolean", "int", "long", "float",
 		"double", "bytes", "string", "fixed", "enum", "record", "array", "map",
 		"a union" };
@@ -75,11 +115,11 @@ static const char *words_of(const struct schema_node *node, char words[WORDS_BYT
 		snprintf(words, WORDS_BYTES, "%s decimal(%d,%d)", types[node->type],
 		        node->precision, node->scale);
 	else if (node->meaning[0] != '\0')
-		snprintf(words, WORDS_BYTES, "%s %.64s", types[node->type],
-		        node->meaning);
+		snprintf(words, WORDS_BYTES, "%s %s", types[node->type],
+		        cut(node->meaning, name));
 	else if (node->name != NULL)
-		snprintf(words, WORDS_BYTES, "%s %.64s", types[node->type],
-		        schema_last_part(node->name));
+		snprintf(words, WORDS_BYTES, "%s %s", types[node->type],
+		        cut(schema_last_part(node->name), name));
 	else
 		snprintf(words, WORDS_BYTES, "%s", types[node->type]);
 	return words;
@@ -139,12 +179,14 @@ static void compare_names(struct pair *pair, const struct schema_node *reader,
         const struct schema_node *writer)
 {
 	char what[WHAT_BYTES];
+	char is[NAME_BYTES];
+	char was[NAME_BYTES];
 
 	if (same_name(reader, writer))
 		return;
-	snprintf(what, sizeof what, "%s calls the type %.64s and %s calls it %.64s",
-	        pair->reader, schema_last_part(reader->name), pair->writer,
-	        schema_last_part(writer->name));
+	snprintf(what, sizeof what, "%s calls the type %s and %s calls it %s",
+	        pair->reader, cut(schema_last_part(reader->name), is), pair->writer,
+	        cut(schema_last_part(writer->name), was));
 	refuse(pair, what, "keep the type's name");
 }
 
@@ -156,20 +198,36 @@ static bool has_symbol(const struct schema_node *node, const char *symbol)
 	return false;
 }
 
+/* "B, C": those that the reader does not know, with dots when they are too many. */
+static void list_unknown(const struct schema_node *reader,
+        const struct schema_node *writer, char list[SYMBOLS_BYTES])
+{
+	size_t used = 0;
+	char symbol[NAME_BYTES];
+
+	list[0] = '\0';
+	for (size_t i = 0; i < writer->symbol_count; i++) {
+		if (has_symbol(reader, writer->symbols[i]))
+			continue;
+		if (used + sizeof ", , ..." + NAME_BYTES > SYMBOLS_BYTES) {
+			snprintf(list + used, SYMBOLS_BYTES - used, ", ...");
+			return;
+		}
+		used += (size_t)snprintf(list + used, SYMBOLS_BYTES - used, "%s%s",
+		        used > 0 ? ", " : "", cut(writer->symbols[i], symbol));
+	}
+}
+
 static void compare_symbols(struct pair *pair, const struct schema_node *reader,
         const struct schema_node *writer)
 {
 	char what[WHAT_BYTES];
-	char unknown[WHAT_BYTES / 3] = "";
-	size_t used = 0;
+	char unknown[SYMBOLS_BYTES];
 
 	if (reader->default_symbol >= 0)
 		return;
-	for (size_t i = 0; i < writer->symbol_count && used < sizeof unknown; i++)
-		if (!has_symbol(reader, writer->symbols[i]))
-			used += (size_t)snprintf(unknown + used, sizeof unknown - used,
-			        "%s%s", used > 0 ? ", " : "", writer->symbols[i]);
-	if (used == 0)
+	list_unknown(reader, writer, unknown);
+	if (unknown[0] == '\0')
 		return;
 	snprintf(what, sizeof what,
 	        "%s may write %s, which %s does not know and has no default symbol for",
@@ -208,10 +266,11 @@ static void compare_absent(struct pair *pair, const struct schema_node *writer,
 {
 	const struct schema_field *old = field_by_alias(writer, field);
 	char what[WHAT_BYTES];
+	char name[NAME_BYTES];
 
 	if (old != NULL && pair->newer_reads) {
-		snprintf(what, sizeof what, "%s gives the field %.64s of %s this name",
-		        pair->reader, old->name, pair->writer);
+		snprintf(what, sizeof what, "%s gives the field %s of %s this name",
+		        pair->reader, cut(old->name, name), pair->writer);
 		refuse(pair, what,
 		        "keep the old name: readers that do not know the new one would "
 		        "lose the value");
@@ -234,7 +293,7 @@ static void compare_fields(struct pair *pair, const struct schema_node *reader,
 	for (size_t i = 0; i < reader->field_count; i++) {
 		const struct schema_field *field = &reader->fields[i];
 		const struct schema_field *from = schema_field(writer, field->name);
-		size_t before = push(pair, "/", field->name);
+		struct path before = push(pair, "/", field->name);
 
 		if (from == NULL)
 			compare_absent(pair, writer, field);
@@ -295,7 +354,7 @@ static void compare_to_union(struct pair *pair, const struct schema_node *reader
 static void compare_same(struct pair *pair, const struct schema_node *reader,
         const struct schema_node *writer)
 {
-	size_t before;
+	struct path before;
 
 	if (reader->name != NULL)
 		compare_names(pair, reader, writer);
@@ -364,10 +423,28 @@ static bool try_plan(struct compat_report *report, const struct compat_version *
 	}
 	if (fault->kind != FAULT_REJECT)
 		return false;
-	snprintf(what, sizeof what, "%.60s cannot read %.60s (%.120s)", reader->name,
+	snprintf(what, sizeof what, "%.60s cannot read %.60s (%.400s)", reader->name,
 	        writer->name, fault->text);
 	refuse(&place, what, "keep what they have in common");
 	return true;
+}
+
+/* Only records travel, and only they are checked. */
+static bool are_records(struct compat_report *report,
+        const struct compat_version *older, const struct compat_version *newer)
+{
+	const struct compat_version *other = newer;
+	struct pair place = { .report = report };
+	char what[WHAT_BYTES];
+
+	if (schema_root(newer->schema)->type == SCHEMA_RECORD)
+		other = older;
+	if (schema_root(other->schema)->type == SCHEMA_RECORD)
+		return true;
+	snprintf(what, sizeof what, "%.60s is no record, and only records are checked",
+	        other->name);
+	refuse(&place, what, "make it a field of a record");
+	return false;
 }
 
 bool compat_compare(const struct compat_version *older,
@@ -376,6 +453,8 @@ bool compat_compare(const struct compat_version *older,
 {
 	out->count = 0;
 	fault_clear(fault);
+	if (!are_records(out, older, newer))
+		return true;
 	one_way(out, newer, older, true);
 	one_way(out, older, newer, false);
 	return out->count > 0

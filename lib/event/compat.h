@@ -10,7 +10,7 @@
  * a logical type, a rename behind an alias.
  *
  * Each refusal is one sentence: the field, the two versions, and what to do instead.
- * It holds names of the schemas only.
+ * It holds names of the schemas only, whole up to 100 characters.
  */
 
 #include "base/fault.h"
@@ -19,7 +19,7 @@
 enum {
 	COMPAT_REFUSALS = 32, /* of one pair; what is beyond is counted only */
 	COMPAT_PATH_BYTES = 360,
-	COMPAT_SENTENCE_BYTES = 960,
+	COMPAT_SENTENCE_BYTES = 1200,
 };
 
 struct compat_version {
@@ -28,6 +28,7 @@ struct compat_version {
 };
 
 struct compat_refusal {
+	uint64_t place;               /* the same for reasons of one field only */
 	char path[COMPAT_PATH_BYTES]; /* "applicant/nik", "documents[]/kind" */
 	char sentence[COMPAT_SENTENCE_BYTES];
 };

@@ -183,6 +183,38 @@ def avro_says(older, newer):
                is avro.compatibility.SchemaCompatibilityType.compatible for reader, writer in (schemas, schemas[::-1]))
 
 
+def test_names_that_begin_alike_are_told_apart(tmp_path):
+    names = [70 * "x" + "b", 70 * "x" + "c", 400 * "y" + "b", 400 * "y" + "c"]
+    inner = record(*names)
+    done = check(tmp_path, [{"name": "f", "type": record()}], [{"name": "f", "type": inner}, *inner["fields"]])
+    lines = done.stdout.splitlines()
+    assert done.returncode == 65 and len(lines) == 8, done.stdout
+    for name in names[:2]:
+        assert sum(f" {name}: " in line for line in lines) == sum(f" f/{name}: " in line for line in lines) == 1, done.stdout
+    assert sum(f" {100 * 'y'}...: " in line for line in lines) == 2
+    deep = record("a")
+    for number in range(9):
+        deep = record({"name": f"{number}".rjust(90, "z"), "type": deep}, name=f"D{number}")
+    done = check(tmp_path, [{"name": "f", "type": deep}], [{"name": "f", "type": json.loads(json.dumps(deep).replace(
+        '"fields": [{"name": "a"', '"fields": [{"name": "c", "type": "long"}, {"name": "d", "type": "long"}, {"name": "a"'))}])
+    assert done.stdout.count("...: ") == done.stdout.count("\n") == 2, done.stdout
+
+
+def test_symbols_are_named_whole(tmp_path):
+    symbols = [70 * "x" + letter for letter in "BCDE"]
+    done = check(tmp_path, [{"name": "f", "type": enum("A")}], [{"name": "f", "type": enum("A", *symbols)}])
+    assert f"may write {', '.join(symbols[:3])}, ..., which" in done.stdout, done.stdout
+
+
+def test_only_records_are_checked(tmp_path):
+    for older, newer, name in (("long", "long", "newer"), (record("a"), array("long"), "newer"), (enum("A"), record("a"), "older")):
+        for file, schema in (("older", older), ("newer", newer)):
+            (tmp_path / file).write_text(json.dumps(schema))
+        done = subprocess.run([os.path.join(BINARIES, "kentongan"), "schemas", "check", str(tmp_path / "newer"), "--against",
+                               str(tmp_path / "older")], capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 65 and f"{name} is no record, and only records are checked" in done.stdout, done.stdout
+
+
 def test_the_table_is_long_enough():
     assert len(list(cases())) >= 60
     assert LAX <= {name for name, *_ in cases()}
