@@ -37,6 +37,15 @@ static void refuse(struct http_request *request, int code, const char *message)
 	http_answer(request, 404, media, bytes_of(text));
 }
 
+/* The path is known, and takes this method only. */
+static void refuse_method(struct http_request *request, const char *allow)
+{
+	http_answer_header(request, "Allow", allow);
+	http_answer(request, 405, media,
+	        bytes_of("{\"error_code\":405,\"message\":\"This registry is only "
+	                 "read.\"}"));
+}
+
 static void refuse_subject(struct http_request *request)
 {
 	refuse(request, 40401, "Subject not found.");
@@ -74,7 +83,8 @@ static const struct catalog_schema *schema_by_tail(
 	char *end;
 	long id = strtol(tail, &end, 10);
 
-	if (end == tail || id < 1 || id > INT32_MAX || (*end != '\0' && *end != '/'))
+	if (tail[0] < '1' || tail[0] > '9' || id > INT32_MAX
+	        || (*end != '\0' && *end != '/'))
 		return NULL;
 	*rest = *end == '/' ? end + 1 : end;
 	return catalog_by_id(catalog, (int32_t)id);
@@ -165,6 +175,13 @@ static void serve_versions(const struct catalog *catalog, struct http_request *r
 	refuse_subject(request);
 }
 
+/* What stands behind a subject: "/versions", "/versions/...". */
+static bool is_below_versions(const char *rest)
+{
+	return rest != NULL && strncmp(rest, "/versions", 9) == 0
+	       && (rest[9] == '\0' || rest[9] == '/');
+}
+
 /* SUBJECT/versions, SUBJECT/versions/N, SUBJECT/versions/N/schema */
 static void serve_subject(void *context, struct http_request *request)
 {
@@ -177,9 +194,11 @@ static void serve_subject(void *context, struct http_request *request)
 
 	snprintf(path, sizeof path, "%s", http_tail(request));
 	rest = strchr(path, '/');
-	if (rest == NULL || strncmp(rest, "/versions", 9) != 0
-	        || (rest[9] != '\0' && rest[9] != '/')) {
-		refuse_subject(request);
+	if (!is_below_versions(rest)) {
+		if (rest == NULL && find_version(catalog, path, "latest") != NULL)
+			refuse_method(request, "POST");
+		else
+			refuse_subject(request);
 		return;
 	}
 	*rest = '\0';
@@ -204,27 +223,48 @@ static void serve_subject(void *context, struct http_request *request)
 		refuse_schema(request);
 }
 
-static void serve_look_up(void *context, struct http_request *request)
+static const struct catalog_schema *find_text(
+        const struct catalog *catalog, const char *subject, struct bytes body)
 {
-	const struct catalog *catalog = context;
-	struct bytes body = http_body(request);
 	json_t *json = json_loadb(
 	        (const char *)body.data, body.size, JSON_REJECT_DUPLICATES, NULL);
 	const char *text = json_string_value(json_object_get(json, "schema"));
 	const struct catalog_schema *found = NULL;
 
 	for (size_t i = 0; text != NULL && i < catalog->schema_count; i++)
-		if (strcmp(catalog->schemas[i].subject, http_tail(request)) == 0
+		if (strcmp(catalog->schemas[i].subject, subject) == 0
 		        && schema_same_text(schema_text(catalog->schemas[i].schema),
 		                bytes_of(text)))
 			found = &catalog->schemas[i];
+	json_decref(json);
+	return found;
+}
+
+/* POST to SUBJECT looks a text up; to SUBJECT/versions it would register one. */
+static void serve_look_up(void *context, struct http_request *request)
+{
+	const struct catalog *catalog = context;
+	const struct catalog_schema *found;
+	char subject[256];
+	const char *rest;
+
+	snprintf(subject, sizeof subject, "%.*s", (int)strcspn(http_tail(request), "/"),
+	        http_tail(request));
+	rest = strchr(http_tail(request), '/');
+	if (find_version(catalog, subject, "latest") == NULL
+	        || (rest != NULL && !is_below_versions(rest))) {
+		refuse_subject(request);
+		return;
+	}
+	if (rest != NULL) {
+		refuse_method(request, "GET");
+		return;
+	}
+	found = find_text(catalog, subject, http_body(request));
 	if (found != NULL)
 		answer_registry(request, describe(found));
-	else if (find_version(catalog, http_tail(request), "latest") == NULL)
-		refuse_subject(request);
 	else
 		refuse_schema(request);
-	json_decref(json);
 }
 
 static void serve_config(void *context, struct http_request *request)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The monitor's stream, its numbers, its registry; and the counter's page. Its own page: test_monitor_page.py."""
 import json
+import urllib.error
 import urllib.request
 
 import pytest
@@ -84,6 +85,26 @@ def test_the_registrys_read_side_answers_as_clients_expect(world):
     look_up = urllib.request.Request(f"{monitor.url}/subjects/{subject}", json.dumps({"schema": schema["schema"]}).encode(),
                                      {"Content-Type": "application/vnd.schemaregistry.v1+json"})
     assert json.load(urllib.request.urlopen(look_up, timeout=10))["id"] == 1
+
+
+def test_the_registry_takes_nothing_and_says_which_method_a_path_has(world):
+    monitor = world.monitor()
+    subject = world.topic("requests") + "-value"
+
+    def refusal(method, path, body=None):
+        kind = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(monitor.url + path, body, kind, method=method), timeout=10)
+        return refused.value.code, json.load(refused.value)["error_code"], refused.value.headers["Allow"]
+
+    schema = json.dumps({"schema": '"string"'}).encode()
+    for path in (f"/subjects/{subject}/versions", f"/subjects/{subject}/versions/1", f"/subjects/{subject}/versions?normalize=false"):
+        assert refusal("POST", path, schema) == (405, 405, "GET"), path
+    assert refusal("GET", f"/subjects/{subject}") == (405, 405, "POST")
+    assert refusal("POST", f"/subjects/{subject}", schema) == (404, 40403, None)
+    for path in ("/subjects/nobody/versions", "/subjects/nobody", f"/subjects/{subject}/nothing"):
+        assert refusal("POST", path, schema) == (404, 40401, None), path
+    assert refusal("GET", "/subjects/nobody") == (404, 40401, None)
 
 
 def test_the_counter_page_sends_a_request_and_shows_the_receipt(world, browse):  # noqa: F811

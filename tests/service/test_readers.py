@@ -88,7 +88,7 @@ def test_the_read_side_answers_404_to_what_it_does_not_know_and_405_to_other_met
         status, body = monitor.get(path)
         assert status == 200 and json.loads(body) is not None, path
     for path in ("/associations/x", "/subjects/nobody/versions", "/subjects/nobody/versions/1", "/schemas/ids/99", "/schemas/ids/x",
-                 "/schemas/ids/1x", "/schemas/ids/-1", "/schemas/ids/1/nothing", f"/subjects/{subject}/versions/99",
+                 "/schemas/ids/1x", "/schemas/ids/-1", "/schemas/ids/+1", "/schemas/ids/01", "/schemas/ids/1/nothing", f"/subjects/{subject}/versions/99",
                  f"/subjects/{subject}/nothing", "/contexts", "/exporters", "/apis/registry/v2/ids/contentIds/99", "/v1/metadata/id"):
         assert monitor.get(path)[0] == 404, path
     for path in ("/subjects", "/schemas/ids/1", "/config", "/mode"):
