@@ -299,6 +299,23 @@ static bool read_minimum(
 	return field->minimum != NULL;
 }
 
+/* We sort by nothing; who reads a schema of ours with Java refuses another word. */
+static bool read_order(
+        struct schema_reader *reader, const json_t *object, const char *name)
+{
+	const json_t *order = json_object_get(object, "order");
+	const char *word = json_string_value(order);
+
+	if (order == NULL
+	        || (word != NULL
+	                && (strcmp(word, "ascending") == 0
+	                        || strcmp(word, "descending") == 0
+	                        || strcmp(word, "ignore") == 0)))
+		return true;
+	return reader_fault(reader, name,
+	        "has an order that is none of ascending, descending and ignore");
+}
+
 static bool read_pattern(struct schema_reader *reader, struct schema_field *field)
 {
 	struct pattern *pattern;
@@ -341,6 +358,7 @@ static bool read_field(struct schema_reader *reader, const json_t *object,
 	       && read_copy(reader, object, "format", &field->format)
 	       && read_copy(reader, object, "pattern", &field->pattern)
 	       && read_pattern(reader, field) && read_minimum(reader, object, field)
+	       && read_order(reader, object, name)
 	       && read_names(reader, json_object_get(object, "aliases"), space, false,
 	               &field->aliases)
 	       && (read_node(
