@@ -212,12 +212,20 @@ static bool get_version(struct registry *registry, const char *subject, int vers
 	return ok;
 }
 
+/* Forget all versions behind the first `count`. */
+static void cut_versions(struct versions *versions, size_t count)
+{
+	while (versions->count > count) {
+		struct catalog_schema *last = &versions->list[--versions->count];
+
+		free((char *)last->subject);
+		schema_close(&last->schema);
+	}
+}
+
 void versions_clear(struct versions *versions)
 {
-	for (size_t i = 0; i < versions->count; i++) {
-		free((char *)versions->list[i].subject);
-		schema_close(&versions->list[i].schema);
-	}
+	cut_versions(versions, 0);
 	free(versions->list);
 	*versions = (struct versions){ 0 };
 }
@@ -351,12 +359,14 @@ static bool list_subjects(struct registry *registry, const struct catalog *catal
 	json_array_foreach(subjects, index, subject)
 	{
 		const char *name = json_string_value(subject);
+		size_t before = out->count;
 
 		if (is_ours(catalog, name) && list_subject(registry, name, out, fault))
 			continue;
 		if (fault->kind != FAULT_NONE && !is_stranger(catalog, name, fault))
 			return false;
 		fault_clear(fault);
+		cut_versions(out, before);
 		out->strangers++;
 	}
 	return true;

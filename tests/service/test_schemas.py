@@ -254,7 +254,8 @@ def test_two_of_one_name_are_pulled_into_two_files(registry, tmp_path):
     registry.versions["desa.keys-key", 1] = (71, '"string"')
     registry.versions["desa.more-key", 1] = (72, '"long"')
     registry.versions["theirs.Request", 1] = (1, other)
-    registry.versions["desa.shapes", 1] = (80, "no schema")
+    registry.versions["desa.shapes", 1] = (79, '"bytes"')
+    registry.versions["desa.shapes", 2] = (80, "no schema")
     folder = tmp_path / "pulled"
     folder.mkdir()
     done = schemas("pull", registry.url, str(folder))
@@ -480,6 +481,7 @@ MISTAKES = {
     "a name too long for PostgreSQL": (another_field("x" * 64), "63 bytes"),
     "a form that is none": (another_field("t", "string", format="nonesuch"), "t: has a format that is not known"),
     "limits that leave nothing": (another_field("t", "string", minLength=10, maxLength=5), "minLength above maxLength"),
+    "an order that is none": (another_field("t", order="sideways"), "t: has an order that is none of"),
     "a minimum that is no number": (another_field("t", minimum="abc"), "a minimum that is none of"),
     "a map that no department reads": (another_field("t", {"type": "map", "values": "long"}, maxItems=3000), "above the 1000 that a map is read with"),
     "a minimum of a real": (another_field("t", "double", minimum="5"), "a minimum that is none of"),
