@@ -174,10 +174,18 @@ static bool is_about(const json_t *json, const char *subject, int version)
 	                       && json_integer_value(number) == version));
 }
 
-/* "versions/3", below a subject. */
-static void version_path(char path[64], int version)
+static bool vet_version(struct registry *registry, const char *subject, int version,
+        const json_t *json, struct fault *fault)
 {
-	snprintf(path, 64, "subjects/%%s/versions/%d", version);
+	json_int_t id = json_integer_value(json_object_get(json, "id"));
+
+	if (id < 1 || id > INT32_MAX || schema_of(json).data == NULL
+	        || !is_about(json, subject, version))
+		return no_registry(registry, "a version with its id and schema", fault);
+	return is_avro(json)
+	       || fault_set(fault, FAULT_REJECT,
+	               "%.100s version %d is no Avro schema of its own there", subject,
+	               version);
 }
 
 /* What stands under a version: *out_id of the text in *out; NULL when nothing does. */
@@ -186,29 +194,20 @@ static bool get_version(struct registry *registry, const char *subject, int vers
 {
 	char path[64];
 	long status;
-	json_int_t id;
 	bool ok;
 
-	version_path(path, version);
+	snprintf(path, sizeof path, "subjects/%%s/versions/%d", version);
 	if (!ask(registry, "GET", path, subject, NULL, &status, out, fault))
 		return false;
-	id = json_integer_value(json_object_get(*out, "id"));
-	ok = status == 404 || status == 200 || odd_answer(registry, status, fault);
-	if (ok && status == 200)
-		ok = (id >= 1 && id <= INT32_MAX && schema_of(*out).data != NULL
-		             && is_about(*out, subject, version))
-		             ? is_avro(*out)
-		                       || fault_set(fault, FAULT_REJECT,
-		                               "%.100s version %d is no Avro schema of "
-		                               "its own there",
-		                               subject, version)
-		             : no_registry(registry, "a version with its id and schema",
-		                     fault);
+	if (status == 200)
+		ok = vet_version(registry, subject, version, *out, fault);
+	else
+		ok = status == 404 || odd_answer(registry, status, fault);
 	if (!ok || status == 404) {
 		json_decref(*out);
 		*out = NULL;
 	}
-	*out_id = (int32_t)id;
+	*out_id = (int32_t)json_integer_value(json_object_get(*out, "id"));
 	return ok;
 }
 
