@@ -29,11 +29,13 @@ struct lane {
 	int64_t last_offset;   /* of confirmed_seq; or SPOOL_OFFSET_UNKNOWN */
 	int64_t last_ms;       /* by the broker's clock; -1: not known */
 	int64_t unsure_seq;    /* up to here an earlier producer may have got through */
-	int64_t unwritten_seq; /* up to here the last report was: for sure not there */
-	int64_t careful_seq;   /* up to here one at a time: one of them was refused */
-	int64_t blocked_us;    /* monotonic: refused, not tried again before; 0: free */
-	char reason[128];      /* of the refusal */
-	int64_t again_sent;    /* of those that are sent once more */
+	int64_t left_seq; /* up to here this producer's requests may have carried */
+	uint64_t left_requests; /* as they were then */
+	int64_t unwritten_seq;  /* up to here the last report was: for sure not there */
+	int64_t careful_seq;    /* up to here one at a time: one of them was refused */
+	int64_t blocked_us; /* monotonic: refused, not tried again before; 0: free */
+	char reason[128];   /* of the refusal */
+	int64_t again_sent; /* of those that are sent once more */
 	int64_t again_confirmed;
 	int64_t again_from; /* as the spool had it when last looked at */
 	int64_t again_to;   /* the order that the two are of; 0: none */
@@ -139,19 +141,37 @@ static void on_report(void *context, const struct producer_report *report)
 	forward->reason[0] = '\0';
 }
 
-/* What it was given and has not answered for may be on the topic all the same. */
-static void end_producer(struct forward *forward)
+/* What was given to the producer before its last request may have left. */
+static void note_left(const struct forward *forward, struct lane *lane)
 {
-	bool has_sent = producer_has_sent(forward->producer);
+	uint64_t requests = producer_requests(forward->producer);
 
-	for (size_t i = 0; has_sent && i < forward->lane_count; i++) {
+	if (requests == lane->left_requests)
+		return;
+	lane->left_requests = requests;
+	lane->left_seq = lane->sent_seq;
+}
+
+/* Close it and begin again later; what may have left and has no answer stays unsure. */
+static bool end_producer(struct forward *forward)
+{
+	uint64_t before = producer_requests(forward->producer);
+	uint64_t after = 0;
+	bool ended = producer_take_back(&forward->producer, &after);
+	bool quiet = ended && after == before;
+
+	for (size_t i = 0; i < forward->lane_count; i++) {
 		struct lane *lane = &forward->lanes[i];
 
-		if (lane->sent_seq > lane->unwritten_seq
-		        && lane->sent_seq > lane->confirmed_seq)
-			lane->unsure_seq = lane->sent_seq;
+		if (!quiet || lane->left_requests != before)
+			lane->left_seq = lane->sent_seq;
+		if (lane->left_seq > lane->unwritten_seq
+		        && lane->left_seq > lane->confirmed_seq)
+			lane->unsure_seq = lane->left_seq;
+		lane->left_seq = 0;
+		lane->left_requests = 0;
 	}
-	producer_close(&forward->producer);
+	return quiet;
 }
 
 static void rewind_lanes(struct forward *forward)
@@ -322,6 +342,7 @@ static bool send_slice(
 	if (at->last_seq <= lane->sent_seq || room <= 0)
 		return true;
 	lane->unwritten_seq = 0;
+	note_left(forward, lane);
 	return read_slice(forward, stream, room < SLICE ? room : SLICE, &lane->sent_seq,
 	        out_sent, fault);
 }
@@ -449,18 +470,17 @@ enum step forward_step(struct forward *forward, struct fault *fault)
 	return sent ? STEP_DONE : STEP_IDLE;
 }
 
-/* The producer has it, and nothing of what it has went out: take all of it back. */
-static bool take_back(struct forward *forward)
+/* The producer has it, and it has not left: take all back that it has. */
+static bool take_back(struct forward *forward, struct lane *lane, int64_t seq)
 {
-	if (producer_has_sent(forward->producer))
+	bool certain;
+
+	note_left(forward, lane);
+	if (seq <= lane->left_seq)
 		return false;
-	if (producer_take_back(&forward->producer)) {
-		rewind_lanes(forward);
-		return true;
-	}
-	for (size_t i = 0; i < forward->lane_count; i++)
-		forward->lanes[i].unsure_seq = forward->lanes[i].sent_seq;
-	return false;
+	certain = end_producer(forward);
+	rewind_lanes(forward);
+	return certain;
 }
 
 bool forward_recall(
@@ -472,7 +492,9 @@ bool forward_recall(
 
 	if (seq <= lane->confirmed_seq) /* the spool will say so */
 		return true;
-	if (!refused && (seq <= lane->unsure_seq || (handed && !take_back(forward))))
+	if (!refused
+	        && (seq <= lane->unsure_seq
+	                || (handed && !take_back(forward, lane, seq))))
 		return fault_code(fault, FAULT_RETRY, "under-way",
 		        "the hub may have the event already; its answer will tell");
 	lane->blocked_us = 0;

@@ -17,7 +17,7 @@ struct producer {
 	rd_kafka_t *rk;
 	int fd;
 	enum producer_link link;
-	atomic_bool has_sent; /* set by the library's threads */
+	atomic_ullong requests; /* counted by the library's threads */
 	producer_listener *listener;
 	void *context;
 };
@@ -73,7 +73,7 @@ static rd_kafka_resp_err_t on_request(rd_kafka_t *rk, int socket, const char *br
 	(void)rk, (void)socket, (void)broker, (void)id, (void)version, (void)number,
 	        (void)size;
 	if (key == PRODUCE)
-		atomic_store(&producer->has_sent, true);
+		atomic_fetch_add(&producer->requests, 1);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -241,9 +241,9 @@ static void ignore_report(void *context, const struct producer_report *report)
 	(void)report;
 }
 
-bool producer_has_sent(const struct producer *producer)
+uint64_t producer_requests(const struct producer *producer)
 {
-	return atomic_load(&producer->has_sent);
+	return atomic_load(&producer->requests);
 }
 
 /* False: it goes on ending by itself, and its callbacks may still come. */
@@ -257,26 +257,27 @@ static bool end_library(struct producer *producer)
 	return topic_end(producer->rk, false);
 }
 
-bool producer_take_back(struct producer **producer)
+bool producer_take_back(struct producer **producer, uint64_t *out_requests)
 {
 	struct producer *old = *producer;
-	bool unsent;
 
 	*producer = NULL;
 	old->listener = ignore_report;
 	if (!end_library(old))
 		return false;
-	unsent = !producer_has_sent(old);
+	*out_requests = producer_requests(old);
 	if (old->fd >= 0)
 		close(old->fd);
 	free(old);
-	return unsent;
+	return true;
 }
 
 void producer_close(struct producer **producer)
 {
-	if (*producer != NULL && producer_take_back(producer))
-		return; /* whether anything had left is not asked here */
+	uint64_t requests;
+
+	if (*producer != NULL && producer_take_back(producer, &requests))
+		return; /* what had left is not asked here */
 }
 
 static rd_kafka_headers_t *make_headers(const struct producer_record *record)

@@ -62,14 +62,14 @@ MUST_CHECK bool producer_open(struct producer **out, enum producer_kind kind,
 /* Forgets what is not confirmed; the spool still has it. */
 void producer_close(struct producer **producer);
 
-/* Whether records may have left to a broker: false is certain, at that moment. */
-bool producer_has_sent(const struct producer *producer);
-
 /*
- * Close it. True: no record had left to a broker, and none will. False is no certainty:
- * something left, or the end of it was not seen.
+ * Requests with records that went out to a broker since it was opened: a record that
+ * was given to the producer after the last of them has not left.
  */
-MUST_CHECK bool producer_take_back(struct producer **producer);
+uint64_t producer_requests(const struct producer *producer);
+
+/* Close it; true: there will be no request any more, and there were so many. */
+MUST_CHECK bool producer_take_back(struct producer **producer, uint64_t *out_requests);
 
 /* FAULT_RETRY when the queue is full: poll and go on. The record is copied. */
 MUST_CHECK bool producer_send(struct producer *producer,

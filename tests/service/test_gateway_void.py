@@ -2,7 +2,6 @@
 """A number that a person takes out of its stream: told, kept, sent as a void, and the rest goes on."""
 import json
 import secrets
-import signal
 
 from conftest import payment_body, post
 from hub.base import wait_until
@@ -34,29 +33,6 @@ def test_a_void_takes_the_number_of_its_event(world):
     code, problem = void(gateway, receipts[0], reason="terlambat")
     assert code == 422 and problem["type"] == "urn:kentongan:problem:delivered"
     assert "salah ketik" not in world.logs() and "terlambat" not in world.logs()
-
-
-def one_under_way(gateway):
-    """The receipt of an event that may not be made void just now; one that was not yet sent may."""
-    receipt = post(gateway, "/v1/payments", payment_body())[1]
-    code, answer = void(gateway, receipt, reason="salah")
-    return receipt if code == 503 and answer["type"] == "urn:kentongan:problem:under-way" else None
-
-
-def test_what_may_be_at_the_hub_already_is_not_made_void(world):
-    world.expects("link down|delivery failed")
-    gateway = world.gateway()
-    assert post(gateway, "/v1/payments", payment_body())[0] == 201
-    wait_until(lambda: status(gateway)["pending"] == 0, 60, "the producer has sent before")
-    world.servers.kafka.process.send(signal.SIGSTOP)
-    try:
-        receipt = wait_until(lambda: one_under_way(gateway), 30, "one that is on its way")
-        assert json.loads(gateway.get(f"/v1/events/{receipt['event_id']}")[1])["state"] == "ACCEPTED"
-    finally:
-        world.servers.kafka.process.send(signal.SIGCONT)
-    wait_until(lambda: status(gateway)["pending"] == 0, 60, "delivered")
-    code, problem = void(gateway, receipt, reason="salah")
-    assert code == 422 and problem["type"] == "urn:kentongan:problem:delivered"
 
 
 def test_an_order_without_reason_or_event_changes_nothing(lonely):

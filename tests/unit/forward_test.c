@@ -260,6 +260,63 @@ static void an_answer_that_comes_too_late_loses_nothing(void **state)
 	survive(state, RD_KAFKA_RESP_ERR_NO_ERROR, 0, 2000);
 }
 
+static void flow(struct stage *stage, int count)
+{
+	accept_events(stage, count);
+	start(stage);
+	turn_until(stage, count);
+}
+
+static void turn_until_link(struct stage *stage, const char *state)
+{
+	struct forward_link link;
+
+	do {
+		turn(stage);
+		forward_link(stage->forward, &link);
+	} while (strcmp(link.state, state) != 0);
+}
+
+static void what_waits_for_a_link_that_was_there_can_be_recalled(void **state)
+{
+	struct stage *stage = *state;
+	struct fault fault = { 0 };
+
+	flow(stage, 10);
+	rd_kafka_mock_broker_set_down(stage->cluster, 1);
+	turn_until_link(stage, "down");
+	accept_events(stage, 1);
+	for (int i = 0; i < 5; i++)
+		turn(stage);
+	must(forward_recall(stage->forward, 0, 11, &fault), &fault);
+	rd_kafka_mock_broker_set_up(stage->cluster, 1);
+	turn_until(stage, 11);
+	check_log(stage, 11);
+}
+
+/* The broker takes the record and answers too late, some times. */
+static void what_is_on_its_way_cannot_be_recalled(void **state)
+{
+	struct stage *stage = *state;
+	struct fault fault = { 0 };
+	int turns = 5;
+
+	flow(stage, 10);
+	for (int i = 0; i < 3; i++)
+		rd_kafka_mock_broker_push_request_error_rtts(stage->cluster, 1, PRODUCE,
+		        1, RD_KAFKA_RESP_ERR_NO_ERROR, 3000);
+	accept_events(stage, 1);
+	do {
+		for (int i = 0; i < turns; i++)
+			turn(stage);
+		turns *= 2; /* it may be recalled until it has gone out */
+	} while (forward_recall(stage->forward, 0, 11, &fault));
+	assert_string_equal(fault.code, "under-way");
+	assert_int_equal(spool_stream(stage->spool, 0)->delivered_seq, 10);
+	turn_until(stage, 11);
+	check_log(stage, 11);
+}
+
 static void a_spool_that_is_opened_again_goes_on_where_it_was(void **state)
 {
 	struct stage *stage = *state;
@@ -291,6 +348,11 @@ int main(void)
 		        what_is_refused_is_sent_when_it_is_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        an_answer_that_comes_too_late_loses_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        what_waits_for_a_link_that_was_there_can_be_recalled, set_up,
+		        tear_down),
+		cmocka_unit_test_setup_teardown(
+		        what_is_on_its_way_cannot_be_recalled, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        a_spool_that_is_opened_again_goes_on_where_it_was, set_up,
 		        tear_down),
