@@ -4,12 +4,15 @@
 import datetime
 import json
 import os
+import re
 import resource
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -61,6 +64,23 @@ def delivered(program, topic):
 
 def row(what, figure, bound, ratio, goal):
     print(f"| {what} | {figure} | {bound} | {ratio} | {goal} |", flush=True)
+
+
+def watch(url, count, seen):
+    """Milliseconds from append to the page, of so many events."""
+    host, port = url.split("//")[1].split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as page:
+        page.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        waiting = b""
+        while len(seen) < count:
+            waiting += page.recv(1 << 20)
+            now = time.time()
+            *blocks, waiting = waiting.split(b"\n\n")
+            for block in blocks:
+                found = re.search(rb'"appended_at":"([^"]+)Z","record"', block)
+                if found:
+                    appended = datetime.datetime.fromisoformat(found[1].decode() + "+00:00").timestamp()
+                    seen.append((now - appended) * 1000)
 
 
 class Bench:
@@ -423,6 +443,22 @@ class Bench:
             "SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM pg_xact_commit_timestamp(xmin) - recorded_at) * 1000) "
             f"FROM satu_data.payments WHERE seq > {before}", "undisturbed")[0][0])
 
+    def page(self):
+        """From the broker's append to the page's socket, at 200 events a second."""
+        self.start_servers()
+        gateway = self.gateway(self.kafka.brokers, "page")
+        monitor = self.start(programs.monitor(self.folder, BINARIES, self.kafka.brokers, SCHEMAS, []))
+        wait_until(lambda: not json.loads(monitor.get("/v1/summary")[1])["reading"], 60, "the last day is read")
+        seen = []
+        reading = threading.Thread(target=watch, args=(monitor.url, 2000, seen), daemon=True)
+        reading.start()
+        tool("load", gateway.url.rsplit(":", 1)[1], "/v1/payments", 4, 30, 2000, 200)
+        reading.join(30)
+        seen.sort()
+        row("broker to page, 200/s", f"p50 {seen[len(seen) // 2]:.1f} ms, p99 {seen[len(seen) * 99 // 100]:.1f} ms", "", "", "p99 <= 100 ms")
+        gateway.stop()
+        monitor.stop()
+
     def latency(self):
         self.start_servers()
         gateway = self.gateway(self.kafka.brokers, "latency")
@@ -465,7 +501,7 @@ def main():
     kinds = {"decode": bench.decode, "gateway": bench.gateway_posts, "answer": bench.answer, "attack": bench.attack, "link": bench.link,
              "pending": bench.pending, "latency": bench.latency,
              "chain": bench.chain, "sink": bench.sink_backlog, "streams": bench.streams, "poison": bench.poison,
-             "replay": bench.replay, "pacing": bench.pacing, "undisturbed": bench.undisturbed, "monitor": bench.monitor}
+             "replay": bench.replay, "pacing": bench.pacing, "undisturbed": bench.undisturbed, "monitor": bench.monitor, "page": bench.page}
     wanted = sys.argv[1:] or list(kinds)
     print("| measure | here | bound, same run | ratio | goal |\n|---|---|---|---|---|", flush=True)
     try:
