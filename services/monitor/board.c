@@ -155,6 +155,16 @@ void board_caught_up(struct board *board)
 	pthread_mutex_unlock(&board->lock);
 }
 
+bool board_is_reading(struct board *board)
+{
+	bool is_reading;
+
+	pthread_mutex_lock(&board->lock);
+	is_reading = board->is_reading;
+	pthread_mutex_unlock(&board->lock);
+	return is_reading;
+}
+
 void board_heartbeat(struct board *board, struct bytes village_code,
         const struct village_report *report)
 {

@@ -48,6 +48,7 @@ void board_show(struct board *board, struct bytes json);
 
 /* The last day is read: what is shown from now on is live. */
 void board_caught_up(struct board *board);
+bool board_is_reading(struct board *board); /* it is not read yet */
 
 void board_heartbeat(struct board *board, struct bytes village_code,
         const struct village_report *report);

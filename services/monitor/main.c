@@ -66,6 +66,9 @@ static void each_second(void *context)
 	struct buffer news = { 0 };
 	struct buffer changed = { 0 };
 
+	health_ready(monitor->health, board_is_reading(monitor->board)
+	                                      ? "the last day is still being read"
+	                                      : "");
 	board_settle(monitor->board, &news, &changed);
 	watch_second(monitor->watch, &news, &changed);
 	buffer_clear(&news);
@@ -109,7 +112,6 @@ static bool open_http(struct monitor *monitor, struct fault *fault)
 	registry_serve(monitor->http, monitor->catalog);
 	http_serve(monitor->http, page);
 	health_serve(monitor->health, monitor->http);
-	health_ready(monitor->health, "");
 	return gauges_open(&monitor->gauges, monitor->health, monitor->board,
 	               monitor->watch, monitor->catalog, fault)
 	       && svc_write_address(monitor->svc, http_address(monitor->http), fault);

@@ -58,7 +58,8 @@ def test_heartbeats_from_before_the_start_are_known(world):
     monitor.stop()
     monitor.start()
     monitor.wait()
-    wait_until(lambda: is_live(monitor), 20, "the last day is read")
+    wait_until(lambda: monitor.get("/readyz")[0] == 200, 20, "it can do its work")
+    assert is_live(monitor)
     assert village(monitor)["reported_at"] is not None
 
 
