@@ -41,7 +41,7 @@ def text_of(driver, selector):
     return driver.execute_script("return [...document.querySelectorAll(arguments[0])].map(e => e.textContent).join('\\n')", selector)
 
 
-def wait_text(driver, selector, text, seconds=30):
+def wait_text(driver, selector, text, seconds=90):
     wait_until(lambda: text in text_of(driver, selector), seconds, f"{text!r} in {selector}")
 
 
