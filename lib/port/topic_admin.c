@@ -26,6 +26,7 @@ static bool admin_fault(
 	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
 	case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
 	case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+	case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
 		return fault_code(fault, FAULT_RETRY, "unreachable",
 		        "%s: no broker answers", what);
 	default:
@@ -34,17 +35,24 @@ static bool admin_fault(
 	}
 }
 
+/*
+ * When a group has moved to another broker, librdkafka 2.0.2 looks for the group of the
+ * client that asked, and ends the program where it has none. So an admin is a consumer
+ * with a group's name, which it never joins.
+ */
 static bool admin_start(
         struct admin *admin, const struct conf *conf, struct fault *fault)
 {
+	static const char *const always[] = { "group.id", "kentongan-admin", NULL };
 	rd_kafka_conf_t *settings = rd_kafka_conf_new();
 	char text[256];
 
-	if (!topic_set_conf(settings, conf, fault)) {
+	if (!topic_set(settings, always, fault)
+	        || !topic_set_conf(settings, conf, fault)) {
 		rd_kafka_conf_destroy(settings);
 		return false;
 	}
-	admin->rk = rd_kafka_new(RD_KAFKA_PRODUCER, settings, text, sizeof text);
+	admin->rk = rd_kafka_new(RD_KAFKA_CONSUMER, settings, text, sizeof text);
 	if (admin->rk == NULL) {
 		rd_kafka_conf_destroy(settings);
 		return fault_set(fault, FAULT_STOP, "Kafka: %s", text);
