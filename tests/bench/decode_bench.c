@@ -154,13 +154,13 @@ static struct measure {
 	int rounds;
 	double runs[RUNS];
 } measures[MEASURES] = {
-	[WHOLE] = { whole_once, ROUNDS },
-	[PART] = { part_once, ROUNDS },
-	[AVRO_C] = { avro_once, AVRO_ROUNDS },
-	[COPY] = { copy_once, ROUNDS },
-	[COMPILE] = { compile_once, COMPILE_ROUNDS },
-	[ENCODE] = { encode_once, JSON_ROUNDS },
-	[PARSE] = { parse_once, JSON_ROUNDS },
+	[WHOLE] = { whole_once, ROUNDS, { 0 } },
+	[PART] = { part_once, ROUNDS, { 0 } },
+	[AVRO_C] = { avro_once, AVRO_ROUNDS, { 0 } },
+	[COPY] = { copy_once, ROUNDS, { 0 } },
+	[COMPILE] = { compile_once, COMPILE_ROUNDS, { 0 } },
+	[ENCODE] = { encode_once, JSON_ROUNDS, { 0 } },
+	[PARSE] = { parse_once, JSON_ROUNDS, { 0 } },
 };
 
 /* In turns, so that a busy moment of the machine is not one measure's alone. */

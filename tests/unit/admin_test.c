@@ -31,14 +31,14 @@ static int set_up(void **state)
 	char text[256];
 
 	assert_non_null(stage);
-	stage->host = rd_kafka_new(
-	        RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof text);
+	stage->host =
+	        rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof text);
 	assert_non_null(stage->host);
 	stage->cluster = rd_kafka_mock_cluster_new(stage->host, 1);
 	assert_non_null(stage->cluster);
 	assert_true(conf_read_options(&stage->conf, keys, NULL,
-	        (const char *[]){ "--brokers",
-	                rd_kafka_mock_cluster_bootstraps(stage->cluster) },
+	        (const char *[]){
+	                "--brokers", rd_kafka_mock_cluster_bootstraps(stage->cluster) },
 	        2, &fault));
 	assert_true(admin_open(&stage->admin, stage->conf, &fault));
 	*state = stage;
@@ -80,8 +80,8 @@ static void a_group_that_moved_is_asked_for_again(void **state)
 	struct fault fault = { 0 };
 	int shown = 0;
 
-	rd_kafka_mock_push_request_errors(stage->cluster, OFFSET_FETCH, 1,
-	        RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+	rd_kafka_mock_push_request_errors(
+	        stage->cluster, OFFSET_FETCH, 1, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
 	if (!admin_group(stage->admin, "kentongan-dinsos", show, &shown, &fault))
 		assert_int_equal(fault.kind, FAULT_RETRY);
 	assert_true(
