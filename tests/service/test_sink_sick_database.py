@@ -105,6 +105,22 @@ def test_each_illness_is_waited_for(world):
     assert members(world) == joined, "it never left its group"
 
 
+def test_a_department_that_waits_holds_up_no_other(world):
+    world.expects("waiting: ")
+    gateway = world.gateway()
+    sick, well = world.sink("dpmd"), world.sink("satu_data")
+    wait_until(lambda: sick.get("/readyz")[0] == well.get("/readyz")[0] == 200, 30, "ready")
+    with locked_table(world):
+        programs.post_batch(gateway, [{"record": "Payment", **payment_body(case_id="pertama")}])
+        wait_until(lambda: sick.get("/readyz")[0] == 503, 30, "one of them waits")
+        for number in range(1, 6):
+            programs.post_batch(gateway, [{"record": "Payment", **payment_body(case_id=f"{number}-{each}")} for each in range(20)])
+            world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.payments", 1 + 20 * number)
+        assert well.get("/readyz")[0] == 200
+        wait_until(lambda: not any(value for name, value in well.metrics().items() if name.startswith("kentongan_sink_lag_records")), 10, "no lag")
+    world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", 101)
+
+
 @pytest.mark.parametrize("sqlstate", ["42501", "XX002", "58030"] if FULL else ["42501"])
 def test_what_a_person_must_mend_halts(world, sqlstate):
     world.expects("halted: .*SQLSTATE " + sqlstate)
