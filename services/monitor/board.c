@@ -189,7 +189,7 @@ void board_department(struct board *board, const struct department_line *report)
 	int64_t worst_us;
 
 	pthread_mutex_lock(&board->lock);
-	departments_report(&board->departments, report, now_us);
+	departments_report(&board->departments, report, now_us, board->broker_since_us);
 	worst_us = departments_worst(&board->departments, true);
 	minute = board_minute(board, now_us);
 	if (minute != NULL && worst_us > minute->applied_p99_us)
@@ -254,9 +254,10 @@ static void settle(struct board *board, int64_t now_us)
 	struct minute *minute = board_minute(board, now_us);
 	struct village_sums sums;
 
-	if (board->broker_is_up) /* else nobody can be heard */
+	if (board->broker_is_up) { /* else nobody can be heard */
 		villages_settle(board->villages, now_us, board->broker_since_us);
-	departments_settle(&board->departments, now_us);
+		departments_settle(&board->departments, now_us, board->broker_since_us);
+	}
 	villages_sum(board->villages, &sums);
 	if (minute != NULL && !board->is_reading)
 		minute->waiting = sums.pending;

@@ -30,7 +30,7 @@ bool departments_init(
 }
 
 void departments_report(struct departments *departments,
-        const struct department_line *report, int64_t now_us)
+        const struct department_line *report, int64_t now_us, int64_t heard_since_us)
 {
 	for (size_t i = 0; i < departments->count; i++) {
 		struct department_line *line = &departments->all[i];
@@ -42,11 +42,14 @@ void departments_report(struct departments *departments,
 		*line = *report;
 		line->since_us = same && since_us > 0 ? since_us : now_us;
 	}
-	departments_settle(departments, now_us);
+	departments_settle(departments, now_us, heard_since_us);
 }
 
-void departments_settle(struct departments *departments, int64_t now_us)
+void departments_settle(
+        struct departments *departments, int64_t now_us, int64_t heard_since_us)
 {
+	if (now_us - heard_since_us < SILENT_S * INT64_C(1000000))
+		return;
 	for (size_t i = 0; i < departments->count; i++) {
 		struct department_line *line = &departments->all[i];
 

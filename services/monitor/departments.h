@@ -43,10 +43,12 @@ MUST_CHECK bool departments_init(
 
 /* A report takes the place of the one before, of its name. */
 void departments_report(struct departments *departments,
-        const struct department_line *report, int64_t now_us);
+        const struct department_line *report, int64_t now_us, int64_t heard_since_us);
 
-/* One that has reported nothing for a while is silent. */
-void departments_settle(struct departments *departments, int64_t now_us);
+/* One that has reported nothing for a while, in which it could have been heard, is
+ * silent. */
+void departments_settle(
+        struct departments *departments, int64_t now_us, int64_t heard_since_us);
 
 /* How old its oldest record is that is not applied, in seconds; -1: unknown. */
 int64_t department_lag_seconds(const struct department_line *line, int64_t now_us);
