@@ -15,11 +15,14 @@
 
 enum { WAIT_MS = 100 };
 
+/* The comment of the schema kentongan in a scratch database. */
+#define MARK "a rehearsal may empty this database"
+
 /* What stands in a database that was named as a scratch one. */
 struct scratch {
-	bool is_known; /* it has positions */
+	bool is_known;  /* it has positions */
+	bool is_marked; /* an earlier rehearsal made it */
 	int64_t tables;
-	int64_t positions;
 	int64_t foreign; /* positions of somebody else */
 };
 
@@ -31,7 +34,8 @@ static bool note_tables(
 	(void)count;
 	(void)fault;
 	scratch->is_known = texts[0][0] == 't';
-	scratch->tables = strtoll(texts[1], NULL, 10);
+	scratch->is_marked = texts[1][0] == 't';
+	scratch->tables = strtoll(texts[2], NULL, 10);
 	return true;
 }
 
@@ -42,8 +46,7 @@ static bool note_positions(
 
 	(void)count;
 	(void)fault;
-	scratch->positions = strtoll(texts[0], NULL, 10);
-	scratch->foreign = strtoll(texts[1], NULL, 10);
+	scratch->foreign = strtoll(texts[0], NULL, 10);
 	return true;
 }
 
@@ -51,21 +54,22 @@ static bool look(struct table *table, struct scratch *scratch, struct fault *fau
 {
 	return table_query(table,
 	               "SELECT to_regclass('kentongan.log_position') IS NOT NULL, "
-	               "count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = "
+	               "coalesce(obj_description(to_regnamespace('kentongan')::oid, "
+	               "'pg_namespace') = '" MARK "', false), count(*) FROM pg_class c "
+	               "JOIN pg_namespace n ON n.oid = "
 	               "c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname <> "
 	               "'information_schema' AND n.nspname NOT LIKE 'pg\\_%'",
 	               note_tables, scratch, fault)
 	       && (!scratch->is_known
 	               || table_query(table,
-	                       "SELECT count(*), count(*) FILTER (WHERE owner <> "
-	                       "'" REHEARSE_OWNER "') FROM kentongan.log_position",
+	                       "SELECT count(*) FROM kentongan.log_position WHERE "
+	                       "owner <> '" REHEARSE_OWNER "'",
 	                       note_positions, scratch, fault));
 }
 
 static bool is_free(const struct scratch *scratch, struct fault *fault)
 {
-	if (scratch->is_known ? scratch->positions > 0 && scratch->foreign == 0
-	                      : scratch->tables == 0)
+	if (scratch->is_marked ? scratch->foreign == 0 : scratch->tables == 0)
 		return true;
 	return fault_set(fault, FAULT_REJECT,
 	        scratch->foreign > 0
@@ -75,6 +79,7 @@ static bool is_free(const struct scratch *scratch, struct fault *fault)
 	                  "rehearsal needs one of its own");
 }
 
+/* The mark comes with it: whatever goes wrong later, the next rehearsal may begin. */
 static bool empty(
         struct table *table, const struct department *department, struct fault *fault)
 {
@@ -82,7 +87,8 @@ static bool empty(
 
 	snprintf(sql, sizeof sql,
 	        "DROP SCHEMA IF EXISTS kentongan CASCADE; DROP SCHEMA IF EXISTS "
-	        "\"%.100s\" CASCADE",
+	        "\"%.100s\" CASCADE; CREATE SCHEMA kentongan; COMMENT ON SCHEMA "
+	        "kentongan IS '" MARK "'",
 	        department->schema);
 	return table_run(table, sql, fault);
 }

@@ -115,3 +115,9 @@ def test_a_database_that_is_anybodys_is_refused_and_left_alone(stage):
 def test_a_mapping_that_is_wrong_says_where(stage):
     stage.world.rewrite(os.path.join(stage.folder, "requests.sql"), "applicant_name,", "applicant_nama,")
     assert "requests.sql, line 5" in stage.rehearse(code=78)
+    stage.forget_changes()
+    with open(os.path.join(stage.folder, "requests.sql"), "a", encoding="utf-8") as file:
+        file.write("\nSELECT 1 / 0;\n")  # found when the session is prepared, after the database was emptied
+    assert "22012" in stage.rehearse(code=65)
+    stage.forget_changes()
+    assert stage.rehearse()["applied"] == 35, "what went wrong keeps no rehearsal away"
