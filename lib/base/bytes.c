@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/bytes.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,18 @@ bool bytes_is_text(struct bytes bytes)
 		plain = not_plain(short_word(bytes.data, bytes.size)) == 0;
 	}
 	return plain || is_text_slowly(bytes);
+}
+
+bool bytes_is_reason(struct bytes bytes)
+{
+	size_t signs = 0;
+
+	for (size_t i = 0; i < bytes.size; i++) {
+		if (bytes.data[i] < ' ' || bytes.data[i] == 0x7F)
+			return false;
+		signs += bytes.data[i] > 0x7F || isalnum(bytes.data[i]);
+	}
+	return signs >= 5 && bytes_is_text(bytes);
 }
 
 static bool opens(uint8_t byte)

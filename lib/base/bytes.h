@@ -36,6 +36,11 @@ bool bytes_equal_text(struct bytes a, const char *text);
 /* Well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms) and no NUL. */
 bool bytes_is_text(struct bytes bytes);
 
+/* One line of well-formed text with five letters or digits at least: why somebody wants
+ * to see what is personal.
+ */
+bool bytes_is_reason(struct bytes bytes);
+
 /* Whether brackets of JSON text, well-formed or not, stand at most so deep: before a
  * parser that recurses is let at a stranger's text.
  */

@@ -150,8 +150,8 @@ static bool is_near(const struct replay_wish *wish, struct bytes key)
 {
 	size_t size = strlen(wish->district);
 
-	if (wish->village[0] != '\0')
-		return bytes_equal_text(key, wish->village);
+	if (wish->village[0] != '\0' && !bytes_equal_text(key, wish->village))
+		return false;
 	return size == 0
 	       || (key.size > size && key.data[size] == '.'
 	               && memcmp(key.data, wish->district, size) == 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "flow/replay_words.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -40,6 +41,8 @@ bool replay_parse_span(const char *text, int64_t *out_us, struct fault *fault)
 	char *unit;
 	long long number = strtoll(text, &unit, 10);
 
+	if (text[0] != '\0' && !isdigit((unsigned char)text[0]))
+		unit = (char *)text; /* no sign, no space before it */
 	if (text[0] == '\0' || strcmp(text, "0") == 0) {
 		*out_us = 0;
 		return true;
@@ -73,7 +76,7 @@ static bool parse_end(
 bool replay_parse_times(
         const char *from, const char *to, struct replay_wish *wish, struct fault *fault)
 {
-	if (!parse_time(from, &wish->from_us))
+	if (!parse_time(from, &wish->from_us) || wish->from_us < 0)
 		return fault_code(fault, FAULT_REJECT, "from",
 		        "from: expected a time such as 2026-11-21T08:00 (of Jember) or "
 		        "2026-11-21T08:00:00+07:00");
@@ -92,6 +95,8 @@ bool replay_parse_speed(const char *text, double *out, struct fault *fault)
 	if (strcmp(text, "max") == 0)
 		return true;
 	speed = strtod(text, &end);
+	if (strspn(text, "0123456789.") != (size_t)(end - text))
+		end = (char *)text; /* no sign, no hexadecimal, no words */
 	if (*end == 'x')
 		end++;
 	if (end == text || *end != '\0' || !(speed >= 0.01 && speed <= 1e6))

@@ -159,15 +159,8 @@ bool access_admit(
 
 static bool is_reason(const char *text)
 {
-	size_t size = strlen(text);
-
-	if (size < 5 || size >= sizeof((struct asker *)0)->reason
-	        || !bytes_is_text(bytes_of(text)))
-		return false;
-	for (size_t i = 0; i < size; i++)
-		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
-			return false;
-	return true;
+	return strlen(text) < sizeof((struct asker *)0)->reason
+	       && bytes_is_reason(bytes_of(text));
 }
 
 bool access_asker(

@@ -64,15 +64,27 @@ static bool take_limit(struct asked *asked, const char *text, struct fault *faul
 	               "limit: expected a number of events");
 }
 
+/* A word that is kept whole or refused. */
+static bool take_word(char out[ASKED_BYTES], struct http_request *request,
+        const char *name, struct fault *fault)
+{
+	const char *word = word_of(request, name);
+
+	snprintf(out, ASKED_BYTES, "%s", word);
+	return strlen(word) < ASKED_BYTES
+	       || fault_code(fault, FAULT_REJECT, "word", "%s: is too long", name);
+}
+
 bool asked_take(struct asked *asked, struct http_request *request,
         const struct conf *conf, const struct catalog *catalog, struct fault *fault)
 {
 	struct replay_wish *wish = &asked->wish;
 	const char *speed = word_of(request, "speed");
 
-	snprintf(asked->village, ASKED_BYTES, "%s", word_of(request, "village"));
-	snprintf(asked->case_id, ASKED_BYTES, "%s", word_of(request, "case"));
-	snprintf(asked->service, ASKED_BYTES, "%s", word_of(request, "service"));
+	if (!take_word(asked->village, request, "village", fault)
+	        || !take_word(asked->case_id, request, "case", fault)
+	        || !take_word(asked->service, request, "service", fault))
+		return false;
 	wish->case_id = asked->case_id;
 	wish->service = asked->service;
 	wish->district = asked->district;
@@ -104,6 +116,7 @@ void asked_refuse(struct http_request *request, const struct fault *fault)
 		{ "village", "Kode desa tidak dikenal; contoh: 35.09.01.2001." },
 		{ "district", "Kecamatan ini tidak ada." },
 		{ "after", "Tempat melanjutkan tidak dikenal; mulai lagi dari awal." },
+		{ "word", "Yang dicari terlalu panjang." },
 		{ "limit", "Jumlah catatan harus berupa angka." },
 		{ "long", "Rentang waktu terlalu panjang; paling lama 48 jam." },
 	};

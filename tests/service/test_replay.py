@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -117,16 +118,21 @@ def test_filters_take_out_what_was_not_asked_for(past):
         chosen = [line for line in everything if wanted(line)]
         assert 0 < len(chosen) < len(everything)
         assert past.replay(*options) == chosen, options
+    assert past.replay("--village", VILLAGES[0], "--district", "35.09.12") == [], "filters narrow one another"
 
 
 def test_personal_data_is_masked_unless_a_reason_is_kept(past):
     assert {line["applicant_nik"] for line in past.replay() if line["record"] == "Request"} == {DOTS}
     assert "--audit" in past.replay("--reason", "laporan warga", code=64)
     past.world.department("satu_data")
-    lines = past.replay("--reason", "laporan warga", "--village", VILLAGES[0], "--audit", past.world.conninfo("satu_data"))
+    kept = ["--audit", past.world.conninfo("satu_data")]
+    for reason in ("    ", "x", "dua\nbaris sekaligus"):
+        assert "--reason" in past.replay("--reason", reason, *kept, code=64)
+    lines = past.replay("--reason", "laporan warga", "--village", VILLAGES[0], "--topic", "requests", "--district", "35.09.01", *kept)
     assert {line["applicant_nik"] for line in lines if line["record"] == "Request"} == {"9909010101900001"}
-    assert past.world.sql("satu_data", "SELECT what, reason, village_code, case_id FROM kentongan.audit") == [
-        ("replay", "laporan warga", VILLAGES[0], None)]
+    (what, *rest), = past.world.sql("satu_data", "SELECT what, reason, village_code, case_id FROM kentongan.audit")
+    assert rest == ["laporan warga", VILLAGES[0], None]
+    assert re.fullmatch(rf"replay from [0-9T:.-]+Z to [0-9T:.-]+Z {past.world.topic('requests')} district 35.09.01", what), what
 
 
 def test_a_reason_that_cannot_be_kept_shows_nothing(past):
@@ -218,3 +224,6 @@ def test_the_page_of_a_replay_is_an_address(lonely):
                      "--to", "+2h", "--speed", "60", "--case", "A/1", "--topic", "desa.payments")
     assert done.stdout == ("http://127.0.0.1:8080/?from=2026-11-21T01:00:00.000000Z&to=2026-11-21T03:00:00.000000Z&speed=60"
                            "&case=A%2F1&topic=desa.payments\n")
+    done = kentongan("replay", "--out", "page", "--monitor", "http://127.0.0.1:8080", "--from", "2026-11-21T08:00", "--to", "+2h",
+                     "--topic", "payments", "--topic", "requests")
+    assert done.stdout.endswith("&topic=desa.requests%2Cdesa.payments\n")

@@ -45,7 +45,9 @@ static void what_is_no_time_is_refused_without_repeating_it(void **state)
 		{ "2026-11-21T25:00", "+1h" }, { "2026-02-30T08:00", "+1h" },
 		{ "2026-11-21T08:00", "" }, { "2026-11-21T08:00", "+" },
 		{ "2026-11-21T08:00", "+2" }, { "2026-11-21T08:00", "+-2h" },
-		{ "2026-11-21T08:00", "+2h " }, { "2026-11-21T08:00", "+0s" },
+		{ "2026-11-21T08:00", "+2h " }, { "2026-11-21T08:00", "++2h" },
+		{ "2026-11-21T08:00", "+ 2h" }, { "1969-12-31T23:59:59Z", "+1h" },
+		{ "2026-11-21T08:00", "+0s" },
 		{ "2026-11-21T08:00", "+99999999999999999999h" },
 		{ "2026-11-21T08:00", "2026-11-21T08:00" } };
 
@@ -63,7 +65,7 @@ static void what_is_no_time_is_refused_without_repeating_it(void **state)
 static void speeds_are_numbers_or_max(void **state)
 {
 	static const char *const bad[] = { "", "0", "-1", "nan", "inf", "10y", "1e9",
-		"fast" };
+		"fast", "0x10", "+5", " 5" };
 	struct fault fault;
 	double speed;
 

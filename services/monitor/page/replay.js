@@ -5,7 +5,7 @@ import { ask } from "./access.js";
 import { lendStates } from "./board.js";
 import { colour, font, plot, rem } from "./charts.js";
 import { $, put } from "./dom.js";
-import { clock, exact, number } from "./format.js";
+import { clock, day, exact, number } from "./format.js";
 import { read } from "./stream.js";
 import { language, say } from "./words.js";
 
@@ -20,6 +20,7 @@ let run = null; // the replay that is open: {from, to, filters, at, cursor, even
 const typed = (id) => Date.parse(`${$(id).value}:00+07:00`);
 const type = (id, ms) => { $(id).value = new Date(ms + WIB_MS).toISOString().slice(0, 16); };
 const stamp = (ms) => new Date(ms).toISOString();
+const when = (ms, beside) => (day(ms) === day(beside) ? "" : `${day(ms)} `) + clock(ms, false);
 const speed = () => $("replay-speed").value;
 const speedWord = () => (speed() === "max" ? say("fastest") : `${number(speed())}×`);
 
@@ -79,7 +80,7 @@ export function showReplay() {
   for (const id of ["replay-run", "replayed", "replaying"]) $(id).hidden = !open;
   put($("events-title"), say(open ? "happenedThen" : "justNow"));
   if (!open) return;
-  put($("replaying"), say("replaying", clock(run.from, false), clock(run.to, false), speedWord()));
+  put($("replaying"), say("replaying", when(run.from, Date.now()), when(run.to, run.from), speedWord()));
   put($("replay-toggle"), say(run.playing ? "pause" : "play"));
   $("replay-at").max = Math.round((run.to - run.from) / 1000);
   if (!run.dragging) $("replay-at").value = Math.round((run.at - run.from) / 1000);
@@ -183,12 +184,20 @@ export function leave() {
   $("replay-start").focus();
 }
 
+// A speed that is not in the list joins it.
+function chooseSpeed(wanted) {
+  const list = $("replay-speed");
+  if (wanted !== "max" && !(Number(wanted) >= 0.01 && Number(wanted) <= 1e6)) return;
+  if (![...list.options].some((option) => option.value === wanted)) list.add(new Option(`${number(wanted)}×`, wanted));
+  list.value = wanted;
+}
+
 // The link that `kentongan replay --out page` prints opens its replay.
 function openFromAddress() {
   const query = new URLSearchParams(location.search);
   const [from, to] = [Date.parse(query.get("from")), Date.parse(query.get("to"))];
   if (!(from < to)) return;
-  if ([...$("replay-speed").options].some((option) => option.value === query.get("speed"))) $("replay-speed").value = query.get("speed");
+  chooseSpeed(query.get("speed"));
   type("replay-from", from);
   type("replay-to", to);
   begin(from, to, Object.fromEntries(FILTERS.filter((name) => query.get(name)).map((name) => [name, query.get(name)])));
