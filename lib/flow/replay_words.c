@@ -176,6 +176,24 @@ bool replay_parse_district(
 	               "district: expected its name, or a code such as 35.09.01");
 }
 
+void replay_say(const struct replay_wish *wish, const struct catalog *catalog,
+        struct buffer *out)
+{
+	char from[CLOCK_TEXT_BYTES];
+	char to[CLOCK_TEXT_BYTES];
+
+	clock_format(wish->from_us, from);
+	clock_format(wish->to_us, to);
+	buffer_format(out, "replay from %s to %s", from, to);
+	for (size_t i = 0; i < catalog->topic_count; i++)
+		if (wish->topics[i])
+			buffer_format(out, " %s", catalog->topics[i].topic);
+	if (wish->district[0] != '\0')
+		buffer_format(out, " district %s", wish->district);
+	if (wish->service[0] != '\0')
+		buffer_format(out, " service %.100s", wish->service);
+}
+
 void replay_cursor_text(
         const struct replay_cursor *cursor, char text[REPLAY_CURSOR_BYTES])
 {

@@ -40,6 +40,13 @@ MUST_CHECK bool replay_parse_village(
 MUST_CHECK bool replay_parse_district(
         const char *text, const char *register_csv, char out[16], struct fault *fault);
 
+/*
+ * The wish in words, for those who keep who saw what: its times, topics, district and
+ * service. Its village and case are kept beside it.
+ */
+void replay_say(const struct replay_wish *wish, const struct catalog *catalog,
+        struct buffer *out);
+
 /* "<time in microseconds>-<topic>-<partition>-<offset>" */
 void replay_cursor_text(
         const struct replay_cursor *cursor, char text[REPLAY_CURSOR_BYTES]);

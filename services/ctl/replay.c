@@ -281,25 +281,12 @@ static void tell_cuts(const struct playing *playing)
 		        range->topic, (int)range->partition, range->low);
 }
 
-/* All that was asked for, but the village and the case, which have columns there. */
 static bool keep_who(const struct playing *playing, struct fault *fault)
 {
-	const struct replay_wish *wish = &playing->wish;
 	struct buffer what = { 0 };
-	char from[CLOCK_TEXT_BYTES];
-	char to[CLOCK_TEXT_BYTES];
 	bool ok;
 
-	clock_format(wish->from_us, from);
-	clock_format(wish->to_us, to);
-	buffer_format(&what, "replay from %s to %s", from, to);
-	for (size_t i = 0; i < playing->catalog->topic_count; i++)
-		if (wish->topics[i])
-			buffer_format(&what, " %s", playing->catalog->topics[i].topic);
-	if (wish->district[0] != '\0')
-		buffer_format(&what, " district %s", wish->district);
-	if (wish->service[0] != '\0')
-		buffer_format(&what, " service %.100s", wish->service);
+	replay_say(&playing->wish, playing->catalog, &what);
 	buffer_append_byte(&what, 0);
 	ok = buffer_ok(&what, fault)
 	     && ctl_audit(playing->ctl, (const char *)what.data, fault);

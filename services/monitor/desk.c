@@ -13,11 +13,12 @@
 #include "monitor.h"
 #include "port/table.h"
 
-enum { WAITING = 64, PAUSE_US = 5000000 };
+enum { WAITING = 64, PAUSE_US = 5000000, WHAT_BYTES = 512 };
 
 struct question {
 	struct question *next;
-	struct http_request *request;
+	struct http_request *request; /* NULL: only `what` is to be kept */
+	char what[WHAT_BYTES];
 	char village_code[16];
 	char case_id[CASE_BYTES]; /* "": the village itself is asked for */
 	struct asker asker;
@@ -122,12 +123,10 @@ static bool quote_all(struct desk *desk, const char *const *texts, struct fault 
 static bool keep_who(
         struct desk *desk, const struct question *question, struct fault *fault)
 {
-	const char *const texts[] = { question->asker.name, "case",
+	const char *const texts[] = { question->asker.name, question->what,
 		question->asker.reason, question->village_code, question->case_id,
 		NULL };
 
-	if (question->asker.view == VIEW_MASKED)
-		return true;
 	buffer_reset(&desk->sql);
 	buffer_append_text(&desk->sql, "SELECT kentongan.note(");
 	return quote_all(desk, texts, fault)
@@ -139,7 +138,7 @@ static bool answer_case(
 {
 	size_t count;
 
-	if (!keep_who(desk, question, fault))
+	if (question->asker.view == VIEW_OPEN && !keep_who(desk, question, fault))
 		return false;
 	buffer_append_text(&question->out, "{\"village_code\":");
 	buffer_append_json(&question->out, bytes_of(question->village_code));
@@ -198,10 +197,14 @@ static void answer(struct desk *desk, struct question *question)
 	struct fault fault = { 0 };
 	bool ok = connect_desk(desk, &fault);
 
-	if (question->case_id[0] == '\0')
+	if (question->request == NULL)
+		(void)(ok && keep_who(desk, question, &fault));
+	else if (question->case_id[0] == '\0')
 		answer_village(desk, question, ok);
 	else if (!ok || !answer_case(desk, question, &fault))
 		question->problem = &away;
+	if (fault.kind != FAULT_NONE && question->request == NULL)
+		log_warn(NULL, "who asked for what could not be kept");
 	if (fault.kind == FAULT_NONE) {
 		desk->is_away = false;
 		return;
@@ -252,26 +255,29 @@ static void hand_out(void *context)
 		pthread_mutex_unlock(&desk->lock);
 		if (question == NULL)
 			return;
-		if (question->problem != NULL)
+		if (question->request != NULL && question->problem != NULL)
 			http_refuse(question->request, question->problem, NULL);
-		else
+		else if (question->request != NULL)
 			answer_json(question->request, &question->out);
 		question_free(question);
 	}
 }
 
-static void ask(struct desk *desk, struct http_request *request,
+static void ask(struct desk *desk, struct http_request *request, const char *what,
         const char *village_code, const char *case_id, const struct asker *asker)
 {
 	struct question *question = NULL;
 
 	if (desk->waiting < WAITING)
 		question = calloc(1, sizeof *question);
-	if (question == NULL) {
+	if (question == NULL && request != NULL)
 		http_refuse(request, &busy, NULL);
+	else if (question == NULL)
+		log_warn(NULL, "who asked for what could not be kept");
+	if (question == NULL)
 		return;
-	}
 	question->request = request;
+	snprintf(question->what, sizeof question->what, "%s", what);
 	question->asker = *asker;
 	snprintf(question->village_code, sizeof question->village_code, "%s",
 	        village_code);
@@ -289,7 +295,14 @@ void desk_ask_case(struct desk *desk, struct http_request *request,
 	if (desk->connection[0] == '\0')
 		http_refuse(request, &no_satu_data, NULL);
 	else
-		ask(desk, request, village_code, case_id, asker);
+		ask(desk, request, "case", village_code, case_id, asker);
+}
+
+void desk_keep(struct desk *desk, const struct asker *asker, const char *what,
+        const char *village_code, const char *case_id)
+{
+	if (desk->connection[0] != '\0')
+		ask(desk, NULL, what, village_code, case_id, asker);
 }
 
 void desk_ask_village(
@@ -299,7 +312,7 @@ void desk_ask_village(
 	struct buffer out = { 0 };
 
 	if (desk->connection[0] != '\0') {
-		ask(desk, request, village_code, "", &nobody);
+		ask(desk, request, "village", village_code, "", &nobody);
 		return;
 	}
 	board_village(desk->board, village_code, (struct bytes){ 0 }, &out);

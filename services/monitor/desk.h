@@ -41,6 +41,9 @@ void desk_close(struct desk **desk);
 /* Answer the request, soon. */
 void desk_ask_case(struct desk *desk, struct http_request *request,
         const char *village_code, const char *case_id, const struct asker *asker);
+/* Keep, soon, who asked for what; nobody is answered. A warning where that fails. */
+void desk_keep(struct desk *desk, const struct asker *asker, const char *what,
+        const char *village_code, const char *case_id);
 void desk_ask_village(
         struct desk *desk, struct http_request *request, const char *village_code);
 

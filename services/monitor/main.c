@@ -102,7 +102,8 @@ static bool open_http(struct monitor *monitor, struct fault *fault)
 	        || !watch_open(&monitor->watch, monitor->board, monitor->loop,
 	                monitor->http, fault)
 	        || !replays_open(&monitor->replays, conf, monitor->catalog,
-	                monitor->loop, monitor->http, fault)
+	                monitor->access, monitor->desk, monitor->loop, monitor->http,
+	                fault)
 	        || !minutes_open(&monitor->minutes, conf, monitor->catalog,
 	                monitor->loop, monitor->http, fault)
 	        || !api_open(&monitor->api, monitor->board, monitor->desk,

@@ -42,8 +42,8 @@ void watch_close(struct watch **watch);
 
 /* replay.c: the past as Server-Sent Events, each replay in a thread of its own. */
 MUST_CHECK bool replays_open(struct replays **out, const struct conf *conf,
-        const struct catalog *catalog, struct loop *loop, struct http *http,
-        struct fault *fault);
+        const struct catalog *catalog, struct access *access, struct desk *desk,
+        struct loop *loop, struct http *http, struct fault *fault);
 void replays_close(struct replays **replays);
 
 /*

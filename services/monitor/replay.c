@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "asked.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -52,6 +53,8 @@ struct play {
 struct replays {
 	const struct conf *conf;
 	const struct catalog *catalog;
+	struct access *access;
+	struct desk *desk;
 	struct loop_timer *again;
 	int fd; /* readable: something was handed over */
 	struct play *plays;
@@ -365,6 +368,21 @@ static struct play *make_play(struct replays *replays)
 	return play;
 }
 
+/* Who sees what again is kept, also where it is masked, as it is here. */
+static void keep_who(
+        struct replays *replays, const struct play *play, const struct asker *asker)
+{
+	const struct replay_wish *wish = &play->asked.wish;
+	struct buffer what = { 0 };
+
+	replay_say(wish, replays->catalog, &what);
+	buffer_append_byte(&what, 0);
+	if (!what.failed)
+		desk_keep(replays->desk, asker, (const char *)what.data, wish->village,
+		        wish->case_id);
+	buffer_clear(&what);
+}
+
 static void serve_replay(void *context, struct http_request *request)
 {
 	static const struct http_problem full = {
@@ -375,7 +393,10 @@ static void serve_replay(void *context, struct http_request *request)
 	struct replays *replays = context;
 	struct play *play;
 	struct fault fault = { 0 };
+	struct asker asker;
 
+	if (!access_asker(replays->access, request, &asker))
+		return;
 	if (replays->count >= conf_number(replays->conf, "replays")) {
 		http_answer_header(request, "Retry-After", "5");
 		http_refuse(request, &full, NULL);
@@ -389,12 +410,14 @@ static void serve_replay(void *context, struct http_request *request)
 	         || !start_play(play, request, &fault)) {
 		asked_refuse(request, &fault);
 		free(play);
+	} else {
+		keep_who(replays, play, &asker);
 	}
 }
 
 bool replays_open(struct replays **out, const struct conf *conf,
-        const struct catalog *catalog, struct loop *loop, struct http *http,
-        struct fault *fault)
+        const struct catalog *catalog, struct access *access, struct desk *desk,
+        struct loop *loop, struct http *http, struct fault *fault)
 {
 	struct replays *replays = calloc(1, sizeof *replays);
 
@@ -403,6 +426,8 @@ bool replays_open(struct replays **out, const struct conf *conf,
 	*out = replays;
 	replays->conf = conf;
 	replays->catalog = catalog;
+	replays->access = access;
+	replays->desk = desk;
 	replays->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (replays->fd < 0)
 		return fault_set(fault, FAULT_STOP, "eventfd: %s", strerror(errno));

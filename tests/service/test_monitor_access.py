@@ -81,6 +81,20 @@ def test_personal_data_needs_the_role_and_a_reason_and_is_kept(world):
     assert "Siti" not in world.logs() and "rahasia" not in world.logs()
 
 
+def test_who_sees_the_past_again_is_kept_also_where_it_is_masked(world):
+    world.department("satu_data")
+    monitor = world.monitor(tokens=tokens_file(world, ("ruang-pantau", WATCHER, "watch")),
+                            satu_data=world.conninfo("satu_data", f"monitor_satu_data_{world.tag}"))
+    past = f"/replay?from=2026-01-01T00:00&to=%2B5000d&speed=max&topic=payments&village={VILLAGES[0]}&district=35.09.01"
+    assert monitor.get(past, bearer(WATCHER, X_Kentongan_Reason="ingin tahu saja"))[0] == 403
+    assert monitor.get(past, bearer(WATCHER))[0] == 200
+    kept = "SELECT who, what, reason, village_code, case_id FROM kentongan.audit"
+    wait_until(lambda: world.sql("satu_data", kept), 20, "a row that tells")
+    (who, what, *rest), = world.sql("satu_data", kept)
+    assert who == "ruang-pantau" and rest == ["", VILLAGES[0], None]
+    assert what.startswith("replay from 2025-12-31T17:00:00") and what.endswith(f" {world.topic('payments')} district 35.09.01")
+
+
 def test_the_monitors_role_may_only_read(world):
     world.department("satu_data")
     connection = psycopg2.connect(world.conninfo("satu_data", f"monitor_satu_data_{world.tag}"))
