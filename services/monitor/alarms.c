@@ -29,21 +29,25 @@ struct words {
 /* "sejak 10.42", "since 10:42"; with the day when it is another one. */
 static struct words since_words(int64_t since_us, int64_t now_us)
 {
-	static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "Mei", "Jun",
-		"Jul", "Agu", "Sep", "Okt", "Nov", "Des" };
+	static const struct words months[] = { { "Jan", "Jan" }, { "Feb", "Feb" },
+		{ "Mar", "Mar" }, { "Apr", "Apr" }, { "Mei", "May" }, { "Jun", "Jun" },
+		{ "Jul", "Jul" }, { "Agu", "Aug" }, { "Sep", "Sep" }, { "Okt", "Oct" },
+		{ "Nov", "Nov" }, { "Des", "Dec" } };
 	time_t at = (time_t)((since_us + WIB_US) / SECOND_US);
 	bool today = (since_us + WIB_US) / DAY_US == (now_us + WIB_US) / DAY_US;
+	const struct words *month;
 	struct words words;
-	char day[16] = "";
+	char day[8] = "";
 	struct tm tm;
 
 	gmtime_r(&at, &tm);
+	month = &months[tm.tm_mon % 12];
 	if (!today)
-		snprintf(day, sizeof day, "%d %s ", tm.tm_mday, months[tm.tm_mon % 12]);
-	snprintf(words.id, sizeof words.id, "sejak %s%02d.%02d", day, tm.tm_hour,
-	        tm.tm_min);
-	snprintf(words.en, sizeof words.en, "since %s%02d:%02d", day, tm.tm_hour,
-	        tm.tm_min);
+		snprintf(day, sizeof day, "%d ", tm.tm_mday % 32);
+	snprintf(words.id, sizeof words.id, "sejak %s%.3s%s%02d.%02d", day,
+	        today ? "" : month->id, today ? "" : " ", tm.tm_hour, tm.tm_min);
+	snprintf(words.en, sizeof words.en, "since %s%.3s%s%02d:%02d", day,
+	        today ? "" : month->en, today ? "" : " ", tm.tm_hour, tm.tm_min);
 	return words;
 }
 
@@ -236,11 +240,14 @@ static void say_dead(
 	alarm->since_us = now_us;
 	SAY_ID(alarm, "%lld catatan perlu diperbaiki di %s.", (long long)line->dead,
 	        title_of(line));
-	SAY_EN(alarm, "%lld dead letters wait in %s.", (long long)line->dead,
+	SAY_EN(alarm, "%lld %s in %s.", (long long)line->dead,
+	        line->dead == 1 ? "dead letter waits" : "dead letters wait",
 	        title_of(line));
-	DO_ID(alarm, "Jalankan kentongan dead-letters list --department %.60s.",
-	        line->name);
-	DO_EN(alarm, "Run kentongan dead-letters list --department %.60s.", line->name);
+	DO_ID(alarm,
+	        "Buka baris dinas ini; perintah kentongan dead-letters list ada di "
+	        "sana.");
+	DO_EN(alarm, "Open this department's row; the command kentongan dead-letters "
+	             "list stands there.");
 }
 
 static void look_at_stopped(struct alarms *alarms, const struct alarm_facts *facts)

@@ -46,10 +46,15 @@ export function serveAddress(pattern, open) {
   rooms.push([pattern, open]);
 }
 
+// A part of an address that was cut on its way stays as it is: then nothing of that name is found, in words.
+function readable(part) {
+  try { return decodeURIComponent(part); } catch { return part; }
+}
+
 export function showAddress() {
   for (const [pattern, open] of rooms) {
     const parts = location.pathname.match(pattern);
-    if (parts) return open(...parts.slice(1).map(decodeURIComponent));
+    if (parts) return open(...parts.slice(1).map(readable));
   }
   if ($("panel").open) $("panel").close();
 }
