@@ -702,8 +702,9 @@ enum step deliver_step(struct deliver *deliver, struct fault *fault)
 	if (step != STEP_FAULT) {
 		mend_now_and_then(deliver);
 		ask_now_and_then(deliver);
-		try_to_claim(deliver);
+		/* Before the next try: what was tried and failed is how it stands. */
 		report_now_and_then(deliver);
+		try_to_claim(deliver);
 	}
 	return step;
 }
