@@ -154,6 +154,17 @@ class World:
         self.install(name)
         return folder
 
+    def write_department(self, name, granted, tables, mappings):
+        """A department that is not among the shipped ones: granted and mappings by topic."""
+        folder = os.path.join(self.folder, "departments", f"{name}_{self.tag}")
+        os.makedirs(folder)
+        conf = f"name = {name}_{self.tag}\ndatabase = {name}\nschema = {name}\n"
+        conf += "".join(f"fields.{topic} = {fields}\n" for topic, fields in granted.items())
+        files = {"department.conf": conf, "tables.sql": tables, **{topic + ".sql": text for topic, text in mappings.items()}}
+        for file, text in files.items():
+            with open(os.path.join(folder, file), "w", encoding="utf-8") as out:
+                out.write(text)
+
     def rewrite(self, path, pattern, text):
         with open(path, encoding="utf-8") as file:
             old = file.read()

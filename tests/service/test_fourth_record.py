@@ -55,16 +55,6 @@ def add_record(world, name="Complaint", topic="complaints", fields=FIELDS):
                    check=True)
 
 
-def add_department(world, name):
-    granted, tables, mapping = DEPARTMENTS[name]
-    folder = os.path.join(world.folder, "departments", f"{name}_{world.tag}")
-    os.makedirs(folder)
-    conf = f"name = {name}_{world.tag}\ndatabase = {name}\nschema = {name}\nfields.complaints = {granted}\n"
-    for file, text in (("department.conf", conf), ("tables.sql", tables), ("complaints.sql", mapping)):
-        with open(os.path.join(folder, file), "w", encoding="utf-8") as out:
-            out.write(text)
-
-
 def first_event(monitor):
     """The first event of the monitor's stream, if one comes within a second or two."""
     done = subprocess.run(["curl", "-sN", "--max-time", "1.5", monitor.url + "/events"], capture_output=True,
@@ -82,7 +72,8 @@ def fourth(servers, tmp_path):
     add_record(world)
     world.make_topics()
     for name in DEPARTMENTS:
-        add_department(world, name)
+        granted, tables, mapping = DEPARTMENTS[name]
+        world.write_department(name, {"complaints": granted}, tables, {"complaints": mapping})
     yield world
     world.stop()
     assert world.unannounced() == []
