@@ -126,7 +126,7 @@ void batch_forget(struct batch *batch)
 {
 	forget_streams(batch);
 	cases_clear(&batch->awaiting);
-	cases_clear(&batch->earlier);
+	earlier_clear(&batch->earlier);
 	for (size_t i = 0; i < batch->lane_count && batch->lanes != NULL; i++)
 		cases_clear(&batch->lanes[i].held);
 }
@@ -534,53 +534,46 @@ struct stream *batch_heir(struct batch *batch)
 	return NULL;
 }
 
-static void put_event(struct buffer *out, const char *topic, struct bytes event_id)
+/* Whose event it is; false: none that can be compared, or fault is FAULT_STOP. */
+static bool read_event(struct batch *batch, struct lane *lane,
+        struct topic_record *record, const char *village_code,
+        struct earlier_event *out, struct fault *fault)
 {
-	char text[UUID_TEXT_BYTES] = "";
-	uint8_t uuid[16];
+	struct item item = { .record = record };
+	struct head head;
+	bool is_void;
 
-	if (identity_parse(event_id, uuid))
-		identity_format(uuid, text);
-	buffer_reset(out);
-	buffer_append_text(out, topic);
-	buffer_append_byte(out, ' ');
-	buffer_append_text(out, text);
+	*out = (struct earlier_event){ .topic = lane->topic->topic->topic,
+		.offset = record->offset };
+	return batch_decode(batch, lane, &item, &head, &is_void, fault) && !is_void
+	       && bytes_equal_text(head.village_code, village_code)
+	       && identity_parse(head.event_id, out->id)
+	       && identity_parse(head.incarnation, out->incarnation);
 }
 
 bool batch_earlier(struct batch *batch, const struct stream *heir,
         struct topic_record *record, struct fault *fault)
 {
 	struct lane *lane = batch_lane(batch, record->topic);
-	struct item item = { .record = record };
-	char incarnation[UUID_TEXT_BYTES] = "";
-	uint8_t uuid[16];
-	struct head head;
-	bool is_void;
+	struct earlier_event event;
 
-	if (!bytes_equal_text(record->key, heir->village_code)
-	        || !batch_decode(batch, lane, &item, &head, &is_void, fault) || is_void)
-		return item.fate == FATE_DEAD || fault->kind != FAULT_STOP;
-	if (identity_parse(head.incarnation, uuid))
-		identity_format(uuid, incarnation);
-	if (strcmp(incarnation, heir->incarnation) == 0)
+	if (!bytes_equal_text(record->key, heir->village_code))
 		return true;
-	put_event(&batch->key, heir->topic, head.event_id);
-	return cases_add(&batch->earlier, buffer_bytes(&batch->key), fault);
+	fault_clear(fault);
+	if (!read_event(batch, lane, record, heir->village_code, &event, fault))
+		return fault->kind != FAULT_STOP;
+	return earlier_add(&batch->earlier, &event, fault);
 }
 
 static bool is_twin(struct batch *batch, struct lane *lane, const struct item *item)
 {
-	struct item again = { .record = item->record };
+	struct earlier_event event;
 	struct fault fault;
-	struct head head;
-	bool is_void;
 
-	if (!item->stream->heir || batch->earlier.count == 0
-	        || !batch_decode(batch, lane, &again, &head, &is_void, &fault)
-	        || is_void)
-		return false;
-	put_event(&batch->key, item->stream->topic, head.event_id);
-	return cases_has(&batch->earlier, buffer_bytes(&batch->key));
+	return item->stream->heir && batch->earlier.count > 0
+	       && read_event(batch, lane, item->record, item->stream->village_code,
+	               &event, &fault)
+	       && earlier_has(&batch->earlier, &event);
 }
 
 /* Second pass */

@@ -13,6 +13,7 @@
 #include "event/place.h"
 #include "flow/cases.h"
 #include "flow/department.h"
+#include "flow/earlier.h"
 #include "port/topic_consumer.h"
 
 /* A stream as this department has it, with what the batch adds. */
@@ -119,7 +120,7 @@ struct batch {
 	bool keep_values;       /* the raw bytes of dead letters too */
 	uint64_t order_wait_ms; /* how long one waits for a row of others */
 	struct cases awaiting;  /* cases of any topic of which one does */
-	struct cases earlier;   /* "topic event_id" of heirs' earlier lives */
+	struct earlier earlier; /* events of villages that began a new life */
 	struct plan *void_plan;
 	int32_t void_id;
 	struct stream *streams[STREAM_BUCKETS];
@@ -176,7 +177,7 @@ MUST_CHECK bool batch_learn(struct batch *batch, const char *village_code,
  */
 struct stream *batch_heir(struct batch *batch);
 
-/* A record of an heir's village: what its earlier lives sent is remembered. */
+/* A record of an heir's village: its event is remembered, with its place. */
 MUST_CHECK bool batch_earlier(struct batch *batch, const struct stream *heir,
         struct topic_record *record, struct fault *fault);
 

@@ -41,6 +41,18 @@ CREATE TABLE IF NOT EXISTS kentongan.stream_position (
 ALTER TABLE kentongan.stream_position
     ADD COLUMN IF NOT EXISTS begun_at timestamptz NOT NULL DEFAULT now();
 
+-- A number that is counted twice in one place would still add up.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint
+                    WHERE conname = 'nothing_is_counted_twice'
+                      AND conrelid = 'kentongan.stream_position'::regclass) THEN
+        ALTER TABLE kentongan.stream_position ADD CONSTRAINT nothing_is_counted_twice
+            CHECK (least(applied, dead, parked, missing, void) >= 0) NOT VALID;
+    END IF;
+END
+$$;
+
 -- Rows move on and on: with room on their page an update touches no index.
 ALTER TABLE kentongan.stream_position SET (fillfactor = 50);
 
@@ -179,18 +191,21 @@ $$;
 
 -- The streams of villages, to go on from; high_seq is null where there is none yet. An
 -- heir is a new life of a village's spool: its clients may repeat what an earlier one
--- took, for as long as a key is kept.
+-- took, for as long as a key is kept. Two lives may be met at once, neither known yet.
 CREATE OR REPLACE FUNCTION kentongan.streams(wanted jsonb)
 RETURNS TABLE (village_code text, incarnation uuid, topic text, first_seq bigint,
                high_seq bigint, gaps int8multirange, heir boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT w.village_code, w.incarnation, w.topic, s.first_seq, s.high_seq, s.gaps,
            coalesce(s.begun_at, now()) > now() - interval '35 days'
-           AND EXISTS (SELECT FROM kentongan.stream_position e
-                        WHERE e.village_code = w.village_code AND e.topic = w.topic
-                          AND e.incarnation <> w.incarnation
-                          AND (s.begun_at IS NULL OR e.begun_at <= s.begun_at))
-      FROM jsonb_to_recordset(wanted) AS w (village_code text, incarnation uuid, topic text)
+           AND (w.lives > 1
+                OR EXISTS (SELECT FROM kentongan.stream_position e
+                            WHERE e.village_code = w.village_code AND e.topic = w.topic
+                              AND e.incarnation <> w.incarnation
+                              AND (s.begun_at IS NULL OR e.begun_at <= s.begun_at)))
+      FROM (SELECT r.*, count(*) OVER (PARTITION BY r.village_code, r.topic) AS lives
+              FROM jsonb_to_recordset(wanted)
+                   AS r (village_code text, incarnation uuid, topic text)) w
       LEFT JOIN kentongan.stream_position s USING (village_code, incarnation, topic)
 $$;
 
@@ -390,10 +405,21 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- What became of a queue's records: letters and waiting ones are closed, and the numbers
--- move from where they were counted to where they are now.
+-- move from where they were counted to where they are now. KT002: somebody else decided
+-- one of them before the partition was held, so it was mapped a second time just now.
 CREATE OR REPLACE FUNCTION kentongan.settle(outcomes jsonb, who text, why text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF EXISTS (SELECT FROM jsonb_to_recordset(outcomes)
+                      AS o (id bigint, topic text, partition int, kafka_offset bigint, was text)
+                WHERE CASE WHEN o.was = 'parked'
+                           THEN NOT EXISTS (SELECT FROM kentongan.waiting w
+                                             WHERE w.topic = o.topic AND w.partition = o.partition
+                                               AND w.kafka_offset = o.kafka_offset)
+                           ELSE NOT EXISTS (SELECT FROM kentongan.dead_letter l
+                                             WHERE l.id = o.id AND l.status = 'open') END) THEN
+        RAISE EXCEPTION 'a case has changed meanwhile' USING ERRCODE = 'KT002';
+    END IF;
     UPDATE kentongan.dead_letter l
        SET status = CASE o.now WHEN 'void' THEN 'waived' ELSE 'applied' END,
            decided_by = who, decided_at = now(), note = why

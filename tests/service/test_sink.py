@@ -402,6 +402,29 @@ def test_a_new_life_of_a_spool_repeats_nothing(world):
     assert world.sql("dpmd", "SELECT applied::int, missing::int FROM kentongan.stream_position ORDER BY begun_at, applied") == [(3, 0), (4, 0)]
 
 
+def test_two_new_lives_in_one_batch_keep_what_is_theirs(world):
+    """A spool died twice while the department was away: nothing of either life is taken for the other's, but repeats are."""
+    gateway = world.gateway()
+    for life in range(3):
+        for number in range(4):
+            status, answer = post(gateway, "/v1/requests", request_body(case_id=f"{life}-{number}"))
+            assert status == 201, answer
+        for number in range(life + 1):  # the clients repeat what every life before took
+            post(gateway, "/v1/requests", request_body(case_id=f"k-{number}"), Idempotency_Key=f"kunci-{number}")
+        wait_until(lambda: json.loads(gateway.get("/v1/status")[1])["pending"] == 0, 30, "all of it in Kafka")
+        if life < 2:
+            gateway.stop()
+            for name in os.listdir(os.path.dirname(gateway.settings["spool"])):
+                os.remove(os.path.join(os.path.dirname(gateway.settings["spool"]), name))
+            gateway.start()
+            gateway.wait()
+    world.sink("dpmd")
+    counted = "SELECT coalesce(sum(diajukan), 0)::int FROM dpmd.layanan_harian"
+    world.wait_rows("dpmd", "SELECT coalesce(sum(applied), 0)::int FROM kentongan.stream_position", 3 * 4 + 1 + 2 + 3)
+    assert world.sql("dpmd", counted) == [(3 * 4 + 3,)]
+    assert world.dead_letters("dpmd") == []
+
+
 def test_a_sleeping_owners_transaction_is_ended(world, value):
     world.expects("a claim waits for another sink's transaction")
     sink = world.sink("satu_data", owner="lama")

@@ -6,6 +6,8 @@ import os
 import subprocess
 import zlib
 
+import psycopg2
+import pytest
 from conftest import BINARIES, PROJECT, VILLAGES, payment_body, post, request_body
 from hub import programs
 from hub.base import wait_until
@@ -82,6 +84,45 @@ def test_a_case_waits_behind_its_bad_record_and_drains_in_order(world):
     pay(gateway, ("A", "8.00"))  # the sink believes that A is held, looks again, and finds it free
     wait_numbers(world, (9, 0, 0, 0, 0))
     assert "9000000" not in world.logs() and "Budi" not in world.logs()
+
+
+def both_at_once(world, *commands):
+    """Start them so that each has looked before one of them may act; their exit statuses."""
+    folder = os.path.join(world.folder, "departments", f"dinsos_{world.tag}")
+    holder = psycopg2.connect(world.conninfo("dinsos"))
+    with holder.cursor() as cursor:
+        cursor.execute("SELECT FROM kentongan.log_position FOR UPDATE")
+    running = [subprocess.Popen(
+        [os.path.join(BINARIES, "kentongan"), "dead-letters", *command, "--department", folder, "--database", world.conninfo("dinsos"),
+         "--brokers", world.brokers, "--schemas", world.schemas], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+               for command in commands]
+    wait_until(lambda: world.servers.postgres.sql(
+        f"SELECT count(*) FROM pg_stat_activity WHERE datname = 'dinsos_{world.tag}' AND usename = 'dinsos_{world.tag}' "
+        "AND wait_event_type = 'Lock'") == [[str(len(commands))]], 60, "all of them wait")
+    holder.close()
+    said = [each.communicate(timeout=60)[1].decode() for each in running]
+    return sorted(each.returncode for each in running), "".join(said)
+
+
+@pytest.mark.parametrize("second", [("retry",), ("waive",), ("waive", "--all")], ids=["retry", "waive", "waive all"])
+def test_two_people_at_one_letter_do_it_once(world, second):
+    world.expects("dead letter class=data")
+    gateway = world.gateway()
+    pay(gateway, ("A", TOO_MUCH), ("A", "3.00"), ("A", "5.00"))
+    world.sink("dinsos")
+    wait_numbers(world, (0, 1, 2, 0, 0))
+    lift_the_limit(world)
+    world.sql("dinsos", "CREATE TABLE dinsos.seen (n serial); "
+              "CREATE FUNCTION dinsos.see() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
+              "'BEGIN INSERT INTO dinsos.seen DEFAULT VALUES; RETURN NEW; END'; "
+              "CREATE TRIGGER see BEFORE INSERT ON dinsos.penyaluran_blt FOR EACH ROW EXECUTE FUNCTION dinsos.see()")
+    letter = str(json.loads(kentongan(world, "dead-letters", "list", "--json"))[0]["id"])
+    statuses, said = both_at_once(world, ("retry", letter, "--reason", "orang pertama"), (second[0], letter, *second[1:], "--reason", "orang kedua"))
+    assert statuses == [0, 75] and "meanwhile" in said, said
+    applied, dead, parked, missing, void = numbers(world)
+    assert applied + void == 3 and (dead, parked, missing) == (0, 0, 0)
+    assert world.sql("dinsos", "SELECT count(*)::int FROM dinsos.seen") == [(applied,)], "mapped as often as it is counted"
+    kentongan(world, "dead-letters", "retry", letter, "--reason", "lagi", status=65)
 
 
 def test_waiving_needs_a_reason_and_lets_the_case_go_on(world):
