@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "port/table.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <libpq-fe.h>
 
+#include "base/clock.h"
 #include "event/decimal.h"
 #include "event/identity.h"
 
@@ -19,6 +21,8 @@ struct table {
 	char constraint[128];
 	char object[128];
 	int position;
+	int64_t deadline_us; /* monotonic; 0: none */
+	bool is_late;        /* an answer did not come by then: of no more use */
 };
 
 static bool begins(const char *state, const char *class)
@@ -205,8 +209,36 @@ void table_close(struct table **table)
 
 bool table_is_open(const struct table *table)
 {
-	return table != NULL && PQconsumeInput(table->connection) == 1
+	return table != NULL && !table->is_late
+	       && PQconsumeInput(table->connection) == 1
 	       && PQstatus(table->connection) == CONNECTION_OK;
+}
+
+void table_deadline(struct table *table, int64_t monotonic_us)
+{
+	table->deadline_us = monotonic_us;
+}
+
+/*
+ * The next result of what was sent; NULL after the last, and where it has not come by
+ * the deadline: a server that stands still says nothing, not even that a statement
+ * takes too long.
+ */
+static PGresult *next_result(struct table *table)
+{
+	struct pollfd wait = { .fd = PQsocket(table->connection), .events = POLLIN };
+
+	while (table->deadline_us > 0 && PQisBusy(table->connection)) {
+		int64_t left_us = table->deadline_us - clock_monotonic_us();
+
+		table->is_late = left_us <= 0;
+		if (table->is_late)
+			return NULL;
+		(void)poll(&wait, 1, (int)((left_us + 999) / 1000));
+		if (PQconsumeInput(table->connection) == 0)
+			break; /* lost, as the result will say */
+	}
+	return PQgetResult(table->connection);
 }
 
 static bool show_rows(const PGresult *result, table_visitor *visitor, void *context,
@@ -233,7 +265,7 @@ static bool take_results(
 	PGresult *result;
 	bool ok = true;
 
-	while ((result = PQgetResult(table->connection)) != NULL) {
+	while ((result = next_result(table)) != NULL) {
 		ExecStatusType status = PQresultStatus(result);
 
 		if (ok && status == PGRES_TUPLES_OK && visitor != NULL)
@@ -245,6 +277,9 @@ static bool take_results(
 		if (status == PGRES_COPY_IN)
 			PQputCopyEnd(table->connection, "not asked for");
 	}
+	if (ok && table->is_late)
+		return fault_code(fault, FAULT_UNSURE, "late",
+		        "the database gave no answer in the time it had");
 	if (ok && PQstatus(table->connection) == CONNECTION_BAD)
 		ok = result_fault(table, NULL, fault);
 	return ok;

@@ -30,6 +30,13 @@ void table_close(struct table **table);
 /* Whether the connection still stands, as far as is known without asking the server. */
 bool table_is_open(const struct table *table);
 
+/*
+ * Until when what is asked from now on must be answered, by the monotonic clock; 0: as
+ * long as it takes. What comes later is FAULT_UNSURE, and the table is open no more.
+ * Rows of a COPY are not bounded.
+ */
+void table_deadline(struct table *table, int64_t monotonic_us);
+
 /* Run statements, one transaction unless they say otherwise; rows are thrown away. */
 MUST_CHECK bool table_run(struct table *table, const char *sql, struct fault *fault);
 

@@ -13,7 +13,12 @@
 #include "monitor.h"
 #include "port/table.h"
 
-enum { WAITING = 64, PAUSE_US = 5000000, WHAT_BYTES = 512 };
+enum {
+	WAITING = 64,
+	PATIENCE_US = 5000000, /* for all that one question asks */
+	PAUSE_US = 5000000,
+	WHAT_BYTES = 512,
+};
 
 struct question {
 	struct question *next;
@@ -95,17 +100,26 @@ static void question_free(struct question *question)
 
 /* The thread */
 
-static bool connect_desk(struct desk *desk, struct fault *fault)
+static bool open_table(struct desk *desk, struct fault *fault)
 {
-	if (desk->table != NULL && table_is_open(desk->table))
-		return true;
 	table_close(&desk->table);
 	if (clock_monotonic_us() < desk->resume_us)
 		return fault_set(fault, FAULT_RETRY, "the database does not answer");
-	return table_open(&desk->table, desk->connection, "kentongan-monitor",
-	               "satu_data", fault)
-	       && table_run(desk->table, "SET statement_timeout = '5s'", fault)
+	if (!table_open(&desk->table, desk->connection, "kentongan-monitor",
+	            "satu_data", fault))
+		return false;
+	table_deadline(desk->table, clock_monotonic_us() + PATIENCE_US);
+	return table_run(desk->table, "SET statement_timeout = '5s'", fault)
 	       && cases_learn(desk->cases, desk->table, fault);
+}
+
+/* Ready for a question, and for how long. */
+static bool connect_desk(struct desk *desk, struct fault *fault)
+{
+	if (!table_is_open(desk->table) && !open_table(desk, fault))
+		return false;
+	table_deadline(desk->table, clock_monotonic_us() + PATIENCE_US);
+	return true;
 }
 
 static bool quote_all(struct desk *desk, const char *const *texts, struct fault *fault)
@@ -180,13 +194,18 @@ static bool read_streams(struct desk *desk, const char *village_code,
 	               out, fault);
 }
 
-static void answer_village(struct desk *desk, struct question *question, bool connected)
+/* With the live picture alone where it must; the fault is of a connection lost. */
+static void answer_village(struct desk *desk, struct question *question, bool connected,
+        struct fault *fault)
 {
 	struct buffer streams = { 0 };
-	struct fault fault;
+	struct fault own = { 0 };
 
-	if (!connected || !read_streams(desk, question->village_code, &streams, &fault))
+	if (connected && !read_streams(desk, question->village_code, &streams, &own)) {
 		buffer_reset(&streams);
+		if (!table_is_open(desk->table))
+			*fault = own;
+	}
 	board_village(desk->board, question->village_code, buffer_bytes(&streams),
 	        &question->out);
 	buffer_clear(&streams);
@@ -200,7 +219,7 @@ static void answer(struct desk *desk, struct question *question)
 	if (question->request == NULL)
 		(void)(ok && keep_who(desk, question, &fault));
 	else if (question->case_id[0] == '\0')
-		answer_village(desk, question, ok);
+		answer_village(desk, question, ok, &fault);
 	else if (!ok || !answer_case(desk, question, &fault))
 		question->problem = &away;
 	if (fault.kind != FAULT_NONE && question->request == NULL)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A case's whole life on the monitor, out of satu_data."""
 import json
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 
 from conftest import VILLAGES, payment_body, post, request_body
 from hub.base import wait_until
@@ -85,6 +88,31 @@ def test_a_database_that_is_away_is_said_at_once_and_forgotten_when_it_is_back(w
     assert json.loads(monitor.get("/v1/villages/" + VILLAGES[0])[1])["village_code"] == VILLAGES[0]
     world.servers.postgres.sql(f"ALTER ROLE \"{role}\" LOGIN")
     wait_until(lambda: monitor.get(CASE + "ADA")[0] == 200, 30, "it is back")
+
+
+def test_a_database_that_stands_still_holds_up_nobody(world):
+    """Its backend is stopped, as on a machine that hangs: it does not even end what takes too long."""
+    world.expects("satu_data: the database gave no answer")
+    live_a_case(world, "DIAM")
+    monitor = monitor_with_satu_data(world)
+    assert monitor.get(CASE + "DIAM")[0] == 200
+    role = f"monitor_satu_data_{world.tag}"
+
+    def backends():
+        return [int(pid) for (pid,) in world.servers.postgres.sql(f"SELECT pid FROM pg_stat_activity WHERE usename = '{role}'")]
+
+    (frozen,) = backends()
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor() as asking:
+            case = asking.submit(monitor.get, CASE + "DIAM", seconds=25)
+            village = asking.submit(monitor.get, "/v1/villages/" + VILLAGES[0], seconds=25)
+        assert case.result()[0] == 503 and json.loads(case.result()[1])["detail_id"]
+        assert village.result()[0] == 200
+        wait_until(lambda: monitor.get(CASE + "DIAM")[0] == 200, 30, "it asks over another connection")
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    wait_until(lambda: frozen not in backends(), 20, "the one that stood still ends")
 
 
 def test_without_satu_data_a_case_is_a_503_that_says_which_setting(lonely):
