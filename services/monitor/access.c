@@ -169,7 +169,7 @@ bool access_asker(
 	const char *reason = http_header(request, "X-Kentongan-Reason");
 	const struct key *key = find_key(access, request);
 
-	*out = (struct asker){ .view = VIEW_MASKED };
+	*out = (struct asker){ .view = VIEW_MASKED, .is_named = key != NULL };
 	snprintf(out->name, sizeof out->name, "%s", key ? key_name(key) : "local");
 	if (reason == NULL)
 		return true;

@@ -24,6 +24,8 @@ struct question {
 	struct question *next;
 	struct http_request *request; /* NULL: only `what` is to be kept */
 	char what[WHAT_BYTES];
+	desk_kept *kept; /* with context; NULL: nobody is told */
+	void *context;
 	char village_code[16];
 	char case_id[CASE_BYTES]; /* "": the village itself is asked for */
 	struct asker asker;
@@ -217,13 +219,12 @@ static void answer(struct desk *desk, struct question *question)
 	bool ok = connect_desk(desk, &fault);
 
 	if (question->request == NULL)
-		(void)(ok && keep_who(desk, question, &fault));
+		question->problem =
+		        ok && keep_who(desk, question, &fault) ? NULL : &away;
 	else if (question->case_id[0] == '\0')
 		answer_village(desk, question, ok, &fault);
 	else if (!ok || !answer_case(desk, question, &fault))
 		question->problem = &away;
-	if (fault.kind != FAULT_NONE && question->request == NULL)
-		log_warn(NULL, "who asked for what could not be kept");
 	if (fault.kind == FAULT_NONE) {
 		desk->is_away = false;
 		return;
@@ -260,6 +261,25 @@ static void *answer_questions(void *context)
 
 /* The loop's side */
 
+static void tell(desk_kept *kept, void *context, const struct http_problem *problem)
+{
+	if (kept != NULL)
+		kept(context, problem);
+	else if (problem != NULL)
+		log_warn(NULL, "who asked for what could not be kept");
+}
+
+static void hand_out_one(struct question *question)
+{
+	if (question->request == NULL)
+		tell(question->kept, question->context, question->problem);
+	else if (question->problem != NULL)
+		http_refuse(question->request, question->problem, NULL);
+	else
+		answer_json(question->request, &question->out);
+	question_free(question);
+}
+
 static void hand_out(void *context)
 {
 	struct desk *desk = context;
@@ -274,38 +294,47 @@ static void hand_out(void *context)
 		pthread_mutex_unlock(&desk->lock);
 		if (question == NULL)
 			return;
-		if (question->request != NULL && question->problem != NULL)
-			http_refuse(question->request, question->problem, NULL);
-		else if (question->request != NULL)
-			answer_json(question->request, &question->out);
-		question_free(question);
+		hand_out_one(question);
 	}
 }
 
-static void ask(struct desk *desk, struct http_request *request, const char *what,
-        const char *village_code, const char *case_id, const struct asker *asker)
+/* NULL: too many wait. */
+static struct question *question_new(struct desk *desk, const char *village_code,
+        const char *case_id, const struct asker *asker)
 {
-	struct question *question = NULL;
+	struct question *question =
+	        desk->waiting < WAITING ? calloc(1, sizeof *question) : NULL;
 
-	if (desk->waiting < WAITING)
-		question = calloc(1, sizeof *question);
-	if (question == NULL && request != NULL)
-		http_refuse(request, &busy, NULL);
-	else if (question == NULL)
-		log_warn(NULL, "who asked for what could not be kept");
 	if (question == NULL)
-		return;
-	question->request = request;
-	snprintf(question->what, sizeof question->what, "%s", what);
+		return NULL;
 	question->asker = *asker;
 	snprintf(question->village_code, sizeof question->village_code, "%s",
 	        village_code);
 	snprintf(question->case_id, sizeof question->case_id, "%s", case_id);
+	return question;
+}
+
+static void ask(struct desk *desk, struct question *question)
+{
 	pthread_mutex_lock(&desk->lock);
 	desk->waiting++;
 	put(&desk->asked, question);
 	pthread_cond_signal(&desk->wake);
 	pthread_mutex_unlock(&desk->lock);
+}
+
+static void ask_for(struct desk *desk, struct http_request *request,
+        const char *village_code, const char *case_id, const struct asker *asker)
+{
+	struct question *question = question_new(desk, village_code, case_id, asker);
+
+	if (question == NULL) {
+		http_refuse(request, &busy, NULL);
+		return;
+	}
+	question->request = request;
+	snprintf(question->what, sizeof question->what, "case");
+	ask(desk, question);
 }
 
 void desk_ask_case(struct desk *desk, struct http_request *request,
@@ -314,14 +343,28 @@ void desk_ask_case(struct desk *desk, struct http_request *request,
 	if (desk->connection[0] == '\0')
 		http_refuse(request, &no_satu_data, NULL);
 	else
-		ask(desk, request, "case", village_code, case_id, asker);
+		ask_for(desk, request, village_code, case_id, asker);
 }
 
 void desk_keep(struct desk *desk, const struct asker *asker, const char *what,
-        const char *village_code, const char *case_id)
+        const char *village_code, const char *case_id, desk_kept *kept, void *context)
 {
-	if (desk->connection[0] != '\0')
-		ask(desk, NULL, what, village_code, case_id, asker);
+	struct question *question;
+
+	if (desk->connection[0] == '\0') {
+		if (kept != NULL)
+			kept(context, &no_satu_data);
+		return;
+	}
+	question = question_new(desk, village_code, case_id, asker);
+	if (question == NULL) {
+		tell(kept, context, &busy);
+		return;
+	}
+	snprintf(question->what, sizeof question->what, "%s", what);
+	question->kept = kept;
+	question->context = context;
+	ask(desk, question);
 }
 
 void desk_ask_village(
@@ -331,7 +374,7 @@ void desk_ask_village(
 	struct buffer out = { 0 };
 
 	if (desk->connection[0] != '\0') {
-		ask(desk, request, "village", village_code, "", &nobody);
+		ask_for(desk, request, village_code, "", &nobody);
 		return;
 	}
 	board_village(desk->board, village_code, (struct bytes){ 0 }, &out);
@@ -370,12 +413,16 @@ bool desk_open(struct desk **out, const struct conf *conf,
 	return desk_start(desk, catalog, loop, fault);
 }
 
+/* Whoever waits for a word gets one; requests are cut off with their listener. */
 static void drop_all(struct queue *queue)
 {
 	struct question *question;
 
-	while ((question = take(queue)) != NULL)
+	while ((question = take(queue)) != NULL) {
+		if (question->request == NULL)
+			tell(question->kept, question->context, &away);
 		question_free(question);
+	}
 }
 
 void desk_close(struct desk **desk)

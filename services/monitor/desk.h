@@ -21,11 +21,13 @@
 
 struct desk;
 
-enum { CASE_BYTES = 128 };
+enum { CASE_BYTES = 404 }; /* 100 code points of four bytes */
 
 /* Who asks, for what is kept of it. */
 struct asker {
 	char name[64];
+	bool is_named;    /* by a token or a proxy; else everybody on this machine is
+	                     alike */
 	char reason[200]; /* "" where nothing personal is asked for */
 	enum mask_view view;
 };
@@ -41,10 +43,17 @@ void desk_close(struct desk **desk);
 /* Answer the request, soon. */
 void desk_ask_case(struct desk *desk, struct http_request *request,
         const char *village_code, const char *case_id, const struct asker *asker);
-/* Keep, soon, who asked for what; nobody is answered. A warning where that fails. */
-void desk_keep(struct desk *desk, const struct asker *asker, const char *what,
-        const char *village_code, const char *case_id);
 void desk_ask_village(
         struct desk *desk, struct http_request *request, const char *village_code);
+
+/* How keeping ended; problem NULL: it stands. */
+typedef void desk_kept(void *context, const struct http_problem *problem);
+
+/*
+ * Keep who asked for what, then say so: soon, at once where nobody is asked, at the
+ * close at the latest. kept NULL: a warning in the log is enough where it fails.
+ */
+void desk_keep(struct desk *desk, const struct asker *asker, const char *what,
+        const char *village_code, const char *case_id, desk_kept *kept, void *context);
 
 #endif

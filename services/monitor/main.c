@@ -27,6 +27,7 @@ struct monitor {
 	struct watch *watch;
 	struct replays *replays;
 	struct minutes *minutes;
+	struct records *records;
 	struct desk *desk;
 	struct api *api;
 	struct reader *reader;
@@ -49,6 +50,8 @@ static const struct conf_key monitor_keys[] = {
 	        "passfile="),
 	CONF_KEY(COUNT, history, "1000", "newest events that are kept in memory"),
 	CONF_KEY(COUNT, replays, "20", "replays at the same time"),
+	CONF_KEY(COUNT, replays_each, "5",
+	        "of one person, by the name of the token or of the proxy's user"),
 	CONF_KEY(BYTES, replay_rate, "2M",
 	        "most bytes a second that one of them reads from Kafka; 0: any"),
 	CONF_KEY(COUNT, max_connections, "1000", "connections at the same time"),
@@ -106,6 +109,9 @@ static bool open_http(struct monitor *monitor, struct fault *fault)
 	                fault)
 	        || !minutes_open(&monitor->minutes, conf, monitor->catalog,
 	                monitor->loop, monitor->http, fault)
+	        || !records_open(&monitor->records, conf, monitor->catalog,
+	                monitor->access, monitor->desk, monitor->loop, monitor->http,
+	                fault)
 	        || !api_open(&monitor->api, monitor->board, monitor->desk,
 	                monitor->access, monitor->http, fault)
 	        || !health_open(&monitor->health, fault))
@@ -149,6 +155,7 @@ static void monitor_close(struct monitor *monitor)
 	groups_close(&monitor->groups);
 	reader_close(&monitor->reader);
 	desk_close(&monitor->desk);
+	records_close(&monitor->records);
 	http_close(&monitor->http);
 	minutes_close(&monitor->minutes);
 	replays_close(&monitor->replays);

@@ -23,6 +23,7 @@ struct api;
 struct access;
 struct gauges;
 struct minutes;
+struct records;
 
 /* reader.c: the thread that consumes the topics and fills the board. */
 MUST_CHECK bool reader_open(struct reader **out, const struct conf *conf,
@@ -72,6 +73,12 @@ MUST_CHECK bool minutes_open(struct minutes **out, const struct conf *conf,
         const struct catalog *catalog, struct loop *loop, struct http *http,
         struct fault *fault);
 void minutes_close(struct minutes **minutes);
+
+/* records.c: /v1/records/..., one record out of Kafka, by a clerk. */
+MUST_CHECK bool records_open(struct records **out, const struct conf *conf,
+        const struct catalog *catalog, struct access *access, struct desk *desk,
+        struct loop *loop, struct http *http, struct fault *fault);
+void records_close(struct records **records); /* before the listener, after the desk */
 
 /* registry.c: the read side of a schema registry. */
 void registry_serve(struct http *http, const struct catalog *catalog);

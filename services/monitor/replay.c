@@ -34,9 +34,12 @@ struct play {
 	struct play *next;
 	struct replays *replays;
 	struct asked asked;
-	struct http_stream *stream; /* NULL: the watcher has gone */
-	struct buffer sending;      /* taken over, and not yet taken by the stream */
+	struct asker asker;
+	struct http_request *request; /* until it is answered */
+	struct http_stream *stream;   /* NULL: the watcher has gone */
+	struct buffer sending;        /* taken over, and not yet taken by the stream */
 	pthread_t thread;
+	bool has_thread; /* not yet while who asks is being kept */
 	atomic_bool leaving;
 	pthread_mutex_t lock;
 	pthread_cond_t taken;
@@ -93,7 +96,7 @@ static void put_event(struct play *play, const struct replay_event *event)
 
 	replay_cursor_text(&event->cursor, id);
 	buffer_format(&play->made, "id: %s\nevent: event\ndata: ", id);
-	replay_json(play->replay, event, VIEW_MASKED, &play->made);
+	replay_json(play->replay, event, play->asker.view, &play->made);
 	buffer_append_text(&play->made, "\n\n");
 }
 
@@ -220,7 +223,8 @@ static void *play_all(void *context)
 
 static void play_free(struct play *play)
 {
-	pthread_join(play->thread, NULL);
+	if (play->has_thread)
+		pthread_join(play->thread, NULL);
 	pthread_mutex_destroy(&play->lock);
 	pthread_cond_destroy(&play->taken);
 	buffer_clear(&play->sending);
@@ -336,82 +340,136 @@ static const struct http_problem no_memory = { 503, "memory", "Out of memory",
 	"There is no memory for a replay now.",
 	"Memori server habis; coba lagi sebentar lagi." };
 
-/* The thread comes first: it needs no stream, and a stream cannot be taken back. */
-static bool start_play(
-        struct play *play, struct http_request *request, struct fault *fault)
+static void drop_play(struct play *play)
 {
-	struct replays *replays = play->replays;
+	struct play **at = &play->replays->plays;
 
-	if (pthread_create(&play->thread, NULL, play_all, play) != 0)
-		return fault_memory(fault);
-	play->next = replays->plays;
-	replays->plays = play;
-	replays->count++;
-	if (!http_stream_open(
-	            request, "text/event-stream", watcher_gone, play, &play->stream)) {
-		leave(play);
+	while (*at != play)
+		at = &(*at)->next;
+	*at = play->next;
+	play->replays->count--;
+	play_free(play);
+}
+
+/* Who asks is kept, or need not be: a desk_kept. */
+static void start_play(void *context, const struct http_problem *problem)
+{
+	struct play *play = context;
+	struct http_request *request = play->request;
+
+	if (problem == NULL) {
+		play->has_thread =
+		        pthread_create(&play->thread, NULL, play_all, play) == 0;
+		problem = play->has_thread ? NULL : &no_memory;
+	}
+	if (problem != NULL) {
+		http_refuse(request, problem, NULL);
+		drop_play(play);
+	} else if (!http_stream_open(request, "text/event-stream", watcher_gone, play,
+	                   &play->stream)) {
+		leave(play); /* a thread cannot be taken back: it ends by itself */
 		http_refuse(request, &no_memory, NULL);
 	}
-	return true;
 }
 
-static struct play *make_play(struct replays *replays)
+/*
+ * Who sees what again is kept: before the first event where it is not masked, beside it
+ * where it is.
+ */
+static void keep_and_start(struct play *play)
 {
-	struct play *play = calloc(1, sizeof *play);
-
-	if (play == NULL)
-		return NULL;
-	play->replays = replays;
-	play->cursor.topic = SIZE_MAX;
-	pthread_mutex_init(&play->lock, NULL);
-	pthread_cond_init(&play->taken, NULL);
-	return play;
-}
-
-/* Who sees what again is kept, also where it is masked, as it is here. */
-static void keep_who(
-        struct replays *replays, const struct play *play, const struct asker *asker)
-{
+	struct replays *replays = play->replays;
 	const struct replay_wish *wish = &play->asked.wish;
+	bool is_open = play->asker.view == VIEW_OPEN;
 	struct buffer what = { 0 };
 
 	replay_say(wish, replays->catalog, &what);
 	buffer_append_byte(&what, 0);
-	if (!what.failed)
-		desk_keep(replays->desk, asker, (const char *)what.data, wish->village,
-		        wish->case_id);
+	if (what.failed)
+		start_play(play, &no_memory);
+	else
+		desk_keep(replays->desk, &play->asker, (const char *)what.data,
+		        wish->village, wish->case_id, is_open ? start_play : NULL,
+		        play);
+	if (!is_open && !what.failed)
+		start_play(play, NULL);
 	buffer_clear(&what);
 }
 
-static void serve_replay(void *context, struct http_request *request)
+/* So that one person cannot keep everybody else out. */
+static bool has_share(const struct replays *replays, const struct asker *asker)
+{
+	uint64_t own = 0;
+
+	for (const struct play *at = replays->plays; at != NULL; at = at->next)
+		own += strcmp(at->asker.name, asker->name) == 0;
+	return !asker->is_named || own < conf_number(replays->conf, "replays_each");
+}
+
+/* False: the request was refused. */
+static bool has_seat(const struct replays *replays, const struct asker *asker,
+        struct http_request *request)
 {
 	static const struct http_problem full = {
 		503, "replays", "Too many replays",
 		"As many replays run as are allowed; wait until one has ended.",
 		"Terlalu banyak putar ulang berjalan; tunggu sampai salah satu selesai."
 	};
+	static const struct http_problem greedy = { 429, "replays-each",
+		"Too many replays of yours",
+		"As many replays of yours run as one person may have; close one.",
+		"Putar ulang Anda sudah terlalu banyak; tutup salah satu dulu." };
+	const struct http_problem *problem = NULL;
+
+	if (!has_share(replays, asker))
+		problem = &greedy;
+	else if (replays->count >= conf_number(replays->conf, "replays"))
+		problem = &full;
+	if (problem == NULL)
+		return true;
+	http_answer_header(request, "Retry-After", "5");
+	http_refuse(request, problem, NULL);
+	return false;
+}
+
+static struct play *make_play(struct replays *replays, struct http_request *request,
+        const struct asker *asker)
+{
+	struct play *play = calloc(1, sizeof *play);
+
+	if (play == NULL)
+		return NULL;
+	play->replays = replays;
+	play->request = request;
+	play->asker = *asker;
+	play->cursor.topic = SIZE_MAX;
+	pthread_mutex_init(&play->lock, NULL);
+	pthread_cond_init(&play->taken, NULL);
+	play->next = replays->plays;
+	replays->plays = play;
+	replays->count++;
+	return play;
+}
+
+static void serve_replay(void *context, struct http_request *request)
+{
 	struct replays *replays = context;
 	struct play *play;
 	struct fault fault = { 0 };
 	struct asker asker;
 
-	if (!access_asker(replays->access, request, &asker))
+	if (!access_asker(replays->access, request, &asker)
+	        || !has_seat(replays, &asker, request))
 		return;
-	if (replays->count >= conf_number(replays->conf, "replays")) {
-		http_answer_header(request, "Retry-After", "5");
-		http_refuse(request, &full, NULL);
-		return;
-	}
-	play = make_play(replays);
-	if (play == NULL)
+	play = make_play(replays, request, &asker);
+	if (play == NULL) {
 		http_refuse(request, &no_memory, NULL);
-	else if (!asked_take(
-	                 &play->asked, request, replays->conf, replays->catalog, &fault)
-	         || !start_play(play, request, &fault)) {
-		asked_refuse(request, &fault);
-		free(play);
+	} else if (asked_take(&play->asked, request, replays->conf, replays->catalog,
+	                   &fault)) {
+		keep_and_start(play);
 	} else {
-		keep_who(replays, play, &asker);
+		asked_refuse(request, &fault);
+		drop_play(play);
 	}
 }
 

@@ -4,17 +4,19 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
+import urllib.parse
 
 import psycopg2
 import pytest
-from conftest import VILLAGES, speak
+from conftest import VILLAGES, payment_body, post, speak
 from hub.base import Trouble, wait_until, write
 from test_monitor_cases import CASE, live_a_case
 
 WATCHER, AUDITOR = "rahasia-pengawas", "rahasia-auditor"
 GUARDED = ("/v1/summary", "/v1/villages", "/v1/villages/" + VILLAGES[0], "/v1/departments", CASE + "X", "/events", "/metrics",
-           "/replay?from=2026-11-21T08:00:00Z&to=%2B1h", "/v1/minutes?from=2026-11-21T08:00:00Z&to=2026-11-21T09:00:00Z")
+           "/replay?from=2026-11-21T08:00:00Z&to=%2B1h", "/v1/minutes?from=2026-11-21T08:00:00Z&to=2026-11-21T09:00:00Z", "/v1/records/desa.requests/0/0")
 OPEN = ("/", "/healthz", "/readyz", "/schemas/ids/1", "/subjects", "/config", "/mode", "/villages/" + VILLAGES[0])
 
 
@@ -114,19 +116,19 @@ def ask_socket(path, *arguments):
 
 
 def test_a_proxy_says_who_asks_over_a_socket_file(lonely, tmp_path):
-    socket, roles = str(tmp_path / "m.sock"), os.path.join(lonely.folder, "roles")
+    path, roles = str(tmp_path / "m.sock"), os.path.join(lonely.folder, "roles")
     write(roles, "# pengguna peran\nrina watch\n", 0o600)
-    settings = {"listen": "unix:" + socket, "user_header": "X-Remote-User", "roles": roles}
+    settings = {"listen": "unix:" + path, "user_header": "X-Remote-User", "roles": roles}
     for _ in range(2):  # the second start finds the file that the first left behind
         monitor = lonely.monitor(wait=False, **settings)
-        wait_until(lambda: ask_socket(socket, "http://pantau/healthz")[0] == 200, 20, "it listens", monitor.process.is_running)
-        assert os.stat(socket).st_mode & 0o777 == 0o660
-        assert ask_socket(socket, "http://pantau/v1/summary")[0] == 401
-        assert ask_socket(socket, "-H", "X-Remote-User: tamu", "http://pantau/v1/summary")[0] == 401
-        assert ask_socket(socket, "-H", "X-Remote-User: rina", "http://pantau/v1/summary")[0] == 200
+        wait_until(lambda: ask_socket(path, "http://pantau/healthz")[0] == 200, 20, "it listens", monitor.process.is_running)
+        assert os.stat(path).st_mode & 0o777 == 0o660
+        assert ask_socket(path, "http://pantau/v1/summary")[0] == 401
+        assert ask_socket(path, "-H", "X-Remote-User: tamu", "http://pantau/v1/summary")[0] == 401
+        assert ask_socket(path, "-H", "X-Remote-User: rina", "http://pantau/v1/summary")[0] == 200
         write(roles, "rina watch\ntamu watch\n", 0o600)
         monitor.process.send(signal.SIGHUP)
-        wait_until(lambda: ask_socket(socket, "-H", "X-Remote-User: tamu", "http://pantau/v1/summary")[0] == 200, 20, "roles are read again")
+        wait_until(lambda: ask_socket(path, "-H", "X-Remote-User: tamu", "http://pantau/v1/summary")[0] == 200, 20, "roles are read again")
         write(roles, "rina watch\n", 0o600)
         monitor.process.send(signal.SIGKILL)
         wait_until(lambda: not monitor.process.is_running(), 20, "it is gone")
@@ -143,3 +145,30 @@ def test_settings_that_would_let_strangers_in_are_refused(lonely, settings, word
     with pytest.raises(Trouble):
         lonely.monitor(**settings)
     assert words in lonely.logs()
+
+
+def open_replay(monitor, secret):
+    """A replay that goes on until its connection is closed: (status line, connection)."""
+    place = urllib.parse.urlsplit(monitor.url)
+    connection = socket.create_connection((place.hostname, place.port), timeout=20)
+    connection.sendall((f"GET /replay?from=2026-01-01T00:00&to=%2B5000d&speed=0.01 HTTP/1.1\r\nHost: localhost\r\n"
+                        f"Authorization: Bearer {secret}\r\n\r\n").encode())
+    return connection.recv(4096).split(b"\r\n")[0], connection
+
+
+def test_one_person_cannot_keep_everybody_else_out(world):
+    assert post(world.gateway(), "/v1/payments", payment_body())[0] == 201
+    assert post(world.gateway(VILLAGES[1]), "/v1/payments", payment_body())[0] == 201  # long after the first
+    path = tokens_file(world, ("ruang-pantau", WATCHER, "watch"), ("inspektorat", AUDITOR, "watch"))
+    monitor = world.monitor(tokens=path, replays_each=2, replays=3)
+    own = [open_replay(monitor, WATCHER) for _ in range(2)]
+    assert [line.split()[1] for line, _ in own] == [b"200", b"200"]
+    status, text = monitor.get("/replay?from=2026-01-01T00:00&to=%2B5000d", bearer(WATCHER))
+    assert status == 429 and "tutup salah satu" in json.loads(text)["detail_id"]
+    others = open_replay(monitor, AUDITOR)
+    assert others[0].split()[1] == b"200"
+    assert monitor.get("/replay?from=2026-01-01T00:00&to=%2B5000d", bearer(AUDITOR))[0] == 503
+    own[0][1].close()
+    wait_until(lambda: monitor.get("/replay?from=2026-01-01T00:00&to=%2B1d", bearer(WATCHER))[0] == 200, 20, "a seat is free again")
+    own[1][1].close()
+    others[1].close()
