@@ -23,6 +23,8 @@ enum {
 	READ_MS = 100,
 	REPORT_MS = 500,
 	REPORT_IDLE_MS = 10000,
+	REPORT_BYTES = 4000, /* Kafka takes 4,096 beside an offset */
+	TITLE_BYTES = 96,
 	FENCED_MS = 5000,
 	COLLISIONS = 5, /* tried again at once, then with half the records */
 	COLLISION_MS = 50,
@@ -152,10 +154,27 @@ static void put_spans(const struct deliver *deliver, struct buffer *out)
 		        spread_at(&recent, 500), spread_at(&recent, 990));
 }
 
+/* As many as there is room for, the newest first: `dead` says how many there are. */
+static void put_letters(const struct deliver *deliver, struct buffer *out)
+{
+	buffer_append_text(out, ",\"letters\":[");
+	for (size_t i = 0; i < deliver->letter_count; i++) {
+		size_t size = strlen(deliver->letters[i]);
+
+		if (out->size + size + sizeof ",]}" > REPORT_BYTES)
+			break;
+		buffer_append_text(out, i > 0 ? "," : "");
+		buffer_append(out, deliver->letters[i], size);
+	}
+	buffer_append_byte(out, ']');
+}
+
 /* As docs/decisions/0050 has it; nothing of an event is in it. */
-static void put_report(const struct deliver *deliver, struct buffer *out)
+static void put_report(
+        const struct deliver *deliver, bool with_letters, struct buffer *out)
 {
 	const struct deliver_counters *counters = &deliver->counters;
+	const char *title = conf_text(deliver->department->conf, "title");
 	int64_t applied = 0;
 	int64_t row_us = 0;
 
@@ -167,46 +186,48 @@ static void put_report(const struct deliver *deliver, struct buffer *out)
 	buffer_format(out, "{\"state\":\"%s\",\"reason\":", counters->state);
 	buffer_append_json(out, bytes_of(counters->reason));
 	buffer_append_text(out, ",\"title\":");
-	buffer_append_json(
-	        out, bytes_of(conf_text(deliver->department->conf, "title")));
+	buffer_append_json(out, bytes_of(strlen(title) < TITLE_BYTES ? title : ""));
 	buffer_format(out,
 	        ",\"dead\":%" PRId64 ",\"parked\":%" PRId64 ",\"applied\":%" PRId64,
 	        counters->open_dead, counters->waiting, applied);
 	put_spans(deliver, out);
-	buffer_format(out, ",\"row_at\":%" PRId64 ",\"at\":%" PRId64 "}",
-	        row_us / 1000000, clock_wall_us() / 1000000);
+	buffer_format(out, ",\"row_at\":%" PRId64 ",\"at\":%" PRId64, row_us / 1000000,
+	        clock_wall_us() / 1000000);
+	if (with_letters)
+		put_letters(deliver, out);
+	buffer_append_text(out, "}");
 	buffer_append_byte(out, '\0');
 }
 
-/* Lag tools read this, and the monitor: docs/decisions/0002. */
-static void report(struct deliver *deliver)
+/* Beside some of our offsets, count of them from the first on. */
+static void report_beside(
+        struct deliver *deliver, size_t first, size_t count, bool with_letters)
 {
-	struct topic_place *places =
-	        calloc(deliver->partition_count + 1, sizeof *places);
+	struct topic_place *places = calloc(count + 1, sizeof *places);
 	struct buffer text = { 0 };
 
-	put_report(deliver, &text);
-	for (size_t i = 0; places != NULL && i < deliver->partition_count; i++)
-		places[i] = (struct topic_place){ deliver->partitions[i].topic,
-			deliver->partitions[i].number, deliver->partitions[i].next };
-	if (places != NULL && !text.failed)
-		consumer_commit(deliver->consumer, places, deliver->partition_count,
-		        (const char *)text.data);
+	put_report(deliver, with_letters, &text);
+	for (size_t i = 0; places != NULL && i < count; i++)
+		places[i] = (struct topic_place){ deliver->partitions[first + i].topic,
+			deliver->partitions[first + i].number,
+			deliver->partitions[first + i].next };
+	if (count > 0 && places != NULL && !text.failed)
+		consumer_commit(
+		        deliver->consumer, places, count, (const char *)text.data);
 	free(places);
 	buffer_clear(&text);
-	deliver->reported_us = clock_monotonic_us();
-	deliver->report_due = false;
 }
 
-static void report_now_and_then(struct deliver *deliver)
+/*
+ * Lag tools read this, and the monitor: docs/decisions/0002. The letters stand beside
+ * the first partition only: Kafka keeps what is written, and it is written often.
+ */
+static void report(struct deliver *deliver)
 {
-	int64_t since_us = clock_monotonic_us() - deliver->reported_us;
-
-	if (deliver->partition_count == 0 || deliver->partitions[0].next < 0)
-		return;
-	if (since_us > REPORT_IDLE_MS * 1000
-	        || (deliver->report_due && since_us > REPORT_MS * 1000))
-		report(deliver);
+	report_beside(deliver, 0, 1, true);
+	report_beside(deliver, 1, deliver->partition_count - 1, false);
+	deliver->reported_us = clock_monotonic_us();
+	deliver->report_due = false;
 }
 
 static void set_state(struct deliver *deliver, const char *state, const char *reason)
@@ -282,6 +303,34 @@ static void give_way(struct deliver *deliver, const struct fault *fault)
 	forget(deliver, pause_ms);
 	if (!at_once)
 		set_state(deliver, passing ? "waiting" : "halted", fault->text);
+}
+
+/* Letters */
+
+/* What people decide about letters is told to nobody: so they are looked at again. */
+static void look_at_letters(struct deliver *deliver)
+{
+	int64_t since_us = clock_monotonic_us() - deliver->letters_us;
+	struct fault fault = { 0 };
+
+	if (!deliver->running
+	        || (!deliver->letters_due && since_us < REPORT_IDLE_MS * 1000))
+		return;
+	if (!deliver_learn_letters(deliver, &fault))
+		give_way(deliver, &fault);
+}
+
+static void report_now_and_then(struct deliver *deliver)
+{
+	int64_t since_us = clock_monotonic_us() - deliver->reported_us;
+
+	if (deliver->partition_count == 0 || deliver->partitions[0].next < 0)
+		return;
+	if (since_us <= REPORT_IDLE_MS * 1000
+	        && (!deliver->report_due || since_us <= REPORT_MS * 1000))
+		return;
+	look_at_letters(deliver);
+	report(deliver);
 }
 
 /* Claiming */
@@ -470,6 +519,7 @@ static void count_item(
 	case FATE_DEAD:
 		deliver->counters.dead[item->class]++;
 		deliver->counters.open_dead++;
+		deliver->letters_due = true;
 		log_warn(NULL,
 		        "dead letter class=%s topic=%s partition=%d offset=%" PRId64
 		        " sqlstate=%s constraint=%s",

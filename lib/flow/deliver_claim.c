@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 static bool open_session(struct deliver *deliver, struct fault *fault)
@@ -84,6 +85,41 @@ static bool note_dead(
 	deliver->counters.open_dead = strtoll(texts[0], NULL, 10);
 	deliver->counters.waiting = strtoll(texts[1], NULL, 10);
 	return true;
+}
+
+static bool note_letter(
+        void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	struct deliver *deliver = context;
+
+	(void)count;
+	(void)fault;
+	if (strlen(texts[0]) < LETTER_BYTES && deliver->letter_count < LETTERS)
+		strcpy(deliver->letters[deliver->letter_count++], texts[0]);
+	return true;
+}
+
+/* Codes only: a stranger's record may have anything as its key. docs/decisions/0054. */
+bool deliver_learn_letters(struct deliver *deliver, struct fault *fault)
+{
+	deliver->letter_count = 0;
+	deliver->letters_due = false;
+	deliver->letters_us = clock_monotonic_us();
+	return table_query(deliver->apply.table,
+	               "SELECT (SELECT count(*) FROM kentongan.dead_letter"
+	               "         WHERE status = 'open'),"
+	               "       (SELECT count(*) FROM kentongan.waiting)",
+	               note_dead, deliver, fault)
+	       && table_query(deliver->apply.table,
+	               "SELECT jsonb_build_object('id', id, 'topic', topic,"
+	               " 'partition', partition, 'offset', kafka_offset, 'village',"
+	               " substring(village_code from"
+	               "           '^[0-9]{2}[.][0-9]{2}[.][0-9]{2}[.][0-9]{4}$'),"
+	               " 'seq', seq, 'class', class, 'sqlstate', sqlstate, 'at',"
+	               " extract(epoch FROM set_aside_at)::bigint)::text"
+	               " FROM kentongan.dead_letter WHERE status = 'open'"
+	               " ORDER BY id DESC LIMIT 8",
+	               note_letter, deliver, fault);
 }
 
 static bool note_held(
@@ -249,13 +285,8 @@ static bool claim(struct deliver *deliver, struct fault *fault)
 	return open_session(deliver, fault) && find_starts(deliver, fault)
 	       && ask(deliver, "SELECT * FROM kentongan.claim(", after, note_claim,
 	               fault)
-	       && table_query(deliver->apply.table,
-	               "SELECT (SELECT count(*) FROM kentongan.dead_letter"
-	               "         WHERE status = 'open'),"
-	               "       (SELECT count(*) FROM kentongan.waiting)",
-	               note_dead, deliver, fault)
-	       && learn_held(deliver, fault) && verify_bounds(deliver, fault)
-	       && start_reading(deliver, fault);
+	       && deliver_learn_letters(deliver, fault) && learn_held(deliver, fault)
+	       && verify_bounds(deliver, fault) && start_reading(deliver, fault);
 }
 
 /*

@@ -10,7 +10,11 @@
 #include "flow/deliver.h"
 #include "port/topic_consumer.h"
 
-enum { OWNER_BYTES = 128 };
+enum {
+	OWNER_BYTES = 128,
+	LETTERS = 8, /* told of in a report */
+	LETTER_BYTES = 480,
+};
 
 struct partition {
 	char topic[128];
@@ -54,6 +58,10 @@ struct deliver {
 	                         */
 	int64_t spans_minute;   /* since 1970 */
 	char owner[OWNER_BYTES];
+	char letters[LETTERS][LETTER_BYTES]; /* the newest open dead letters, as JSON */
+	size_t letter_count;
+	bool letters_due;   /* one was set aside since they were learned */
+	int64_t letters_us; /* monotonic: when that was */
 };
 
 /* NULL when it is not ours. */
@@ -62,6 +70,9 @@ struct partition *deliver_find_partition(
 
 /* The partitions as JSON; start is where one begins that was never read. */
 void deliver_list_partitions(struct deliver *deliver, struct buffer *out);
+
+/* How many letters are open and how many records wait, and the newest letters. */
+MUST_CHECK bool deliver_learn_letters(struct deliver *deliver, struct fault *fault);
 
 /*
  * Connect, claim all partitions, learn what is held, see whether the log still is the

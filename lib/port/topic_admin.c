@@ -9,7 +9,10 @@
 
 #include "port/topic_settings.h"
 
-enum { ASK_MS = 10000 };
+enum {
+	ASK_MS = 10000,
+	METADATA_BYTES = 4096 + 1, /* the broker takes no more, as it comes */
+};
 
 struct admin {
 	rd_kafka_t *rk;
@@ -155,7 +158,7 @@ static void show_group(
 	for (int i = 0; list != NULL && i < list->cnt; i++) {
 		const rd_kafka_topic_partition_t *at = &list->elems[i];
 		struct topic_place place = { at->topic, at->partition, at->offset };
-		char metadata[1024];
+		char metadata[METADATA_BYTES];
 
 		if (at->offset < 0)
 			continue;

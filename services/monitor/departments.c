@@ -110,8 +110,33 @@ static void put_ms(const char *name, int64_t span_us, struct buffer *out)
 		buffer_append_text(out, "null");
 }
 
-static void put_line(
-        const struct department_line *line, int64_t now_us, struct buffer *out)
+static void put_letter(const struct letter *letter, struct buffer *out)
+{
+	buffer_format(out, "{\"id\":%lld", (long long)letter->id);
+	put_text("topic", letter->topic, out);
+	buffer_format(out, ",\"partition\":%d,\"offset\":%lld", (int)letter->partition,
+	        (long long)letter->offset);
+	put_text("village", letter->village_code, out);
+	put_number("seq", letter->seq, out);
+	put_text("class", letter->class, out);
+	put_text("sqlstate", letter->sqlstate, out);
+	buffer_append_text(out, ",\"at\":");
+	clock_append_json(letter->at * 1000000, out);
+	buffer_append_byte(out, '}');
+}
+
+static void put_letters(const struct department_line *line, struct buffer *out)
+{
+	buffer_append_text(out, ",\"letters\":[");
+	for (size_t i = 0; i < line->letter_count; i++) {
+		buffer_append_text(out, i > 0 ? "," : "");
+		put_letter(&line->letters[i], out);
+	}
+	buffer_append_byte(out, ']');
+}
+
+static void put_line(const struct department_line *line, int64_t now_us,
+        bool with_letters, struct buffer *out)
 {
 	buffer_append_text(out, "{\"name\":");
 	buffer_append_json(out, bytes_of(line->name));
@@ -129,17 +154,19 @@ static void put_line(
 	clock_append_json(line->row_at * 1000000, out);
 	buffer_append_text(out, ",\"reported_at\":");
 	clock_append_json(line->reported_at * 1000000, out);
+	if (with_letters)
+		put_letters(line, out);
 	buffer_append_byte(out, '}');
 }
 
-void departments_put(
-        const struct departments *departments, int64_t now_us, struct buffer *out)
+void departments_put(const struct departments *departments, int64_t now_us,
+        bool with_letters, struct buffer *out)
 {
 	buffer_append_byte(out, '[');
 	for (size_t i = 0; i < departments->count; i++) {
 		if (i > 0)
 			buffer_append_byte(out, ',');
-		put_line(&departments->all[i], now_us, out);
+		put_line(&departments->all[i], now_us, with_letters, out);
 	}
 	buffer_append_byte(out, ']');
 }

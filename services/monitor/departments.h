@@ -13,7 +13,20 @@
 
 #include "base/bytes.h"
 
-enum { DEPARTMENTS = 80 };
+enum { DEPARTMENTS = 80, LETTERS = 8 };
+
+/* A dead letter, by codes only. */
+struct letter {
+	int64_t id;
+	const char *topic; /* the catalog's */
+	int32_t partition;
+	int64_t offset;
+	char village_code[16]; /* "": unknown */
+	int64_t seq;           /* -1: unknown */
+	char class[32];
+	char sqlstate[8];
+	int64_t at; /* seconds since 1970: when it was set aside */
+};
 
 struct department_line {
 	char name[64];
@@ -30,6 +43,9 @@ struct department_line {
 	int64_t row_at;      /* the broker's time of what it applied last, in seconds */
 	int64_t reported_at; /* seconds since 1970; 0: never */
 	int64_t since_us;    /* of the state */
+	struct letter letters[LETTERS]; /* the newest that are open */
+	size_t letter_count;
+	int64_t letters_at; /* of the report that named them; 0: none did */
 };
 
 struct departments {
@@ -56,8 +72,8 @@ int64_t department_lag_seconds(const struct department_line *line, int64_t now_u
 /* The worst span of those that are known; -1: none is. */
 int64_t departments_worst(const struct departments *departments, bool p99);
 
-/* A JSON array, appended. */
-void departments_put(
-        const struct departments *departments, int64_t now_us, struct buffer *out);
+/* A JSON array, appended; with the letters or without. */
+void departments_put(const struct departments *departments, int64_t now_us,
+        bool with_letters, struct buffer *out);
 
 #endif

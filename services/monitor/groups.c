@@ -51,9 +51,46 @@ static int64_t number_of(const json_t *json, const char *name)
 	return json_is_integer(number) ? json_integer_value(number) : -1;
 }
 
-/* Each partition carries a report: the newest one counts. */
-static void read_metadata(struct department_line *report, const char *text)
+static void read_letter(
+        const struct groups *groups, const json_t *json, struct department_line *report)
 {
+	const char *name = json_string_value(json_object_get(json, "topic"));
+	const struct catalog_topic *topic =
+	        name != NULL ? catalog_topic(groups->catalog, name) : NULL;
+	struct letter *letter = &report->letters[report->letter_count];
+
+	if (topic == NULL || report->letter_count == LETTERS)
+		return;
+	*letter = (struct letter){ .id = number_of(json, "id"),
+		.topic = topic->topic,
+		.partition = (int32_t)number_of(json, "partition"),
+		.offset = number_of(json, "offset"),
+		.seq = number_of(json, "seq"),
+		.at = number_of(json, "at") };
+	keep_text(letter->village_code, sizeof letter->village_code, json, "village");
+	keep_text(letter->class, sizeof letter->class, json, "class");
+	keep_text(letter->sqlstate, sizeof letter->sqlstate, json, "sqlstate");
+	report->letter_count++;
+}
+
+/* Only one partition of a sink carries them: docs/decisions/0054. */
+static void read_letters(struct groups *groups, const json_t *letters, int64_t at)
+{
+	struct department_line *report = &groups->report;
+	const json_t *letter;
+	size_t i;
+
+	if (!json_is_array(letters) || at <= report->letters_at)
+		return;
+	report->letters_at = at;
+	report->letter_count = 0;
+	json_array_foreach(letters, i, letter) read_letter(groups, letter, report);
+}
+
+/* Each partition carries a report: the newest one counts. */
+static void read_metadata(struct groups *groups, const char *text)
+{
+	struct department_line *report = &groups->report;
 	json_t *json = json_loads(text, 0, NULL);
 	int64_t at = number_of(json, "at");
 
@@ -70,6 +107,7 @@ static void read_metadata(struct department_line *report, const char *text)
 		report->row_at = number_of(json, "row_at");
 		report->reported_at = at;
 	}
+	read_letters(groups, json_object_get(json, "letters"), at);
 	json_decref(json);
 }
 
@@ -98,7 +136,7 @@ static void note_place(
 		if (groups->ends[i].partition == place->partition
 		        && strcmp(groups->ends[i].topic, place->topic) == 0)
 			note_lag(groups, place, groups->ends[i].offset);
-	read_metadata(&groups->report, metadata);
+	read_metadata(groups, metadata);
 }
 
 static bool read_ends(struct groups *groups, struct fault *fault)

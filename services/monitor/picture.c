@@ -154,7 +154,7 @@ static void put_stats(const struct board *board, int64_t now_us, struct buffer *
 	put_minutes(board, now_us, out);
 	put_villages(&sums, out);
 	buffer_append_text(out, ",\"departments\":");
-	departments_put(&board->departments, now_us, out);
+	departments_put(&board->departments, now_us, false, out);
 	buffer_append_text(out, ",\"alarms\":");
 	alarms_put(&board->alarms, out);
 }
@@ -201,7 +201,7 @@ void board_departments(struct board *board, struct buffer *out)
 {
 	buffer_append_text(out, "{\"departments\":");
 	pthread_mutex_lock(&board->lock);
-	departments_put(&board->departments, clock_wall_us(), out);
+	departments_put(&board->departments, clock_wall_us(), true, out);
 	pthread_mutex_unlock(&board->lock);
 	buffer_append_byte(out, '}');
 }
