@@ -44,6 +44,8 @@ static const char *conf_type_name(enum conf_type type)
 		return "milliseconds";
 	case CONF_COUNT:
 		return "number";
+	case CONF_SOME:
+		return "number, 1 or more";
 	case CONF_BYTES:
 		return "bytes";
 	case CONF_FLAG:
@@ -117,6 +119,11 @@ static bool conf_fits(const struct conf_key *key, const char *text, uint64_t *nu
 		       || fault_set(fault, FAULT_STOP,
 		               "%s takes a whole number, such as %s", key->name,
 		               key->standard ? key->standard : "10");
+	case CONF_SOME:
+		return (parse_number(text, false, number) && *number > 0)
+		       || fault_set(fault, FAULT_STOP,
+		               "%s takes a whole number from 1 on, such as %s",
+		               key->name, key->standard ? key->standard : "10");
 	case CONF_BYTES:
 		return parse_number(text, true, number)
 		       || fault_set(fault, FAULT_STOP,

@@ -23,6 +23,7 @@ enum conf_type {
 	CONF_PATH,
 	CONF_MS,     /* milliseconds */
 	CONF_COUNT,  /* whole number, 0 or more */
+	CONF_SOME,   /* whole number, 1 or more */
 	CONF_BYTES,  /* whole number, with K, M, G for powers of 1024 */
 	CONF_FLAG,   /* yes or no */
 	CONF_CHOICE, /* one of the words in `choices`, divided by | */

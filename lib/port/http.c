@@ -800,6 +800,22 @@ static bool is_socket_file(const char *listen_on)
 	return strncmp(listen_on, UNIX, strlen(UNIX)) == 0;
 }
 
+bool http_check_listen(const char *listen, bool *out_is_local, struct fault *fault)
+{
+	struct addrinfo *info;
+
+	*out_is_local = true;
+	if (is_socket_file(listen))
+		return strlen(listen + strlen(UNIX))
+		               < sizeof((struct sockaddr_un *)0)->sun_path
+		       || listen_fault(fault, listen, strerror(ENAMETOOLONG));
+	if (!resolve(listen, &info, fault))
+		return false;
+	*out_is_local = is_loopback(info->ai_addr);
+	freeaddrinfo(info);
+	return true;
+}
+
 static bool open_socket(const char *listen_on, int *out, struct fault *fault)
 {
 	struct addrinfo *info;

@@ -65,6 +65,10 @@ struct http_problem {
 	const char *detail_id;
 };
 
+/* Whether one could listen there, and nobody but this machine would be heard. */
+MUST_CHECK bool http_check_listen(
+        const char *listen, bool *out_is_local, struct fault *fault);
+
 MUST_CHECK bool http_open(struct http **out, struct loop *loop,
         const struct http_settings *settings, struct fault *fault);
 void http_close(struct http **http);

@@ -139,10 +139,12 @@ static bool svc_start(struct svc *svc, int argc, char **argv, struct fault *faul
 	svc->path = arguments.path;
 	if (!conf_read(&svc->conf, program->name, program->keys, arguments.path, fault))
 		return false;
-	if (arguments.check) {
+	if (arguments.check)
 		conf_print(svc->conf, stdout);
+	if (program->check != NULL && !program->check(svc->conf, fault))
 		return false;
-	}
+	if (arguments.check)
+		return false;
 	json_object_seed(0); /* before there are threads */
 	take_signals(svc);
 	return true;

@@ -34,6 +34,10 @@ struct svc_program {
 	const char *binary;  /* "kentongan-gateway" */
 	const char *purpose; /* one sentence for --help */
 	const struct conf_key *keys;
+	/* What the table cannot say of the settings: at each start, and for --check.
+	 * May be NULL.
+	 */
+	bool (*check)(const struct conf *conf, struct fault *fault);
 	enum step (*step)(void *service, struct fault *fault);
 	/* Called from a signal handler: makes a waiting step return soon. May be NULL.
 	 */

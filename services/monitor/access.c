@@ -98,12 +98,16 @@ static bool is_guarded(const struct access *access)
 }
 
 bool access_check_listener(
-        const struct access *access, const struct http *http, struct fault *fault)
+        const struct access *access, const char *listen, struct fault *fault)
 {
-	return is_guarded(access) || http_listens_locally(http)
-	       || fault_set(fault, FAULT_STOP,
-	               "listen: without tokens the monitor listens on this machine "
-	               "only, on 127.0.0.1 or [::1]; set tokens to a file of them");
+	bool is_local;
+
+	return http_check_listen(listen, &is_local, fault)
+	       && (is_guarded(access) || is_local
+	               || fault_set(fault, FAULT_STOP,
+	                       "listen: without tokens the monitor listens on this "
+	                       "machine only, on 127.0.0.1 or [::1]; set tokens to a "
+	                       "file of them"));
 }
 
 /* Asking */

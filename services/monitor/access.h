@@ -29,9 +29,9 @@ void access_close(struct access **access);
 /* Read tokens and roles again; a file with a fault leaves all as it was. */
 MUST_CHECK bool access_reload(struct access *access, struct fault *fault);
 
-/* Whether it is safe to listen where the listener does. */
+/* Whether it is safe to listen there. */
 MUST_CHECK bool access_check_listener(
-        const struct access *access, const struct http *http, struct fault *fault);
+        const struct access *access, const char *listen, struct fault *fault);
 
 /* An http_gate: the request may go on, or was refused with 401 or 403. */
 bool access_admit(

@@ -48,13 +48,13 @@ static const struct conf_key monitor_keys[] = {
 	CONF_KEY(TEXT, satu_data, "",
 	        "libpq connection string of satu_data, for cases; its password only by "
 	        "passfile="),
-	CONF_KEY(COUNT, history, "1000", "newest events that are kept in memory"),
-	CONF_KEY(COUNT, replays, "20", "replays at the same time"),
-	CONF_KEY(COUNT, replays_each, "5",
+	CONF_KEY(SOME, history, "1000", "newest events that are kept in memory"),
+	CONF_KEY(SOME, replays, "20", "replays at the same time"),
+	CONF_KEY(SOME, replays_each, "5",
 	        "of one person, by the name of the token or of the proxy's user"),
 	CONF_KEY(BYTES, replay_rate, "2M",
 	        "most bytes a second that one of them reads from Kafka; 0: any"),
-	CONF_KEY(COUNT, max_connections, "1000", "connections at the same time"),
+	CONF_KEY(SOME, max_connections, "1000", "connections at the same time"),
 	CONF_KEY(TEXT, hosts, "",
 	        "names with commas between under which the page is served"),
 	ACCESS_KEYS,
@@ -101,7 +101,6 @@ static bool open_http(struct monitor *monitor, struct fault *fault)
 	};
 
 	if (!http_open(&monitor->http, monitor->loop, &settings, fault)
-	        || !access_check_listener(monitor->access, monitor->http, fault)
 	        || !watch_open(&monitor->watch, monitor->board, monitor->loop,
 	                monitor->http, fault)
 	        || !replays_open(&monitor->replays, conf, monitor->catalog,
@@ -186,6 +185,17 @@ static void monitor_hurry(void *service)
 		loop_wake(monitor->loop);
 }
 
+/* Of what the settings name: who is let in, and where. */
+static bool monitor_check(const struct conf *conf, struct fault *fault)
+{
+	struct access *access = NULL;
+	bool ok = access_open(&access, conf, fault)
+	          && access_check_listener(access, conf_text(conf, "listen"), fault);
+
+	access_close(&access);
+	return ok;
+}
+
 /* What can be changed without a start: who may look. */
 static void monitor_reload(void *service)
 {
@@ -203,6 +213,7 @@ static const struct svc_program monitor_program = {
 	.binary = "kentongan-monitor",
 	.purpose = "shows what passes through the hub, live",
 	.keys = monitor_keys,
+	.check = monitor_check,
 	.step = monitor_step,
 	.hurry = monitor_hurry,
 	.reload = monitor_reload,

@@ -136,15 +136,29 @@ def test_a_proxy_says_who_asks_over_a_socket_file(lonely, tmp_path):
 
 @pytest.mark.parametrize("settings, words", [
     ({"listen": "0.0.0.0:0"}, "set tokens to a file"),
+    ({"listen": "127.0.0.1:99999"}, "a port up to 65535"),
     ({"user_header": "X-Remote-User", "roles": "/nonexistent"}, "anybody could send it"),
     ({"listen": "unix:/tmp/x.sock", "user_header": "X-Remote-User"}, "belong together"),
-    ({"tokens": "/nonexistent/tokens"}, "tokens"),
+    ({"tokens": "/nonexistent/tokens"}, "/nonexistent/tokens: No such file"),
+    ({"tokens": "/etc/passwd"}, "others may read"),
+    ({"history": 0}, "history takes a whole number from 1 on"),
+    ({"replays": 0}, "replays takes a whole number from 1 on"),
 ])
-def test_settings_that_would_let_strangers_in_are_refused(lonely, settings, words):
+def test_settings_that_would_let_strangers_in_or_show_nothing_are_refused(lonely, settings, words):
     lonely.expects(".")
     with pytest.raises(Trouble):
         lonely.monitor(**settings)
     assert words in lonely.logs()
+    (monitor,) = lonely.started
+    checked = subprocess.run([monitor.binary, "--conf", monitor.conf, "--check"], capture_output=True, text=True, timeout=20, check=False)
+    assert checked.returncode == 78 and words in checked.stderr
+
+
+def test_settings_that_fit_pass_the_check(lonely):
+    path = tokens_file(lonely, ("ruang-pantau", WATCHER, "watch"))
+    monitor = lonely.monitor(tokens=path)
+    checked = subprocess.run([monitor.binary, "--conf", monitor.conf, "--check"], capture_output=True, text=True, timeout=20, check=False)
+    assert checked.returncode == 0 and checked.stderr == "" and f"tokens = {path}" in checked.stdout
 
 
 def open_replay(monitor, secret):
