@@ -189,3 +189,19 @@ bool access_asker(
 	out->view = VIEW_OPEN;
 	return true;
 }
+
+/* Whoever was let in watches, whatever else he may. */
+void access_put_me(
+        struct access *access, const struct http_request *request, struct buffer *out)
+{
+	static const char *const more[] = { "audit", "repair" };
+	const struct key *key = find_key(access, request);
+
+	buffer_append_text(out, "{\"name\":");
+	buffer_append_json(out, bytes_of(key ? key_name(key) : "local"));
+	buffer_append_text(out, ",\"roles\":[\"watch\"");
+	for (size_t i = 0; key != NULL && i < sizeof more / sizeof more[0]; i++)
+		if (key_has(key, more[i]))
+			buffer_format(out, ",\"%s\"", more[i]);
+	buffer_append_text(out, "]}");
+}

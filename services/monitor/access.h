@@ -44,6 +44,10 @@ bool access_admit(
 MUST_CHECK bool access_asker(
         struct access *access, struct http_request *request, struct asker *out);
 
+/* Who asks and with which roles, as JSON, appended. */
+void access_put_me(
+        struct access *access, const struct http_request *request, struct buffer *out);
+
 /* The settings that access_open() reads. */
 #define ACCESS_KEYS                                                                    \
 	CONF_KEY(PATH, tokens, "",                                                     \

@@ -11,7 +11,7 @@ struct api {
 	struct board *board;
 	struct desk *desk;
 	struct access *access;
-	struct http_route routes[8];
+	struct http_route routes[9];
 };
 
 static const struct http_problem no_village = { 404, "not-found", "Not found",
@@ -62,6 +62,15 @@ static void serve_departments(void *context, struct http_request *request)
 	answer_json(request, &out);
 }
 
+static void serve_me(void *context, struct http_request *request)
+{
+	struct api *api = context;
+	struct buffer out = { 0 };
+
+	access_put_me(api->access, request, &out);
+	answer_json(request, &out);
+}
+
 /* Behind the path stand a village's code, a slash, and the case. */
 static void serve_case(void *context, struct http_request *request)
 {
@@ -108,6 +117,7 @@ bool api_open(struct api **out, struct board *board, struct desk *desk,
 		serve_departments, api };
 	api->routes[4] =
 	        (struct http_route){ "GET", "/v1/cases/", NULL, 0, serve_case, api };
+	api->routes[5] = (struct http_route){ "GET", "/v1/me", NULL, 0, serve_me, api };
 	http_serve(http, api->routes);
 	return true;
 }

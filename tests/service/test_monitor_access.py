@@ -15,7 +15,7 @@ from hub.base import Trouble, wait_until, write
 from test_monitor_cases import CASE, live_a_case
 
 WATCHER, AUDITOR = "rahasia-pengawas", "rahasia-auditor"
-GUARDED = ("/v1/summary", "/v1/villages", "/v1/villages/" + VILLAGES[0], "/v1/departments", CASE + "X", "/events", "/metrics",
+GUARDED = ("/v1/summary", "/v1/me", "/v1/villages", "/v1/villages/" + VILLAGES[0], "/v1/departments", CASE + "X", "/events", "/metrics",
            "/replay?from=2026-11-21T08:00:00Z&to=%2B1h", "/v1/minutes?from=2026-11-21T08:00:00Z&to=2026-11-21T09:00:00Z", "/v1/records/desa.requests/0/0")
 OPEN = ("/", "/healthz", "/readyz", "/schemas/ids/1", "/subjects", "/config", "/mode", "/villages/" + VILLAGES[0])
 
@@ -39,9 +39,20 @@ def test_nothing_is_shown_to_a_stranger(lonely):
         assert monitor.get(path, bearer("tebakan"), seconds=5)[0] == 401
     for path in OPEN:
         assert monitor.get(path)[0] in (200, 503), path
-    for path in GUARDED[:4]:
+    for path in GUARDED[:5]:
         assert monitor.get(path, bearer(WATCHER))[0] == 200, path
     assert "rahasia" not in lonely.logs() and "tebakan" not in lonely.logs()
+
+
+def test_who_asks_is_told_his_name_and_roles(lonely):
+    path = tokens_file(lonely, ("ruang-pantau", WATCHER, "watch"), ("inspektorat", AUDITOR, "audit"))
+    monitor = lonely.monitor(tokens=path)
+    for secret, name, roles in ((WATCHER, "ruang-pantau", ["watch"]), (AUDITOR, "inspektorat", ["watch", "audit"])):
+        assert json.loads(monitor.get("/v1/me", bearer(secret))[1]) == {"name": name, "roles": roles}
+
+
+def test_without_tokens_everybody_on_the_machine_watches_and_no_more(lonely):
+    assert json.loads(lonely.monitor().get("/v1/me")[1]) == {"name": "local", "roles": ["watch"]}
 
 
 def test_no_answer_sets_a_cookie_and_the_page_runs_no_script_of_its_own(lonely):
