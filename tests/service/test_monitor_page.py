@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import signal
 import time
 
 from browser import (axe_findings, browse, click, complaints, is_shown, resize, text_of, type_into,  # noqa: F401
@@ -84,10 +85,11 @@ def test_a_broken_stream_greys_the_page_and_it_comes_back_with_what_it_missed(wo
     driver = open_page(browse, monitor)
     post(gateway, "/v1/requests", request_body(case_id="SEBELUM"))
     wait_text(driver, "#events", "SEBELUM")
-    monitor.stop()
+    monitor.process.send(signal.SIGKILL)
     wait_text(driver, "#stale", "Gambar ini dari")
     assert "stale" in driver.execute_script("return document.body.className")
     post(gateway, "/v1/requests", request_body(case_id="SEMENTARA"))
+    wait_until(lambda: not monitor.process.is_running(), 20, "it is dead")
     monitor.start()
     monitor.wait()
     wait_text(driver, "#events", "SEMENTARA")
@@ -301,6 +303,32 @@ def test_a_link_opens_its_replay_and_a_pause_goes_on_behind_the_last_event(world
     click(driver, "#replay-toggle")
     wait_text(driver, "#replay-count", "selesai", 60)
     assert len(events_of_replay(driver)) == 3, "none is shown twice"
+
+
+def test_a_link_names_several_topics_a_speed_of_its_own_and_another_day(world, browse):  # noqa: F811
+    gateway = world.gateway()
+    monitor = world.monitor()
+    post(gateway, "/v1/requests", request_body(case_id="TAUTAN-R"))
+    post(gateway, "/v1/payments", payment_body(case_id="TAUTAN-P"))
+    post(gateway, "/v1/approvals", {"case_id": "TAUTAN-A", "service": "blt-dd", "step": "KADES", "decision": "ACCEPTED", "actor": {"role": "KADES"}})
+    wait_until(lambda: json.loads(monitor.get("/v1/summary")[1])["newest"] == 3, 30, "three events")
+    begin = time.time() - 2 * 86400
+    span = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)) for at in (begin, time.time() + 600)]
+    topics = "&".join("topic=" + world.topic(name) for name in ("requests", "payments"))
+    driver = open_page(browse, monitor, f"/?from={span[0]}&to={span[1]}&speed=500000&{topics}")
+    wait_text(driver, "#replay-count", "selesai", 60)
+    assert "TAUTAN-R" in text_of(driver, "#replayed") and "TAUTAN-P" in text_of(driver, "#replayed") and "TAUTAN-A" not in text_of(driver, "#replayed")
+    assert "500.000×" in text_of(driver, "#replaying")
+    assert str(time.gmtime(begin + 7 * 3600).tm_mday) + " " in text_of(driver, "#replaying"), "its day, as it is not today's"
+
+
+def test_a_link_that_was_cut_off_says_so(lonely, browse):  # noqa: F811
+    lonely.expects("monitor ")
+    monitor = lonely.start(programs.monitor(lonely.folder, BINARIES, f"127.0.0.1:{free_port()}", lonely.schemas, []))
+    for path, words in (("/cases/35.09.01.2001/", "Alamat ini tidak menunjuk"), ("/villages/", "Alamat ini tidak menunjuk"),
+                        ("/cases/35.09.01.2001/%ff", "Satu Data"), ("/villages/35.09.01", "Tidak ada desa dengan kode ini")):
+        driver = open_page(browse, monitor, path)
+        wait_until(lambda driver=driver, words=words: words in text_of(driver, "#panel-body"), 20, f"{words} at {path}")
 
 
 def test_a_broker_that_is_down_is_said_in_words_with_the_next_step(lonely, browse):  # noqa: F811

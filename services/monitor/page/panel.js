@@ -2,7 +2,7 @@
 // One drawer for all that is opened: a village, a case, a department, a chart's numbers.
 // Villages and cases have an address that can be sent to a colleague.
 import { $, element } from "./dom.js";
-import { sayAll } from "./words.js";
+import { say, sayAll } from "./words.js";
 
 let drawing = null;
 let turn = 0; // an answer that comes after the reader went on is not shown
@@ -20,6 +20,13 @@ export function openPanel(draw) {
   fill(draw());
   if (!$("panel").open) $("panel").showModal();
   $("panel-body").scrollTop = 0;
+}
+
+// What was open may have been personal: it does not stay behind a closed drawer.
+function forget() {
+  if ($("panel").open) return; // opened anew meanwhile
+  drawing = null;
+  $("panel-body").replaceChildren();
 }
 
 export function redrawPanel() {
@@ -56,16 +63,18 @@ export function showAddress() {
     const parts = location.pathname.match(pattern);
     if (parts) return open(...parts.slice(1).map(readable));
   }
-  if ($("panel").open) $("panel").close();
+  if (location.pathname !== "/") openPanel(() => [say("trouble"), element("p", { class: "trouble", role: "alert" }, say("noSuchAddress"))]);
+  else if ($("panel").open) $("panel").close();
 }
 
-export function go(address) {
-  history.pushState(null, "", address);
+export function go(address, state = null) {
+  history.pushState(state, "", address);
   showAddress();
 }
 
 export function startPanel() {
   $("panel-close").addEventListener("click", () => $("panel").close());
+  $("panel").addEventListener("close", forget);
   $("panel").addEventListener("close", () => { if (location.pathname !== "/") history.pushState(null, "", "/"); });
   $("panel").addEventListener("click", (event) => { if (event.target === $("panel")) $("panel").close(); });
   addEventListener("popstate", showAddress);
@@ -73,6 +82,6 @@ export function startPanel() {
     const link = event.target.closest("a[data-room]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
-    go(link.getAttribute("href"));
+    go(link.getAttribute("href"), link.event && { event: link.event });
   });
 }

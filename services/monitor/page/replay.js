@@ -200,7 +200,8 @@ function openFromAddress() {
   chooseSpeed(query.get("speed"));
   type("replay-from", from);
   type("replay-to", to);
-  begin(from, to, Object.fromEntries(FILTERS.filter((name) => query.get(name)).map((name) => [name, query.get(name)])));
+  // a link of old has a topic= for each; the server takes them with commas between
+  begin(from, to, Object.fromEntries(FILTERS.filter((name) => query.get(name)).map((name) => [name, query.getAll(name).join(",")])));
 }
 
 export function startReplay(events) {

@@ -16,6 +16,7 @@ const said = {
     (t) => `This picture is from ${t}. The connection to the monitor broke; trying again.`],
   asked: [(t) => `Keadaan pada ${t}`, (t) => `As of ${t}`],
   trouble: ["Tidak dapat dibuka", "Cannot be opened"],
+  noSuchAddress: ["Alamat ini tidak menunjuk desa atau perkara mana pun. Mungkin terpotong waktu dikirim.", "This address names no village and no case. It may have been cut off on its way."],
   unreachable: ["Pemantau tidak menjawab. Coba lagi.", "The monitor does not answer. Try again."],
   again: ["Coba lagi", "Try again"],
 
@@ -65,7 +66,30 @@ const said = {
   reason: ["Sebab", "Reason"],
   toRepair: ["Untuk memperbaiki", "To repair"],
   toLook: ["Untuk memeriksa", "To check"],
-  notByHand: ["Isi catatan hanya dapat dilihat di basis data dinas itu sendiri.", "What the records hold is seen in the department's own database only."],
+  placeholders: ["Ganti CONNINFO dengan sambungan ke basis data dinas itu dan HOST:PORT dengan alamat Kafka. Tanpa --preview, dengan --reason, catatannya benar-benar dicoba lagi.",
+    "Put the connection to the department's database in the place of CONNINFO, Kafka's address in that of HOST:PORT. Without --preview, and with --reason, it is tried in earnest."],
+  lettersOf: ["Yang perlu diperbaiki, terbaru dahulu", "What needs repair, newest first"],
+  moreLetters: [(n) => `${n} lagi; perintah list menampilkan semuanya.`, (n) => `${n} more; the command list shows them all.`],
+  itsEvent: ["Lihat catatannya (data pribadi disamarkan)", "See its event (personal data are masked)"],
+  noVillage: ["desa tidak diketahui", "of no known village"],
+  letterClasses: [{
+    framing: "Bukan catatan Kentongan: ada program lain yang menulis ke topik itu.",
+    "unknown-schema": "Jenis catatan ini lebih baru daripada yang dikenal hub.",
+    decode: "Isinya rusak dan tidak dapat dibaca.",
+    origin: "Kunci, partisi dan desanya tidak cocok: ditulis atas nama desa lain.",
+    sequence: "Nomornya melompat jauh dari nomor terakhir desa itu.",
+    data: "Tabel dinas menolak isinya." }, {
+    framing: "No record of Kentongan: another program writes to that topic.",
+    "unknown-schema": "This kind of record is newer than what the hub knows.",
+    decode: "What it holds is broken and cannot be read.",
+    origin: "Key, partition and village do not agree: written in another village's name.",
+    sequence: "Its number lies far beyond the last one of that village.",
+    data: "The department's table refuses what it holds." }],
+  sqlClasses: [{
+    22: "Bentuk isinya tidak cocok dengan tabel dinas.", 23502: "Isian yang diwajibkan dinas kosong.", 23503: "Yang dirujuknya belum ada di dinas.",
+    23505: "Dinas sudah punya baris dengan kunci yang sama.", 23514: "Melanggar batas yang ditetapkan dinas.", P0001: "Aturan dinas menolaknya." }, {
+    22: "Its form does not fit the department's table.", 23502: "What the department requires is empty.", 23503: "What it refers to is not at the department yet.",
+    23505: "The department has a row with the same key already.", 23514: "It is beyond a bound that the department set.", P0001: "A rule of the department refuses it." }],
 
   // villages
   villages: ["Desa", "Villages"],
@@ -139,9 +163,28 @@ const said = {
   // a case
   caseOf: [(id) => `Perkara ${id}`, (id) => `Case ${id}`],
   caseEvents: [(n) => `${n} catatan dalam urutan perkara; data pribadi disamarkan.`, (n) => `${n} events in the order of the case; personal data are masked.`],
+  caseEventsOpen: [(n) => `${n} catatan dalam urutan perkara.`, (n) => `${n} events in the order of the case.`],
+  onlyThisEvent: ["Hanya catatan ini yang dapat ditampilkan, langsung dari Kafka; data pribadi disamarkan.", "Only this event can be shown, straight from Kafka; personal data are masked."],
+  notInArchive: ["belum ada di arsip satu_data", "not in the archive satu_data yet"],
+  strangeRecord: ["Bukan catatan yang dikenal: isinya tidak dapat dibaca dan tidak ditampilkan. Cari siapa yang menulis ke topik ini, atau bawa skema terbaru ke hub.",
+    "No record that is known here: what it holds cannot be read and is not shown. Find who writes to this topic, or bring the newest schemas to the hub."],
+  topicName: ["Topik", "Topic"],
+  partition: ["Partisi", "Partition"],
+  offset: ["Offset", "Offset"],
+  cameAt: ["Tiba", "Came"],
   by: [(who) => `oleh ${who}`, (who) => `by ${who}`],
   reportedLater: [(t) => `dicatat ${t}`, (t) => `recorded ${t}`],
   everything: ["Semua isian", "All fields"],
+
+  // personal data, for auditors
+  openPersonal: ["Buka data pribadi", "Open personal data"],
+  personalOpen: ["DATA PRIBADI TERBUKA.", "PERSONAL DATA OPEN."],
+  becauseOf: [(why) => `Alasan: ${why}`, (why) => `Reason: ${why}`],
+  reasonKept: [(who) => `Nama (${who}), alasan, waktu dan yang dibuka dicatat di satu_data sebelum apa pun ditampilkan.`,
+    (who) => `Name (${who}), reason, time and what was opened are kept in satu_data before anything is shown.`],
+  whyThisCase: ["Untuk apa data pribadi perkara ini dibuka?", "What are this case's personal data opened for?"],
+  whyThisReplay: [(a, b) => `Untuk apa data pribadi ${a}–${b} dibuka?`, (a, b) => `What are the personal data of ${a}–${b} opened for?`],
+  replayOpenly: ["Putar dengan data pribadi…", "Replay with personal data…"],
 
   // replay
   replay: ["Putar ulang", "Replay"],
