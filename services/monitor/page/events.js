@@ -4,7 +4,8 @@
 import { village } from "./board.js";
 import { $, element, put, walkable } from "./dom.js";
 import { clock, number } from "./format.js";
-import { caseAddress, kind, what } from "./kinds.js";
+import { caseAddress, kind, names, what } from "./kinds.js";
+import { openRecord } from "./record.js";
 import { say } from "./words.js";
 
 const KEPT = 1000, SHOWN = 100, HAND_MS = 5000;
@@ -13,7 +14,7 @@ const byTime = (a, b) => (a.appended_at < b.appended_at ? 1 : a.appended_at > b.
 // What the words of the filter are looked for in.
 function haystack(event) {
   const place = village(event.village_code);
-  return [event.village_code, place?.name, place?.district, event.topic, kind(event.topic).word, event.service, event.case_id, what(event)]
+  return [event.village_code, place?.name, place?.district, event.topic, kind(event.topic).word, event.service, event.case_id, what(event), names(event)]
     .filter(Boolean).join(" ").toLowerCase();
 }
 
@@ -24,18 +25,22 @@ function fillLine(line, event) {
   const { mark, look, word } = kind(event.topic);
   const place = village(event.village_code);
   const where = place ? `${place.name}, ${place.district}` : event.village_code || "";
-  const text = element("span", { class: "what" }, what(event), element("span", { class: "place" }, `  ${where}${event.case_id ? ` · ${event.case_id}` : ""}`));
+  const people = names(event);
+  const text = element("span", { class: "what" }, what(event), people && element("strong", {}, `  ${people}`), element("span", { class: "place" }, `  ${where}${event.case_id ? ` · ${event.case_id}` : ""}`));
   line.replaceChildren(element("time", { datetime: event.appended_at }, clock(event.appended_at)),
     element("span", { class: `mark ${look}`, title: word, role: "img", "aria-label": word }, mark), text);
 }
 
+// Where it lies in Kafka, for who opens it: enough to find it by, and nothing of what it says.
+const placeOf = ({ topic, partition, offset, event_id }) => ({ topic, partition, offset, event_id });
+
 function makeLine(event) {
   if (event.missed) return element("li", { class: "gap soft" }, say("missed", number(event.missed)));
-  const line = event.case_id ? element("a", { class: "line", href: caseAddress(event), "data-room": "case", tabindex: -1 }) : element("span", { class: "line" });
+  const line = event.case_id ? element("a", { class: "line", href: caseAddress(event), "data-room": "case", tabindex: -1 })
+    : element("button", { type: "button", class: "line", tabindex: -1, onclick: () => openRecord(event) });
+  line.event = placeOf(event);
   fillLine(line, event);
-  const item = element("li", {}, line);
-  item.event = event;
-  return item;
+  return element("li", {}, line);
 }
 
 class EventList {
@@ -44,7 +49,7 @@ class EventList {
     this.kept = [];
     this.fresh = [];
     this.quiet = true; // the first picture does not arrive with a gleam
-    this.tidy = walkable(list, "a.line");
+    this.tidy = walkable(list, ".line");
     this.touched = -HAND_MS;
     for (const sign of ["pointermove", "keydown", "focusin", "wheel"])
       list.addEventListener(sign, () => { this.touched = performance.now(); }, { passive: true });

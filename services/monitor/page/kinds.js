@@ -27,4 +27,10 @@ export function what(event) {
   return [service(event.service), done].filter(Boolean).join(" ") + (event.amount ? `, ${money(event.amount, event.currency)}` : "");
 }
 
+const DOTS = "•••";
+
+// Names of people, where an auditor has them shown.
+export const names = (event) => Object.entries(event)
+  .filter(([field, value]) => /(^|_)name$/.test(field) && value && value !== DOTS).map(([, value]) => value).join(", ");
+
 export const caseAddress = (event) => `/cases/${encodeURIComponent(event.village_code)}/${encodeURIComponent(event.case_id)}`;
