@@ -40,7 +40,7 @@ def test_an_event_appears_on_the_page_without_a_reload(world, browse):  # noqa: 
     assert complaints(driver) == []
 
 
-def test_a_dead_letter_is_told_with_its_department_and_the_next_step(world, browse):  # noqa: F811
+def test_a_dead_letter_is_told_and_its_departments_row_opens_it(world, browse):  # noqa: F811
     world.expects("dead letter class=data")
     gateway = world.gateway()
     world.sink("dinsos")
@@ -49,7 +49,29 @@ def test_a_dead_letter_is_told_with_its_department_and_the_next_step(world, brow
     wait_text(driver, "#worst", "1 catatan perlu diperbaiki di")
     assert "kentongan dead-letters list" in text_of(driver, "#next")
     click(driver, "#departments button")
-    assert f"dinsos_{world.tag}" in text_of(driver, "#panel-body pre") and "dead-letters" in text_of(driver, "#panel-body pre")
+    wait_text(driver, "#panel-body .letter", "Padomasan, Jombang")
+    (ident, status), = world.sql("dinsos", "SELECT id, status FROM kentongan.dead_letter")
+    letter = text_of(driver, "#panel-body .letter")
+    assert status == "open" and "Pembayaran 1" in letter and "sejak " in letter
+    assert "Melanggar batas yang ditetapkan dinas. (SQLSTATE 23514)" in letter
+    assert f"kentongan dead-letters retry {ident} --preview --department deploy/departments/dinsos_{world.tag} " in letter
+    assert "Rp9.000.000" not in letter
+    click(driver, "#panel-body .letter summary")
+    wait_text(driver, "#panel-body .letter .life", "Rp9.000.000")
+    assert "•••" in text_of(driver, "#panel-body .letter .fields") and "Budi" not in driver.page_source
+    assert axe_findings(driver) == []
+    click(driver, "#panel-close")
+    click(driver, "#language")
+    click(driver, "#departments button")
+    wait_text(driver, "#panel-body .letter", "It is beyond a bound that the department set.")
+    folder = os.path.join(world.folder, "departments", f"dinsos_{world.tag}")
+    programs.kentongan(BINARIES, "dead-letters", "waive", str(ident), "--reason", "salah ketik", "--department", folder, "--brokers", world.brokers,
+                       "--schemas", world.schemas, "--database", world.conninfo("dinsos"))
+    click(driver, "#panel-close")
+    wait_until(lambda: text_of(driver, "#departments tr td.bad") == "", 60, "the letter is gone")
+    click(driver, "#departments button")
+    wait_text(driver, "#panel-body", "department check")
+    assert text_of(driver, "#panel-body .letter") == ""
 
 
 def test_the_page_fits_a_wall_and_a_phone_and_axe_finds_nothing(world, browse):  # noqa: F811

@@ -51,13 +51,12 @@ export async function open(path, options = {}) {
 }
 
 // JSON of a path. What cannot be had is an Error with the words of the server.
-export async function ask(path) {
+export async function ask(path, headers = {}) {
   let answer;
-  try { answer = await open(path); } catch { throw new Error(say("unreachable")); }
+  try { answer = await open(path, { headers }); } catch { throw new Error(say("unreachable")); }
   if (answer.ok) return answer.json();
   throw new Error(await reason(answer));
 }
-
 
 export function startAccess() {
   $("leave").hidden = !token;

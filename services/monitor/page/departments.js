@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Which department is behind? A row each; a row opens what is known and the command to repair.
+import { ask } from "./access.js";
 import { $, element, put } from "./dom.js";
 import { clock, exact, moment, number, span } from "./format.js";
-import { openPanel } from "./panel.js";
+import { commands, letters } from "./letters.js";
+import { openLater } from "./panel.js";
 import { say } from "./words.js";
 
 const BEHIND = 1000;
@@ -56,29 +58,32 @@ export function showDepartments(stats) {
 const fact = (word, value) => [element("dt", {}, word), element("dd", {}, value)];
 const known = (ms) => (ms === null || ms === undefined ? say("unknownYet") : span(ms));
 
-function commands(department) {
-  const folder = `--department deploy/departments/${department.name} --database CONNINFO`;
-  if (department.dead > 0 || department.parked > 0)
-    return ["toRepair", `kentongan dead-letters list ${folder}`, `kentongan dead-letters retry ID --preview ${folder}`];
-  return ["toLook", `kentongan department check deploy/departments/${department.name} --database CONNINFO`];
+function draw(department) {
+  const [word, ...lines] = commands(department);
+  return [
+    element("p", { class: "soft" }, say("asked", exact(now))),
+    element("dl", {},
+      ...fact(say("state"), element("span", { class: "state", "data-state": stateOf(department) }, ...stateCell(stateOf(department)))),
+      ...(department.reason ? fact(say("reason"), department.reason) : []),
+      ...fact(say("behind"), [number(Math.max(0, department.lag)), say("records"), behind(department)].join(" ")),
+      ...fact(say("dead"), number(department.dead)),
+      ...fact(say("parked"), number(department.parked)),
+      ...fact(say("applied"), `${number(department.applied)} ${say("records")}`),
+      ...fact(say("delay"), `p50 ${known(department.p50_ms)}, p99 ${known(department.p99_ms)}`),
+      ...(department.last_row_at ? fact(say("lastRow"), moment(department.last_row_at)) : []),
+      ...fact(say("lastWord"), department.reported_at ? moment(department.reported_at) : say("none"))),
+    ...letters(department),
+    element("h3", {}, say(word)), ...lines.map((line) => element("pre", { tabindex: 0 }, line)),
+    element("p", { class: "soft" }, say("placeholders"))];
+}
+
+// The row as the last picture had it is enough where the letters cannot be had.
+async function withLetters(department) {
+  if (department.dead === 0) return department;
+  const { departments } = await ask("/v1/departments").catch(() => ({ departments: [] }));
+  return departments.find((found) => found.name === department.name) || department;
 }
 
 function openDepartment(department) {
-  openPanel(() => {
-    const [word, ...lines] = commands(department);
-    return [title(department),
-      element("p", { class: "soft" }, say("asked", exact(now))),
-      element("dl", {},
-        ...fact(say("state"), element("span", { class: "state", "data-state": stateOf(department) }, ...stateCell(stateOf(department)))),
-        ...(department.reason ? fact(say("reason"), department.reason) : []),
-        ...fact(say("behind"), [number(Math.max(0, department.lag)), say("records"), behind(department)].join(" ")),
-        ...fact(say("dead"), number(department.dead)),
-        ...fact(say("parked"), number(department.parked)),
-        ...fact(say("applied"), `${number(department.applied)} ${say("records")}`),
-        ...fact(say("delay"), `p50 ${known(department.p50_ms)}, p99 ${known(department.p99_ms)}`),
-        ...(department.last_row_at ? fact(say("lastRow"), moment(department.last_row_at)) : []),
-        ...fact(say("lastWord"), department.reported_at ? moment(department.reported_at) : say("none"))),
-      element("h3", {}, say(word)), ...lines.map((line) => element("pre", { tabindex: 0 }, line)),
-      element("p", { class: "soft" }, say("notByHand"))];
-  });
+  openLater(() => title(department), () => withLetters(department), draw);
 }
