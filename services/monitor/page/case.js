@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A case's life across topics, as the departments' archive (satu_data) has it; masked.
+// A case's life across topics, as the departments' archive (satu_data) has it; masked, unless an auditor says why not.
 // What it has not (yet) of the event that was clicked comes from Kafka.
 import { ask } from "./access.js";
+import { because, openMark, reasonForm } from "./audit.js";
 import { village } from "./board.js";
 import { element } from "./dom.js";
 import { clock, day, exact } from "./format.js";
@@ -35,14 +36,16 @@ export function step(event, before = null, remark = "") {
     fields(event));
 }
 
-function draw(found) {
+function draw(found, reason) {
   const place = village(found.village_code);
   return [
     element("p", {}, element("a", { href: `/villages/${found.village_code}`, "data-room": "village" },
       place ? `${place.name}, ${place.district}` : found.village_code), " ", element("span", { class: "soft" }, found.village_code)),
     found.trouble ? element("p", { class: "trouble", role: "alert" }, found.trouble) : null,
-    element("p", { class: "soft" }, say(found.trouble ? "onlyThisEvent" : "caseEvents", found.events.length)),
+    element("p", { class: "soft" }, say(found.trouble ? "onlyThisEvent" : reason ? "caseEventsOpen" : "caseEvents", found.events.length)),
+    reason ? openMark(reason) : null,
     element("ol", { class: "life" }, ...found.events.map((event, at) => step(event, found.events[at - 1], event === found.added ? say("notInArchive") : ""))),
+    reason || found.trouble ? null : reasonForm(say("whyThisCase"), (given) => show(found.village_code, found.case_id, null, given)),
   ].filter(Boolean);
 }
 
@@ -53,24 +56,27 @@ function putInOrder(found, event) {
 }
 
 // The case; with the event that was clicked, also where the archive lacks it or does not answer.
-async function load(code, id, clicked) {
+async function load(code, id, clicked, reason) {
   let found;
   try {
-    found = await ask(`/v1/cases/${encodeURIComponent(code)}/${encodeURIComponent(id)}`);
+    found = await ask(`/v1/cases/${encodeURIComponent(code)}/${encodeURIComponent(id)}`, because(reason));
   } catch (fault) {
-    if (!clicked) throw fault;
+    if (!clicked || reason) throw fault;
     const event = await recordAt(clicked).catch(() => { throw fault; });
     return { village_code: code, case_id: id, events: [event], trouble: fault.message };
   }
-  if (clicked && !found.events.some((event) => event.event_id === clicked.event_id)) {
+  if (clicked && !reason && !found.events.some((event) => event.event_id === clicked.event_id)) {
     const event = await recordAt(clicked).catch(() => null);
     if (event) putInOrder(found, event);
   }
   return found;
 }
 
+function show(code, id, clicked, reason = "") {
+  openLater(() => say("caseOf", id), () => load(code, id, clicked, reason), (found) => draw(found, reason));
+}
+
 // The event that was clicked, where one was, waits in the history's entry: an address that was sent has none.
 export function openCase(code, id) {
-  const clicked = history.state?.event || null;
-  openLater(() => say("caseOf", id), () => load(code, id, clicked), draw);
+  show(code, id, history.state?.event || null);
 }

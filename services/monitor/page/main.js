@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The monitor's page: a stream of events and, each second, one picture of everything.
 import { ask, showAccess, startAccess } from "./access.js";
+import { learnRoles } from "./audit.js";
 import { fresh, showAge, startAge } from "./age.js";
 import { changeVillages, setVillages, showBoard, showLegend, startBoard } from "./board.js";
 import { openCase } from "./case.js";
@@ -35,6 +36,11 @@ function showStats(picture) {
 function startAgain({ missed }) {
   if (missed) live.addGap(missed, stats.time);
   else live.clear();
+}
+
+async function begun() {
+  learnRoles();
+  await loadVillages();
 }
 
 async function loadVillages() {
@@ -85,4 +91,4 @@ live = makeList("events");
 serveAddress(/^\/villages\/([^/]+)$/, openVillage);
 serveAddress(/^\/cases\/([^/]+)\/(.+)$/, openCase);
 startReplay(makeList("replayed"));
-listen("/events", hear, loadVillages, (words) => { if (!stats) showSentence(null, words); });
+listen("/events", hear, begun, (words) => { if (!stats) showSentence(null, words); });

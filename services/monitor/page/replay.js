@@ -2,10 +2,12 @@
 // Any hour again: choose it on the bar of the day or type its times, then play, pause, step, drag.
 // The server keeps nothing between two requests: each goes on behind the cursor of the last event.
 import { ask } from "./access.js";
+import { because, forAuditors, reasonForm } from "./audit.js";
 import { lendStates } from "./board.js";
 import { colour, font, plot, rem } from "./charts.js";
-import { $, put } from "./dom.js";
+import { $, element, put } from "./dom.js";
 import { clock, day, exact, number } from "./format.js";
+import { openPanel } from "./panel.js";
 import { read } from "./stream.js";
 import { language, say } from "./words.js";
 
@@ -15,7 +17,7 @@ const FILTERS = ["topic", "village", "district", "case", "service"];
 
 let list = null; // where the replayed events are shown
 let bar = null; // the day's chart
-let run = null; // the replay that is open: {from, to, filters, at, cursor, events, playing, heard}
+let run = null; // the replay that is open: {from, to, filters, reason, at, cursor, events, playing, heard}
 
 const typed = (id) => Date.parse(`${$(id).value}:00+07:00`);
 const type = (id, ms) => { $(id).value = new Date(ms + WIB_MS).toISOString().slice(0, 16); };
@@ -76,11 +78,12 @@ function makeBar() {
 export function showReplay() {
   const open = run !== null;
   document.body.classList.toggle("replaying", open);
+  document.body.classList.toggle("personal", open && run.reason !== "");
   for (const id of ["replay-choose", "events"]) $(id).hidden = open;
   for (const id of ["replay-run", "replayed", "replaying"]) $(id).hidden = !open;
   put($("events-title"), say(open ? "happenedThen" : "justNow"));
   if (!open) return;
-  put($("replaying"), say("replaying", when(run.from, Date.now()), when(run.to, run.from), speedWord()));
+  put($("replaying"), [say("replaying", when(run.from, Date.now()), when(run.to, run.from), speedWord()), run.reason && say("personalOpen")].filter(Boolean).join(" · "));
   put($("replay-toggle"), say(run.playing ? "pause" : "play"));
   $("replay-at").max = Math.round((run.to - run.from) / 1000);
   if (!run.dragging) $("replay-at").value = Math.round((run.at - run.from) / 1000);
@@ -123,7 +126,7 @@ async function follow(more) {
   mine.word = null;
   showReplay();
   try {
-    await read(`/replay?${queryOf(more)}`, (...block) => take(mine, ...block), { signal: own.signal });
+    await read(`/replay?${queryOf(more)}`, (...block) => take(mine, ...block), { headers: because(mine.reason), signal: own.signal });
   } catch (fault) {
     if (!own.signal.aborted) mine.word = () => fault.message || say("replayBroke");
   }
@@ -165,11 +168,12 @@ function seek(ms) {
   if (playing) play();
 }
 
-export function begin(from, to, filters = {}) {
+// With a reason personal data are shown, to who may: docs/decisions/0065.
+export function begin(from, to, filters = {}, reason = "") {
   if (!(from < to)) return put($("replay-fault"), say("chooseTimes"));
   put($("replay-fault"), "");
   run?.stream?.abort();
-  run = { from, to, start: from, filters, at: from, cursor: null, events: 0, heard: new Map(), playing: false };
+  run = { from, to, start: from, filters, reason, at: from, cursor: null, events: 0, heard: new Map(), playing: false };
   list.clear();
   lendStates(stateThen);
   play();
@@ -179,9 +183,22 @@ export function begin(from, to, filters = {}) {
 export function leave() {
   run?.stream?.abort();
   run = null;
+  list.clear(); // what was open goes with it
   lendStates(null);
   showReplay();
   $("replay-start").focus();
+}
+
+// An auditor's way: the span that is chosen, or the replay that runs, with what is personal in it.
+function askReason() {
+  const { from, to, filters } = run || { from: typed("replay-from"), to: typed("replay-to"), filters: {} };
+  if (!(from < to)) return put($("replay-fault"), say("chooseTimes"));
+  openPanel(() => [say("replayOpenly"),
+    reasonForm(say("whyThisReplay", when(from, Date.now()), when(to, from)), (reason) => { $("panel").close(); begin(from, to, filters, reason); })]);
+}
+
+function makeAuditorsButton() {
+  $("replay-start").after(element("button", { id: "replay-open", type: "button", "data-say": "replayOpenly", onclick: askReason }, say("replayOpenly")));
 }
 
 // A speed that is not in the list joins it.
@@ -221,5 +238,6 @@ export function startReplay(events) {
   $("replay-speed").addEventListener("change", () => { if (run?.playing) play(); else showReplay(); });
   $("replay-at").addEventListener("input", () => { run.dragging = true; put($("replay-clock"), exact(run.from + 1000 * $("replay-at").value)); });
   $("replay-at").addEventListener("change", () => { run.dragging = false; seek(run.from + 1000 * $("replay-at").value); });
+  forAuditors(makeAuditorsButton);
   openFromAddress();
 }
