@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "base/clock.h"
 #include "event/decimal.h"
 #include "event/document.h"
@@ -38,25 +36,25 @@ struct wish {
 };
 
 static bool check_node(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out);
+        const struct schema_node *node, const struct tree *json, struct value *out);
 
-static void pointer_push(struct check *check, const char *name)
+static void pointer_push(struct check *check, struct bytes name)
 {
-	size_t limit = strnlen(name, CHECK_NAME_BYTES + 1);
+	size_t limit = name.size;
 
 	if (limit > CHECK_NAME_BYTES) /* cut before a character, not within one */
-		for (limit = CHECK_NAME_BYTES; ((uint8_t)name[limit] & 0xC0) == 0x80;)
+		for (limit = CHECK_NAME_BYTES; (name.data[limit] & 0xC0) == 0x80;)
 			limit--;
 	if (check->pointer_size + 2 * limit + 2 >= POINTER_BYTES)
 		return;
 	check->pointer[check->pointer_size++] = '/';
 	for (size_t i = 0; i < limit; i++) {
-		bool escape = name[i] == '~' || name[i] == '/';
+		char sign = (char)name.data[i];
+		bool escape = sign == '~' || sign == '/';
 
-		check->pointer[check->pointer_size++] = escape ? '~' : name[i];
+		check->pointer[check->pointer_size++] = escape ? '~' : sign;
 		if (escape)
-			check->pointer[check->pointer_size++] =
-			        name[i] == '~' ? '0' : '1';
+			check->pointer[check->pointer_size++] = sign == '~' ? '0' : '1';
 	}
 }
 
@@ -66,7 +64,7 @@ static void pointer_push_field(struct check *check, const char *name)
 	size_t size = strlen(name);
 
 	if (size > CHECK_NAME_BYTES) {
-		pointer_push(check, name);
+		pointer_push(check, bytes_of(name));
 	} else if (check->pointer_size + size + 2 < POINTER_BYTES) {
 		check->pointer[check->pointer_size] = '/';
 		memcpy(check->pointer + check->pointer_size + 1, name, size);
@@ -79,7 +77,7 @@ static void pointer_push_index(struct check *check, size_t index)
 	char text[24];
 
 	snprintf(text, sizeof text, "%zu", index);
-	pointer_push(check, text);
+	pointer_push(check, bytes_of(text));
 }
 
 static struct check_fault *next_fault(struct check *check, const char *expected)
@@ -111,7 +109,7 @@ static bool refuse(
 	return false;
 }
 
-static bool refuse_member(struct check *check, const char *name, const char *expected,
+static bool refuse_member(struct check *check, struct bytes name, const char *expected,
         const char *words, const char *words_id)
 {
 	size_t size = check->pointer_size;
@@ -134,12 +132,6 @@ static void *check_alloc(struct check *check, size_t count, size_t size)
 	if (memory == NULL)
 		fault_memory(check->fault);
 	return memory;
-}
-
-static struct bytes bytes_of_json(const json_t *json)
-{
-	return (struct bytes){ (const uint8_t *)json_string_value(json),
-		json_string_length(json) };
 }
 
 /* uuids are kept in small letters: the same identity must look the same. */
@@ -181,14 +173,14 @@ static bool check_length(
 }
 
 static bool check_text(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const struct tree *json, struct value *out)
 {
 	const char *form = node->logical == LOGICAL_UUID ? "uuid" : field->format;
 	const struct format *format = format_find(form);
 
-	if (!json_is_string(json))
+	if (json->kind != TREE_TEXT)
 		return refuse(check, field, (struct wish){ "string", "text", "teks" });
-	out->bytes = bytes_of_json(json);
+	out->bytes = json->text;
 	if (format != NULL && !format->fits(out->bytes))
 		return refuse(check, field,
 		        (struct wish){ form, format->words, format->words_id });
@@ -214,16 +206,12 @@ static bool refuse_below(struct check *check, const struct schema_field *field)
 	return refuse(check, field, (struct wish){ expected, words, words_id });
 }
 
-static bool check_decimal(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+static bool refuse_decimal(struct check *check, const struct schema_field *field,
+        const struct schema_node *node)
 {
-	decimal least;
-	decimal number;
 	char expected[64];
 	char words[128];
 	char words_id[128];
-	uint8_t *bytes;
-	size_t size = node->type == SCHEMA_FIXED ? node->size : DECIMAL_BYTES;
 
 	snprintf(expected, sizeof expected, "decimal(%d,%d)", node->precision,
 	        node->scale);
@@ -235,10 +223,20 @@ static bool check_decimal(struct check *check, const struct schema_field *field,
 	        "jumlah sebagai teks angka, paling banyak %d angka di belakang titik, "
 	        "misalnya \"150000.00\"",
 	        node->scale);
-	if (!json_is_string(json)
-	        || !decimal_parse(
-	                bytes_of_json(json), node->precision, node->scale, &number))
-		return refuse(check, field, (struct wish){ expected, words, words_id });
+	return refuse(check, field, (struct wish){ expected, words, words_id });
+}
+
+static bool check_decimal(struct check *check, const struct schema_field *field,
+        const struct schema_node *node, const struct tree *json, struct value *out)
+{
+	decimal least;
+	decimal number;
+	uint8_t *bytes;
+	size_t size = node->type == SCHEMA_FIXED ? node->size : DECIMAL_BYTES;
+
+	if (json->kind != TREE_TEXT
+	        || !decimal_parse(json->text, node->precision, node->scale, &number))
+		return refuse_decimal(check, field, node);
 	if (field->minimum[0] != '\0'
 	        && decimal_parse(
 	                bytes_of(field->minimum), node->precision, node->scale, &least)
@@ -258,9 +256,9 @@ static bool check_decimal(struct check *check, const struct schema_field *field,
  * Text of U+0000 to U+00FF as bytes, as Avro's JSON encoding has it. False with the
  * fault filled when memory is out, false without when another character is there.
  */
-static bool latin_bytes(struct check *check, const json_t *json, struct bytes *out)
+static bool latin_bytes(struct check *check, const struct tree *json, struct bytes *out)
 {
-	struct bytes text = bytes_of_json(json);
+	struct bytes text = json->text;
 	uint8_t *bytes = check_alloc(check, text.size, 1);
 	size_t size = 0;
 
@@ -278,11 +276,11 @@ static bool latin_bytes(struct check *check, const json_t *json, struct bytes *o
 }
 
 static bool check_bytes(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const struct tree *json, struct value *out)
 {
 	if (node->logical == LOGICAL_DECIMAL)
 		return check_decimal(check, field, node, json, out);
-	if (json_is_string(json) && latin_bytes(check, json, &out->bytes)
+	if (json->kind == TREE_TEXT && latin_bytes(check, json, &out->bytes)
 	        && (node->type == SCHEMA_BYTES || out->bytes.size == node->size))
 		return true;
 	return check->fault->kind == FAULT_NONE
@@ -290,7 +288,7 @@ static bool check_bytes(struct check *check, const struct schema_field *field,
 }
 
 static bool check_time(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const struct tree *json, struct value *out)
 {
 	static const struct wish date = { "date", "a date such as 2026-11-21",
 		"tanggal, misalnya 2026-11-21" };
@@ -301,13 +299,12 @@ static bool check_time(struct check *check, const struct schema_field *field,
 	int64_t time_us;
 
 	if (node->logical == LOGICAL_DATE) {
-		if (!json_is_string(json)
-		        || !clock_parse_date(bytes_of_json(json), &days))
+		if (json->kind != TREE_TEXT || !clock_parse_date(json->text, &days))
 			return refuse(check, field, date);
 		out->integer = days;
 		return true;
 	}
-	if (!json_is_string(json) || !clock_parse(bytes_of_json(json), &time_us)
+	if (json->kind != TREE_TEXT || !clock_parse(json->text, &time_us)
 	        || (node->logical == LOGICAL_TIMESTAMP_MILLIS && time_us % 1000 != 0))
 		return refuse(check, field, moment);
 	out->integer =
@@ -316,15 +313,15 @@ static bool check_time(struct check *check, const struct schema_field *field,
 }
 
 static bool check_integer(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const struct tree *json, struct value *out)
 {
 	static const struct wish whole = { "integer", "a whole number",
 		"bilangan bulat" };
-	json_int_t number = json_integer_value(json);
+	int64_t number = json->integer; /* where it is one */
 
 	if (node->logical != LOGICAL_NONE && node->logical != LOGICAL_TIME_MICROS)
 		return check_time(check, field, node, json, out);
-	if (!json_is_integer(json)
+	if (json->kind != TREE_INTEGER
 	        || (node->type == SCHEMA_INT
 	                && (number < INT32_MIN || number > INT32_MAX))
 	        || (node->logical == LOGICAL_TIME_MICROS
@@ -336,43 +333,63 @@ static bool check_integer(struct check *check, const struct schema_field *field,
 	return true;
 }
 
+static bool is_number(const struct tree *json)
+{
+	return json->kind == TREE_INTEGER || json->kind == TREE_REAL;
+}
+
+static double number_of(const struct tree *json)
+{
+	return json->kind == TREE_INTEGER ? (double)json->integer : json->real;
+}
+
 static bool check_real(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const struct tree *json, struct value *out)
 {
 	static const struct wish number = { "number", "a number", "bilangan" };
 	static const struct wish small = { "number of 32 bits",
 		"a number no larger than 3.4e38", "bilangan tidak lebih dari 3.4e38" };
 
-	out->real = json_number_value(json);
-	if (!json_is_number(json))
+	if (!is_number(json))
 		return refuse(check, field, number);
+	out->real = number_of(json);
 	if (node->type == SCHEMA_FLOAT && !isfinite((float)out->real))
 		return refuse(check, field, small);
 	return true;
 }
 
-static bool check_symbol(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+/* Whether the sender may give the symbol as an answer. */
+static bool is_answer(
+        const struct schema_field *field, const struct schema_node *node, size_t symbol)
 {
-	const char *text = json_is_string(json) ? json_string_value(json) : "";
+	return !field->required_of_sender || (int)symbol != node->default_symbol;
+}
+
+static bool refuse_symbol(struct check *check, const struct schema_field *field,
+        const struct schema_node *node)
+{
 	char list[96] = "";
 	size_t used = 0;
 
-	for (size_t i = 0; i < node->symbol_count; i++) {
-		bool asked =
-		        field->required_of_sender && (int)i == node->default_symbol;
+	for (size_t i = 0; i < node->symbol_count; i++)
+		if (is_answer(field, node, i)
+		        && used + strlen(node->symbols[i]) + 2 < sizeof list)
+			used += (size_t)snprintf(list + used, sizeof list - used,
+			        "%s%s", used ? "|" : "", node->symbols[i]);
+	return refuse(check, field, (struct wish){ list, list, list });
+}
 
-		if (asked)
-			continue;
-		if (strcmp(text, node->symbols[i]) == 0) {
+static bool check_symbol(struct check *check, const struct schema_field *field,
+        const struct schema_node *node, const struct tree *json, struct value *out)
+{
+	for (size_t i = 0; json->kind == TREE_TEXT && i < node->symbol_count; i++) {
+		if (bytes_equal_text(json->text, node->symbols[i])
+		        && is_answer(field, node, i)) {
 			out->integer = (int64_t)i;
 			return true;
 		}
-		if (used + strlen(node->symbols[i]) + 2 < sizeof list)
-			used += (size_t)snprintf(list + used, sizeof list - used,
-			        "%s%s", used ? "|" : "", node->symbols[i]);
 	}
-	return refuse(check, field, (struct wish){ list, list, list });
+	return refuse_symbol(check, field, node);
 }
 
 /* kind is "array" or "object", as a sender knows it. */
@@ -395,79 +412,74 @@ static bool refuse_count(
 }
 
 static bool check_array(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const struct tree *json, struct value *out)
 {
-	size_t count = json_array_size(json);
 	size_t size = check->pointer_size;
+	size_t i = 0;
 	bool ok = true;
 
-	if (!json_is_array(json) || count > field->max_items)
+	if (json->kind != TREE_ARRAY || json->count > field->max_items)
 		return refuse_count(check, field, "array");
-	out->list.values = check_alloc(check, count, sizeof *out->list.values);
+	out->list.values = check_alloc(check, json->count, sizeof *out->list.values);
 	if (out->list.values == NULL)
 		return false;
-	out->list.count = count;
-	for (size_t i = 0; i < count; i++) {
+	out->list.count = json->count;
+	for (const struct tree *at = json->first; at != NULL; at = at->next, i++) {
 		pointer_push_index(check, i);
-		ok &= check_node(check, field, node->items, json_array_get(json, i),
-		        &out->list.values[i]);
+		ok &= check_node(check, field, node->items, at, &out->list.values[i]);
 		check->pointer_size = size;
 	}
 	return ok;
 }
 
 static bool check_map(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const struct tree *json, struct value *out)
 {
 	size_t size = check->pointer_size;
 	struct value_entry *entry;
-	const char *key;
-	json_t *member;
 	bool ok = true;
 
-	if (!json_is_object(json) || json_object_size(json) > field->max_items)
+	if (json->kind != TREE_OBJECT || json->count > field->max_items)
 		return refuse_count(check, field, "object");
-	out->map.count = json_object_size(json);
+	out->map.count = json->count;
 	out->map.entries = check_alloc(check, out->map.count, sizeof *entry);
 	if (out->map.entries == NULL)
 		return false;
 	entry = out->map.entries;
-	json_object_foreach((json_t *)json, key, member)
-	{
-		entry->key = bytes_of(key);
-		pointer_push(check, key);
-		ok &= check_length(check, field, entry->key)
-		      && check_node(check, field, node->items, member, &entry->value);
+	for (const struct tree *at = json->first; at != NULL; at = at->next, entry++) {
+		entry->key = at->name;
+		pointer_push(check, at->name);
+		ok &= check_length(check, field, at->name)
+		      && check_node(check, field, node->items, at, &entry->value);
 		check->pointer_size = size;
-		entry++;
 	}
 	return ok;
 }
 
-static bool fits_branch(const struct schema_node *node, const json_t *json)
+static bool fits_branch(const struct schema_node *node, const struct tree *json)
 {
 	switch (node->type) {
 	case SCHEMA_NULL:
-		return json_is_null(json);
+		return json->kind == TREE_NULL;
 	case SCHEMA_BOOLEAN:
-		return json_is_boolean(json);
+		return (json->kind == TREE_TRUE || json->kind == TREE_FALSE);
 	case SCHEMA_INT:
 	case SCHEMA_LONG:
-		return node->logical == LOGICAL_NONE ? json_is_integer(json)
-		                                     : json_is_string(json);
+		return node->logical == LOGICAL_NONE ? json->kind == TREE_INTEGER
+		                                     : json->kind == TREE_TEXT;
 	case SCHEMA_FLOAT:
 	case SCHEMA_DOUBLE:
-		return json_is_number(json);
+		return is_number(json);
 	case SCHEMA_BYTES:
 	case SCHEMA_STRING:
 	case SCHEMA_FIXED:
 	case SCHEMA_ENUM:
-		return json_is_string(json);
+		return json->kind == TREE_TEXT;
 	case SCHEMA_ARRAY:
-		return json_is_array(json);
+		return json->kind == TREE_ARRAY;
 	case SCHEMA_RECORD:
 	case SCHEMA_MAP:
-		return json_is_object(json);
+		return json->kind == TREE_OBJECT;
 	case SCHEMA_UNION:
 		return false;
 	}
@@ -475,7 +487,7 @@ static bool fits_branch(const struct schema_node *node, const json_t *json)
 }
 
 /* The last branch that the JSON could be; where it could be none, the last but null. */
-static size_t last_branch(const struct schema_node *node, const json_t *json)
+static size_t last_branch(const struct schema_node *node, const struct tree *json)
 {
 	size_t branch = node->branch_count;
 
@@ -491,7 +503,7 @@ static size_t last_branch(const struct schema_node *node, const json_t *json)
 
 /* The first branch that takes the value; where none does, the last says why not. */
 static bool check_union(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const struct tree *json, struct value *out)
 {
 	struct check_report *report = check->report;
 	enum check_verdict verdict = report->verdict;
@@ -515,7 +527,7 @@ static bool check_union(struct check *check, const struct schema_field *field,
 }
 
 static bool check_default(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out);
+        const struct schema_node *node, const struct tree *json, struct value *out);
 
 /* Null, as a union that has it, or as itself. */
 static bool take_null(struct check *check, struct value *out)
@@ -537,37 +549,28 @@ static bool take_null(struct check *check, struct value *out)
 static bool take_default(
         struct check *check, const struct schema_field *field, struct value *out)
 {
-	json_t *json;
-	bool ok;
+	struct tree json;
 
 	if (strcmp(field->standard, "null") == 0) /* most are: not parsed each time */
 		return take_null(check, out);
-	json = json_loads(field->standard, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-	ok = json != NULL && check_default(check, field, field->type, json, out);
-	json_decref(json);
-	return ok || fault_memory(check->fault);
-}
-
-static bool default_text(struct check *check, struct bytes text, struct value *out)
-{
-	char *copy = arena_copy(check->arena, text.data, text.size);
-
-	if (copy == NULL)
-		return fault_memory(check->fault);
-	out->bytes = (struct bytes){ (const uint8_t *)copy, text.size };
-	return true;
+	return (tree_parse(
+	                &json, check->arena, bytes_of(field->standard), TREE_WITH_NUL)
+	               && check_default(check, field, field->type, &json, out))
+	       || fault_memory(check->fault);
 }
 
 static bool default_record(struct check *check, const struct schema_node *node,
-        const json_t *json, struct value *out)
+        const struct tree *json, struct value *out)
 {
+	const struct tree *at = NULL;
+
 	out->list.count = node->field_count;
 	out->list.values = check_alloc(check, node->field_count, sizeof *out);
 	if (out->list.values == NULL)
 		return false;
 	for (size_t i = 0; i < node->field_count; i++) {
 		const struct schema_field *field = &node->fields[i];
-		const json_t *member = json_object_get(json, field->name);
+		const struct tree *member = tree_member(json, field->name, &at);
 		struct value *value = &out->list.values[i];
 
 		value->node = field->type;
@@ -579,69 +582,66 @@ static bool default_record(struct check *check, const struct schema_node *node,
 }
 
 static bool default_list(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const struct tree *json, struct value *out)
 {
-	out->list.count = json_array_size(json);
-	out->list.values = check_alloc(check, out->list.count, sizeof *out);
-	for (size_t i = 0; out->list.values != NULL && i < out->list.count; i++)
-		if (!check_default(check, field, node->items, json_array_get(json, i),
-		            &out->list.values[i]))
+	size_t i = 0;
+
+	out->list.count = json->count;
+	out->list.values = check_alloc(check, json->count, sizeof *out);
+	if (out->list.values == NULL)
+		return false;
+	for (const struct tree *at = json->first; at != NULL; at = at->next)
+		if (!check_default(
+		            check, field, node->items, at, &out->list.values[i++]))
 			return false;
-	return out->list.values != NULL;
+	return true;
 }
 
 static bool default_map(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const struct tree *json, struct value *out)
 {
-	struct value_entry *entry;
-	const char *key;
-	json_t *member;
+	struct value_entry *entry = check_alloc(check, json->count, sizeof *entry);
 
-	out->map.count = json_object_size(json);
-	out->map.entries = entry = check_alloc(check, out->map.count, sizeof *entry);
+	out->map.count = json->count;
+	out->map.entries = entry;
 	if (entry == NULL)
 		return false;
-	json_object_foreach((json_t *)json, key, member)
-	{
-		struct value name = { 0 };
-
-		if (!default_text(check, bytes_of(key), &name)
-		        || !check_default(
-		                check, field, node->items, member, &entry->value))
+	for (const struct tree *at = json->first; at != NULL; at = at->next, entry++) {
+		entry->key = at->name;
+		if (!check_default(check, field, node->items, at, &entry->value))
 			return false;
-		entry->key = name.bytes;
-		entry++;
 	}
 	return true;
 }
 
 /* A default as Avro writes it: a union's is its first branch's, and no form applies. */
 static bool check_default(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const struct tree *json, struct value *out)
 {
 	out->node = node;
 	switch (node->type) {
 	case SCHEMA_NULL:
 		return true;
 	case SCHEMA_BOOLEAN:
-		out->boolean = json_is_true(json);
+		out->boolean = json->kind == TREE_TRUE;
 		return true;
 	case SCHEMA_INT:
 	case SCHEMA_LONG:
-		out->integer = json_integer_value(json);
+		out->integer = json->integer;
 		return true;
 	case SCHEMA_FLOAT:
 	case SCHEMA_DOUBLE:
-		out->real = json_number_value(json);
+		out->real = number_of(json);
 		return true;
 	case SCHEMA_STRING:
-		return default_text(check, bytes_of_json(json), out);
+		out->bytes = json->text;
+		return true;
 	case SCHEMA_BYTES:
 	case SCHEMA_FIXED:
 		return latin_bytes(check, json, &out->bytes);
 	case SCHEMA_ENUM:
 		for (size_t i = 0; i < node->symbol_count; i++)
-			if (strcmp(node->symbols[i], json_string_value(json)) == 0)
+			if (bytes_equal_text(json->text, node->symbols[i]))
 				out->integer = (int64_t)i;
 		return true;
 	case SCHEMA_RECORD:
@@ -676,7 +676,7 @@ static bool check_absent(
 		return take_default(check, field, out);
 	if (field->standard == NULL && schema_is_nullable(field->type))
 		return take_null(check, out);
-	pointer_push(check, field->name);
+	pointer_push(check, bytes_of(field->name));
 	fault = next_fault(check, "present");
 	if (fault != NULL) {
 		snprintf(fault->detail, sizeof fault->detail,
@@ -688,14 +688,14 @@ static bool check_absent(
 }
 
 static bool check_field(struct check *check, const struct schema_field *field,
-        const json_t *json, struct value *out)
+        const struct tree *json, struct value *out)
 {
 	size_t size = check->pointer_size;
 	bool ok;
 
 	out->node = field->type;
 	if (json != NULL && field->set_by_gateway)
-		return refuse_member(check, field->name, "absent",
+		return refuse_member(check, bytes_of(field->name), "absent",
 		        "This field is set by the gateway and may not be given.",
 		        "Isian ini diisi oleh sistem dan tidak boleh dikirim.");
 	if (json == NULL) {
@@ -708,26 +708,34 @@ static bool check_field(struct check *check, const struct schema_field *field,
 	return ok;
 }
 
-static bool check_members(
-        struct check *check, const struct schema_node *node, const json_t *json)
+static bool is_field(const struct schema_node *node, struct bytes name)
 {
-	const char *key;
-	json_t *member;
+	for (size_t i = 0; i < node->field_count; i++)
+		if (bytes_equal_text(name, node->fields[i].name))
+			return true;
+	return false;
+}
+
+static bool check_members(
+        struct check *check, const struct schema_node *node, const struct tree *json)
+{
 	bool ok = true;
 
-	json_object_foreach((json_t *)json, key,
-	        member) if (schema_field(node, key) == NULL) ok = refuse_member(check,
-	        key, "absent", "There is no such field.", "Isian ini tidak dikenal.");
+	for (const struct tree *at = json->first; at != NULL; at = at->next)
+		if (!is_field(node, at->name))
+			ok = refuse_member(check, at->name, "absent",
+			        "There is no such field.", "Isian ini tidak dikenal.");
 	return ok;
 }
 
 static bool check_record_node(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const struct tree *json, struct value *out)
 {
+	const struct tree *at = NULL;
 	size_t known = 0;
 	bool ok = true;
 
-	if (!json_is_object(json))
+	if (json->kind != TREE_OBJECT)
 		return refuse(check, field,
 		        (struct wish){ "object", "an object with its fields",
 		                "objek dengan isiannya" });
@@ -736,28 +744,29 @@ static bool check_record_node(struct check *check, const struct schema_field *fi
 	if (out->list.values == NULL)
 		return false;
 	for (size_t i = 0; i < node->field_count; i++) {
-		const json_t *member = json_object_get(json, node->fields[i].name);
+		const struct tree *member =
+		        tree_member(json, node->fields[i].name, &at);
 
 		known += member != NULL;
 		ok &= check_field(
 		        check, &node->fields[i], member, &out->list.values[i]);
 	}
-	if (known < json_object_size(json)) /* seldom, and then each is looked for */
+	if (known < json->count) /* seldom, and then each is looked for */
 		ok = check_members(check, node, json) && ok;
 	return ok;
 }
 
 static bool check_node(struct check *check, const struct schema_field *field,
-        const struct schema_node *node, const json_t *json, struct value *out)
+        const struct schema_node *node, const struct tree *json, struct value *out)
 {
 	out->node = node;
 	switch (node->type) {
 	case SCHEMA_NULL:
-		return json_is_null(json)
+		return json->kind == TREE_NULL
 		       || refuse(check, field, (struct wish){ "null", "null", "null" });
 	case SCHEMA_BOOLEAN:
-		out->boolean = json_is_true(json);
-		return json_is_boolean(json)
+		out->boolean = json->kind == TREE_TRUE;
+		return (json->kind == TREE_TRUE || json->kind == TREE_FALSE)
 		       || refuse(check, field,
 		               (struct wish){
 		                       "boolean", "true or false", "true atau false" });
@@ -798,5 +807,5 @@ bool check_record(const struct schema *schema, const struct document *document,
 	report->count = 0;
 	fault_clear(fault);
 	*out = (struct value){ .node = schema_root(schema) };
-	return check_record_node(&check, NULL, out->node, document->object, out);
+	return check_record_node(&check, NULL, out->node, &document->object, out);
 }

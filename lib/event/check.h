@@ -44,12 +44,12 @@ struct check_report {
 struct document;
 
 /*
- * Parse the body of one object. False with the report filled when it is not JSON, not
+ * Parse the body of one object. The document stands in the arena and looks into the
+ * body: it lives as long as both. False with the report filled when it is not JSON, not
  * an object or breaks a bound; *out is set on success only.
  */
-MUST_CHECK bool document_parse(
-        struct document **out, struct bytes body, struct check_report *report);
-void document_close(struct document **document);
+MUST_CHECK bool document_parse(struct document **out, struct arena *arena,
+        struct bytes body, struct check_report *report);
 
 /*
  * Take a text member out of the object (a batch line's "record", "idempotency_key").

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Everything that jansson would be lax or slow about is looked at before it sees the
- * text: UTF-8, NUL, depth. Duplicates, lone surrogates and \u0000 it refuses itself.
+ * What a tree's parser takes for granted is looked at before it sees the text: UTF-8,
+ * NUL, depth. Only where it refuses is jansson asked, for the place of the fault.
  */
 #include "event/document.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
-#include <openssl/sha.h>
+
+#include "event/digest.h"
 
 static bool not_json(
         struct check_report *report, const char *detail, const char *detail_id)
@@ -26,13 +26,28 @@ static bool not_json(
 	return false;
 }
 
-bool document_parse(
-        struct document **out, struct bytes body, struct check_report *report)
+/* Says where, in line and byte, as far as jansson finds anything wrong. */
+static bool not_well_formed(struct check_report *report, struct bytes body)
 {
-	json_error_t error;
-	json_t *json;
+	json_error_t error = { 0 };
 	char where[128];
 	char where_id[128];
+
+	json_decref(json_loadb((const char *)body.data, body.size,
+	        JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error));
+	snprintf(where, sizeof where,
+	        "The body is not JSON without duplicate members (line %d, byte %d).",
+	        error.line, error.position);
+	snprintf(where_id, sizeof where_id,
+	        "Isi kiriman bukan JSON yang benar (baris %d, bita %d).", error.line,
+	        error.position);
+	return not_json(report, where, where_id);
+}
+
+bool document_parse(struct document **out, struct arena *arena, struct bytes body,
+        struct check_report *report)
+{
+	struct document *document = arena_alloc(arena, sizeof *document);
 
 	report->verdict = CHECK_OK;
 	report->count = 0;
@@ -42,72 +57,46 @@ bool document_parse(
 	if (!bytes_json_is_shallow(body, CHECK_DEPTH))
 		return not_json(report, "The body is nested deeper than 16.",
 		        "Isi kiriman bersarang lebih dari 16 tingkat.");
-	json = json_loadb((const char *)body.data, body.size,
-	        JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-	if (json == NULL) {
-		snprintf(where, sizeof where,
-		        "The body is not JSON without duplicate members (line %d, byte "
-		        "%d).",
-		        error.line, error.position);
-		snprintf(where_id, sizeof where_id,
-		        "Isi kiriman bukan JSON yang benar (baris %d, bita %d).",
-		        error.line, error.position);
-		return not_json(report, where, where_id);
-	}
-	if (!json_is_object(json)) {
-		json_decref(json);
+	if (document == NULL)
+		return not_json(report, "Out of memory.", "Memori habis.");
+	document->arena = arena;
+	if (!tree_parse(&document->object, arena, body, TREE_WITHOUT_NUL))
+		return not_well_formed(report, body);
+	if (document->object.kind != TREE_OBJECT) {
 		not_json(report, "The body must be one JSON object.",
 		        "Isi kiriman harus satu objek JSON.");
 		report->verdict = CHECK_MISFIT;
 		return false;
 	}
-	*out = calloc(1, sizeof **out);
-	if (*out == NULL) {
-		json_decref(json);
-		return not_json(report, "Out of memory.", "Memori habis.");
-	}
-	(*out)->object = json;
+	*out = document;
 	return true;
-}
-
-void document_close(struct document **document)
-{
-	if (*document == NULL)
-		return;
-	for (size_t i = 0; i < (*document)->taken_count; i++)
-		json_decref((*document)->taken[i]);
-	json_decref((*document)->object);
-	free(*document);
-	*document = NULL;
 }
 
 bool document_take(struct document *document, const char *member, struct bytes *out)
 {
-	json_t *value = json_object_get(document->object, member);
+	const struct tree *at = NULL;
+	const struct tree *found = tree_member(&document->object, member, &at);
 
-	if (!json_is_string(value) || document->taken_count == DOCUMENT_TAKEN)
+	if (found == NULL || found->kind != TREE_TEXT)
 		return false;
-	document->taken[document->taken_count++] = json_incref(value);
-	json_object_del(document->object, member);
-	*out = (struct bytes){ (const uint8_t *)json_string_value(value),
-		json_string_length(value) };
+	tree_take(&document->object, found);
+	*out = found->text;
 	return true;
 }
 
 bool document_digest(const struct document *document, const char *topic,
-        uint8_t digest[32], struct fault *fault)
+        uint8_t digest[DIGEST_BYTES], struct fault *fault)
 {
-	char *text = json_dumps(document->object, JSON_COMPACT | JSON_SORT_KEYS);
 	struct buffer whole = { 0 };
+	struct bytes text;
 	bool ok;
 
-	if (text == NULL)
-		return fault_memory(fault);
-	buffer_format(&whole, "%s %s", topic, text);
-	free(text);
+	buffer_format(&whole, "%s ", topic);
+	tree_print(&document->object, document->arena, &whole);
+	text = buffer_bytes(&whole);
 	ok = buffer_ok(&whole, fault);
 	if (ok)
-		SHA256(whole.data, whole.size, digest);
+		digest_of(&text, 1, digest);
 	buffer_clear(&whole);
 	return ok;
 }

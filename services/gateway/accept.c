@@ -323,13 +323,21 @@ static void hand_over(struct posting *posting)
 	}
 }
 
+/* What the event before it left in the arena is gone then. */
+static bool parse_event(struct posting *posting, struct event *event, struct bytes body)
+{
+	struct arena *arena = &posting->gateway->arena;
+
+	arena_reset(arena);
+	return document_parse(&event->document, arena, body, event->report);
+}
+
 /* Check and append one document. False: see report, or fault where report is clean. */
 static bool take_event(
         struct posting *posting, struct event *event, struct fault *fault)
 {
 	struct gateway *gateway = posting->gateway;
 
-	arena_reset(&gateway->arena);
 	if (!check_record(event->intake->topic->newest->schema, event->document,
 	            timekeeper_now_us(&gateway->timekeeper), &gateway->arena,
 	            &event->value, event->report, fault))
@@ -365,7 +373,7 @@ static void take_one(struct intake *intake, struct http_request *request)
 	if (report == NULL || posting == NULL) {
 		fault_memory(&fault);
 		answer_fault(request, &fault);
-	} else if (document_parse(&event.document, http_body(request), report)
+	} else if (parse_event(posting, &event, http_body(request))
 	           && take_event(posting, &event, &fault)) {
 		hand_over(posting);
 		posting = NULL;
@@ -375,7 +383,6 @@ static void take_one(struct intake *intake, struct http_request *request)
 		answer_fault(request, &fault);
 	}
 	posting_free(posting);
-	document_close(&event.document);
 	free(report);
 }
 
@@ -419,14 +426,13 @@ static bool take_line(struct posting *posting, struct bytes line,
         struct check_report *report, struct fault *fault)
 {
 	struct event event = { .report = report };
-	bool ok = document_parse(&event.document, line, report)
+	bool ok = parse_event(posting, &event, line)
 	          && find_intake(posting->gateway, posting->request, &event);
 
 	if (ok) {
 		document_take(event.document, "idempotency_key", &event.key);
 		ok = take_event(posting, &event, fault);
 	}
-	document_close(&event.document);
 	return ok;
 }
 

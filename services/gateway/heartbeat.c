@@ -117,7 +117,7 @@ static bool encode(struct heartbeat *heartbeat, struct bytes status,
 	arena_reset(&heartbeat->arena);
 	buffer_reset(&heartbeat->value);
 	envelope_frame(&heartbeat->value, heartbeat->channel->newest->id);
-	ok = document_parse(&document, status, report)
+	ok = document_parse(&document, &heartbeat->arena, status, report)
 	     && check_record(heartbeat->channel->newest->schema, document,
 	             clock_wall_us(), &heartbeat->arena, &value, report, fault)
 	     && avro_encode(
@@ -125,7 +125,6 @@ static bool encode(struct heartbeat *heartbeat, struct bytes status,
 	if (report->verdict != CHECK_OK)
 		fault_set(fault, FAULT_STOP, "%s: %s", report->faults[0].pointer,
 		        report->faults[0].detail);
-	document_close(&document);
 	return ok;
 }
 

@@ -142,7 +142,9 @@ static void event_found(void *context, struct keeper_question *question)
 	bool ok = report != NULL && question->ok && question->count > 0;
 
 	arena_reset(&gateway->arena);
-	ok = ok && document_parse(&document, http_body(repair->request), report)
+	ok = ok
+	     && document_parse(
+	             &document, &gateway->arena, http_body(repair->request), report)
 	     && check_record(gateway->void_schema->schema, document,
 	             timekeeper_now_us(&gateway->timekeeper), &gateway->arena, &value,
 	             report, &fault)
@@ -165,7 +167,6 @@ static void event_found(void *context, struct keeper_question *question)
 	} else {
 		answer_fault(repair->request, &fault);
 	}
-	document_close(&document);
 	free(report);
 	repair_free(repair);
 }

@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 		        "\"sekolah\"}}",
 		        (long long)i);
 		arena_reset(&arena);
-		must(document_parse(&document, bytes_of(body), &report));
+		must(document_parse(&document, &arena, bytes_of(body), &report));
 		must(check_record(catalog_short(catalog, "requests")->newest->schema,
 		        document, 1790000000000000, &arena, &tree, &report, &fault));
 		fill(&arena, &tree, village, incarnation, i / villages + 1);
@@ -108,7 +108,6 @@ int main(int argc, char **argv)
 		        != 0)
 			rd_kafka_poll(producer, 10);
 		rd_kafka_poll(producer, 0);
-		document_close(&document);
 	}
 	must(rd_kafka_flush(producer, 120000) == RD_KAFKA_RESP_ERR_NO_ERROR);
 	printf("{\"events\": %lld, \"value_bytes\": %zu}\n", (long long)count,

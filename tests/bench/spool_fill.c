@@ -46,7 +46,7 @@ static void encode(const struct catalog_topic *topic, const char *village,
 
 	identity_new(id);
 	must(avro_encoder_open(&encoder, topic->newest->schema, &fault));
-	must(document_parse(&document, bytes_of(body), &report));
+	must(document_parse(&document, &arena, bytes_of(body), &report));
 	must(check_record(topic->newest->schema, document, clock_wall_us(), &arena,
 	        &tree, &report, &fault));
 	must(value_set_text(&arena, &tree, "event_id", bytes_of(id), &fault)
@@ -58,7 +58,6 @@ static void encode(const struct catalog_topic *topic, const char *village,
 	envelope_frame(out, topic->newest->id);
 	must(avro_encode(encoder, &tree, "seq", out, seam, &fault));
 	*seam += FRAME_BYTES;
-	document_close(&document);
 	avro_encoder_close(&encoder);
 	arena_clear(&arena);
 }

@@ -72,8 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		prepare();
 	topic = size > 0 ? data[0] % 3 : 0;
 	if (size == 0
-	        || !document_parse(
-	                &document, (struct bytes){ data + 1, size - 1 }, &report))
+	        || !document_parse(&document, &arena,
+	                (struct bytes){ data + 1, size - 1 }, &report))
 		return 0;
 	if (check_record(catalog->topics[topic].newest->schema, document, 0, &arena,
 	            &value, &report, &fault)) {
@@ -88,6 +88,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buffer_clear(&bytes);
 	buffer_clear(&scratch);
 	arena_clear(&arena);
-	document_close(&document);
 	return 0;
 }

@@ -32,13 +32,15 @@ static void print_report(const struct check_report *report)
 	printf("\n");
 }
 
-static bool encode(const struct schema *schema, const struct document *document,
-        struct buffer *out, struct check_report *report, struct fault *fault)
+static bool encode(const struct schema *schema, struct bytes body, struct buffer *out,
+        struct check_report *report, struct fault *fault)
 {
 	struct avro_encoder *encoder = NULL;
+	struct document *document;
 	struct arena arena = { 0 };
 	struct value value;
-	bool ok = check_record(schema, document, 0, &arena, &value, report, fault)
+	bool ok = document_parse(&document, &arena, body, report)
+	          && check_record(schema, document, 0, &arena, &value, report, fault)
 	          && avro_encoder_open(&encoder, schema, fault)
 	          && avro_encode(encoder, &value, NULL, out, NULL, fault);
 
@@ -50,15 +52,13 @@ static bool encode(const struct schema *schema, const struct document *document,
 static void show(struct bytes text, struct bytes body)
 {
 	static struct check_report report;
-	struct document *document = NULL;
 	struct schema *schema = NULL;
 	struct buffer out = { 0 };
 	struct fault fault = { 0 };
 
 	report.count = 0;
 	if (!schema_parse(&schema, text, &fault)
-	        || !document_parse(&document, body, &report)
-	        || !encode(schema, document, &out, &report, &fault)) {
+	        || !encode(schema, body, &out, &report, &fault)) {
 		printf("! %s ", fault.kind != FAULT_NONE ? fault.text : "");
 		print_report(&report);
 	} else {
@@ -67,7 +67,6 @@ static void show(struct bytes text, struct bytes body)
 		printf("\n");
 	}
 	buffer_clear(&out);
-	document_close(&document);
 	schema_close(&schema);
 }
 

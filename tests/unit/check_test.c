@@ -41,7 +41,6 @@ static int tear_down(void **state)
 {
 	struct bench *bench = *state;
 
-	document_close(&bench->document);
 	arena_clear(&bench->arena);
 	catalog_close(&bench->catalog);
 	free(bench);
@@ -53,9 +52,9 @@ static enum check_verdict verdict(
 {
 	struct fault fault;
 
-	document_close(&bench->document);
 	arena_reset(&bench->arena);
-	if (!document_parse(&bench->document, bytes_of(body), &bench->report))
+	if (!document_parse(
+	            &bench->document, &bench->arena, bytes_of(body), &bench->report))
 		return bench->report.verdict;
 	if (check_record(catalog_short(bench->catalog, topic)->newest->schema,
 	            bench->document, 1000, &bench->arena, &bench->value, &bench->report,
@@ -243,9 +242,9 @@ static enum check_verdict verdict_of(
 	        "\"type\":%s}]}",
 	        type);
 	must(schema_parse(&schema, bytes_of(text), &fault), &fault);
-	document_close(&bench->document);
 	arena_reset(&bench->arena);
-	assert_true(document_parse(&bench->document, bytes_of(body), &bench->report));
+	assert_true(document_parse(
+	        &bench->document, &bench->arena, bytes_of(body), &bench->report));
 	(void)!check_record(schema, bench->document, 1000, &bench->arena, &bench->value,
 	        &bench->report, &fault);
 	schema_close(&schema);
