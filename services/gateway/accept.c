@@ -359,7 +359,7 @@ static bool has_room(struct gateway *gateway, struct http_request *request,
 
 static void take_one(struct intake *intake, struct http_request *request)
 {
-	struct check_report *report = malloc(sizeof *report);
+	struct check_report *report = &intake->gateway->report;
 	const char *key = http_header(request, "Idempotency-Key");
 	const char *traceparent = http_header(request, "traceparent");
 	struct event event = { .intake = intake, .report = report };
@@ -370,7 +370,7 @@ static void take_one(struct intake *intake, struct http_request *request)
 		event.key = bytes_of(key);
 	if (traceparent != NULL)
 		event.traceparent = bytes_of(traceparent);
-	if (report == NULL || posting == NULL) {
+	if (posting == NULL) {
 		fault_memory(&fault);
 		answer_fault(request, &fault);
 	} else if (parse_event(posting, &event, http_body(request))
@@ -383,7 +383,6 @@ static void take_one(struct intake *intake, struct http_request *request)
 		answer_fault(request, &fault);
 	}
 	posting_free(posting);
-	free(report);
 }
 
 void accept_one(void *context, struct http_request *request)
@@ -520,12 +519,13 @@ static void take_batch(struct gateway *gateway, struct http_request *request)
 	size_t most = gateway->catalog->batch_lines;
 	struct posting *posting =
 	        posting_new(gateway, request, lines < most ? lines : most);
-	struct check_report *report = calloc(1, sizeof *report);
+	struct check_report *report = &gateway->report;
 	enum check_verdict verdict = CHECK_MISFIT;
 	struct buffer errors = { 0 };
 	struct fault fault = { 0 };
 
-	if (posting == NULL || report == NULL) {
+	report->count = 0; /* of another post */
+	if (posting == NULL) {
 		fault_memory(&fault);
 		answer_fault(request, &fault);
 	} else if (http_header(request, "Idempotency-Key") != NULL) {
@@ -543,7 +543,6 @@ static void take_batch(struct gateway *gateway, struct http_request *request)
 	}
 	posting_free(posting);
 	buffer_clear(&errors);
-	free(report);
 }
 
 void accept_batch(void *context, struct http_request *request)

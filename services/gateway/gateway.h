@@ -46,7 +46,8 @@ struct gateway {
 	struct catalog *catalog;
 	struct intake intakes[GATEWAY_TOPICS];
 	struct http_route routes[GATEWAY_TOPICS + 16];
-	struct arena arena; /* of the event that is being checked */
+	struct arena arena;         /* of the event that is being checked */
+	struct check_report report; /* of it */
 	struct buffer openapi;
 	bool was_open;
 	struct metric *pending;

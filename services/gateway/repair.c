@@ -135,12 +135,13 @@ static void event_found(void *context, struct keeper_question *question)
 {
 	struct repair *repair = context;
 	struct gateway *gateway = repair->gateway;
-	struct check_report *report = calloc(1, sizeof *report);
+	struct check_report *report = &gateway->report;
 	struct document *document = NULL;
 	struct value value;
 	struct fault fault = question->fault;
-	bool ok = report != NULL && question->ok && question->count > 0;
+	bool ok = question->ok && question->count > 0;
 
+	report->verdict = CHECK_OK;
 	arena_reset(&gateway->arena);
 	ok = ok
 	     && document_parse(
@@ -162,12 +163,11 @@ static void event_found(void *context, struct keeper_question *question)
 		repair = NULL;
 	} else if (question->ok && question->count == 0) {
 		status_unknown(repair->request);
-	} else if (report != NULL && report->verdict != CHECK_OK) {
+	} else if (report->verdict != CHECK_OK) {
 		answer_report(repair->request, report);
 	} else {
 		answer_fault(repair->request, &fault);
 	}
-	free(report);
 	repair_free(repair);
 }
 
