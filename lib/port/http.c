@@ -29,7 +29,7 @@ enum {
 	MAX_ROUTE_SETS = 8,
 	MAX_ANSWER_HEADERS = 8,
 	SWEEP_MS = 500,
-	REQUEST_MEMORY = 16 * 1024, /* of a connection: request line and headers */
+	REQUEST_MEMORY = 8 * 1024, /* of a connection: request line and headers */
 	STREAM_BYTES = 512 * 1024,
 	BACKLOG = 511,
 	STREAM_END_US = 10000000, /* for a watcher to take its last words */
