@@ -41,6 +41,7 @@ struct keeper {
 	struct room *room;
 	pthread_t thread;
 	bool has_thread;
+	bool has_news; /* posts of which the keeper has not heard; the loop's own */
 	atomic_bool ending;
 	int bell;
 	pthread_mutex_t lock; /* of all below */
@@ -93,8 +94,15 @@ bool keeper_post(struct keeper *keeper, struct keeper_post *post, struct fault *
 	if (full)
 		return fault_code(
 		        fault, FAULT_RETRY, "busy", "too many posts are waiting");
-	ring(keeper);
+	keeper->has_news = true;
 	return true;
+}
+
+void keeper_tell(struct keeper *keeper)
+{
+	if (keeper->has_news)
+		ring(keeper);
+	keeper->has_news = false;
 }
 
 void keeper_ask(struct keeper *keeper, struct keeper_question *question)

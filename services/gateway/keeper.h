@@ -146,9 +146,14 @@ enum room_stage keeper_room(const struct keeper *keeper);
 
 const char *keeper_incarnation(const struct keeper *keeper);
 
-/* False, FAULT_RETRY, when too much is waiting; then done is not called. */
+/*
+ * False, FAULT_RETRY, when too much is waiting; then done is not called. The keeper
+ * hears of it by the next keeper_tell(), so that what comes together is one group.
+ */
 MUST_CHECK bool keeper_post(
         struct keeper *keeper, struct keeper_post *post, struct fault *fault);
+void keeper_tell(struct keeper *keeper);
+
 void keeper_ask(
         struct keeper *keeper, struct keeper_question *question); /* any thread */
 

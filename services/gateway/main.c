@@ -242,6 +242,7 @@ static enum step gateway_step(void *service, struct fault *fault)
 	struct fault illness;
 
 	loop_turn(gateway->loop);
+	keeper_tell(gateway->keeper);
 	if (!keeper_is_ill(gateway->keeper, &illness)) {
 		health_ready(gateway->health, keeper_room(gateway->keeper) < ROOM_FULL
 		                                      ? ""
