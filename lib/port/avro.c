@@ -231,10 +231,10 @@ static bool write_fields(struct avro_encoder *encoder, const struct value *recor
 {
 	avro_writer_reset(encoder->writer);
 	for (size_t i = 0; i < record->list.count; i++) {
+		const char *name = record->node->fields[i].name;
 		avro_value_t field;
-		const char *name;
 
-		if (avro_value_get_by_index(&encoder->value, i, &field, &name) != 0)
+		if (avro_value_get_by_index(&encoder->value, i, &field, NULL) != 0)
 			return false;
 		if (seam_field != NULL && strcmp(name, seam_field) == 0)
 			*out_seam = (size_t)avro_writer_tell(encoder->writer);
