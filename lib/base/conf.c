@@ -2,21 +2,23 @@
 /*
  * A conf is a row of values beside the table, in the table's order, and a list of
  * family members in the file's order. Values are checked against their type when they
- * are set, so that the getters cannot fail.
+ * are set, so that the getters cannot fail. Such a picture never changes: what callers
+ * hold is an empty conf that leads to the newest one, and each leads to the one before.
  */
 #include "base/conf.h"
 
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 struct conf_value {
 	char *text;
-	char from[128];          /* "file:line", "environment" or "default" */
-	_Atomic uint64_t number; /* conf_renew() may change it at any moment */
+	char from[128]; /* "file:line", "environment" or "default" */
+	uint64_t number;
 };
 
 struct conf_entry {
@@ -31,6 +33,9 @@ struct conf {
 	struct conf_value *values;
 	struct conf_entry *entries;
 	size_t entry_count;
+	struct conf
+	        *_Atomic newest; /* what callers hold leads to it; a picture: NULL */
+	struct conf *before;     /* the picture that this one followed */
 };
 
 static const char *conf_type_name(enum conf_type type)
@@ -360,6 +365,20 @@ static bool conf_new(
 	return true;
 }
 
+/* The picture becomes what callers hold, or is forgotten. */
+static bool hand_over(struct conf *picture, struct conf **out, struct fault *fault)
+{
+	struct conf *conf = calloc(1, sizeof *conf);
+
+	if (conf == NULL) {
+		conf_close(&picture);
+		return fault_memory(fault);
+	}
+	atomic_store(&conf->newest, picture);
+	*out = conf;
+	return true;
+}
+
 bool conf_read(struct conf **out, const char *program, const struct conf_key *keys,
         const char *path, struct fault *fault)
 {
@@ -373,8 +392,7 @@ bool conf_read(struct conf **out, const char *program, const struct conf_key *ke
 		conf_close(&conf);
 		return false;
 	}
-	*out = conf;
-	return true;
+	return hand_over(conf, out, fault);
 }
 
 bool conf_read_options(struct conf **out, const struct conf_key *keys, const char *path,
@@ -390,8 +408,27 @@ bool conf_read_options(struct conf **out, const struct conf_key *keys, const cha
 		conf_close(&conf);
 		return false;
 	}
-	*out = conf;
-	return true;
+	return hand_over(conf, out, fault);
+}
+
+static void forget_members(struct conf *conf)
+{
+	for (size_t i = 0; i < conf->entry_count; i++) {
+		free(conf->entries[i].name);
+		free(conf->entries[i].value.text);
+	}
+	free(conf->entries);
+	conf->entries = NULL;
+	conf->entry_count = 0;
+}
+
+static void forget(struct conf *conf)
+{
+	forget_members(conf);
+	for (size_t i = 0; conf->values != NULL && i < conf->count; i++)
+		free(conf->values[i].text);
+	free(conf->values);
+	free(conf);
 }
 
 void conf_close(struct conf **conf)
@@ -400,16 +437,23 @@ void conf_close(struct conf **conf)
 
 	if (old == NULL)
 		return;
-	for (size_t i = 0; i < old->entry_count; i++) {
-		free(old->entries[i].name);
-		free(old->entries[i].value.text);
+	for (struct conf *at = atomic_load(&old->newest); at != NULL;) {
+		struct conf *before = at->before;
+
+		forget(at);
+		at = before;
 	}
-	for (size_t i = 0; old->values != NULL && i < old->count; i++)
-		free(old->values[i].text);
-	free(old->entries);
-	free(old->values);
-	free(old);
+	forget(old);
 	*conf = NULL;
+}
+
+/* Another picture */
+
+const struct conf *conf_now(const struct conf *conf)
+{
+	const struct conf *newest = atomic_load(&conf->newest);
+
+	return newest != NULL ? newest : conf;
 }
 
 static bool is_named(const char *name, const char *const *names)
@@ -431,34 +475,86 @@ static bool has_same_members(const struct conf *a, const struct conf *b)
 	return same;
 }
 
-void conf_renew(struct conf *conf, const struct conf *fresh, const char *const *names,
-        conf_listener *told)
+/* Families are taken all together, or none of them. */
+static bool takes_families(const struct conf *conf, const char *const *names)
 {
-	for (size_t i = 0; i < conf->count; i++) {
-		struct conf_value *value = &conf->values[i];
-		const struct conf_value *now = &fresh->values[i];
-		bool named = is_named(conf->keys[i].name, names);
+	for (size_t i = 0; i < conf->count; i++)
+		if (conf->keys[i].type == CONF_FAMILY
+		        && !is_named(conf->keys[i].name, names))
+			return false;
+	return true;
+}
 
-		if (conf->keys[i].type == CONF_FAMILY)
-			continue;
-		if (named ? value->number == now->number
-		          : strcmp(value->text, now->text) == 0)
-			continue;
-		if (named)
-			value->number = now->number;
-		told(conf->keys[i].name,
-		        conf->keys[i].type == CONF_SECRET ? "(set)" : now->text, named);
+static bool keep_members(
+        const struct conf *now, struct conf *fresh, struct fault *fault)
+{
+	forget_members(fresh);
+	for (size_t i = 0; i < now->entry_count; i++) {
+		const struct conf_entry *entry = &now->entries[i];
+
+		if (!conf_put_member(fresh, entry->family, entry->name,
+		            entry->value.text, entry->value.from, fault))
+			return false;
 	}
-	if (!has_same_members(conf, fresh))
-		told("a family such as kafka.*", "", false);
+	return true;
+}
+
+/* Whatever may not change is in the fresh picture what it is now. */
+static bool keep_unnamed(const struct conf *now, struct conf *fresh,
+        const char *const *names, struct fault *fault)
+{
+	for (size_t i = 0; i < now->count; i++) {
+		const struct conf_key *key = &now->keys[i];
+
+		if (key->type != CONF_FAMILY && !is_named(key->name, names)
+		        && !conf_put(&fresh->values[i], key, now->values[i].text,
+		                now->values[i].from, fault))
+			return false;
+	}
+	return takes_families(now, names) || keep_members(now, fresh, fault);
+}
+
+static void tell_differences(const struct conf *now, const struct conf *fresh,
+        const char *const *names, conf_listener *told)
+{
+	for (size_t i = 0; i < now->count; i++) {
+		const struct conf_key *key = &now->keys[i];
+		bool secret = key->type == CONF_SECRET;
+
+		if (key->type != CONF_FAMILY
+		        && strcmp(now->values[i].text, fresh->values[i].text) != 0)
+			told(key->name, secret ? "" : fresh->values[i].text,
+			        is_named(key->name, names));
+		else if (key->type == CONF_FAMILY && !has_same_members(now, fresh))
+			told(key->name, "", takes_families(now, names));
+	}
+}
+
+bool conf_renew(struct conf *conf, struct conf **fresh, const char *const *names,
+        conf_listener *told, struct fault *fault)
+{
+	const struct conf *now = conf_now(conf);
+	struct conf *next = atomic_load(&(*fresh)->newest);
+
+	free(*fresh);
+	*fresh = NULL;
+	tell_differences(now, next, names, told);
+	if (!keep_unnamed(now, next, names, fault)) {
+		forget(next);
+		return false;
+	}
+	next->before = atomic_load(&conf->newest);
+	atomic_store(&conf->newest, next);
+	return true;
 }
 
 static const struct conf_value *conf_value(const struct conf *conf, const char *name)
 {
-	size_t index = conf_index(conf->keys, name);
+	const struct conf *now = conf_now(conf);
+	size_t index = conf_index(now->keys, name);
 
-	assert(index < conf->count);
-	return &conf->values[index];
+	assert(index < now->count);
+	return &now->values[index];
 }
 
 const char *conf_text(const struct conf *conf, const char *name)
@@ -484,13 +580,14 @@ bool conf_is(const struct conf *conf, const char *name, const char *word)
 bool conf_member(const struct conf *conf, const char *family, size_t index,
         const char **out_name, const char **out_value)
 {
-	size_t key = conf_index(conf->keys, family);
+	const struct conf *now = conf_now(conf);
+	size_t key = conf_index(now->keys, family);
 
-	for (size_t i = 0; i < conf->entry_count; i++) {
-		if (conf->entries[i].family != key || index-- > 0)
+	for (size_t i = 0; i < now->entry_count; i++) {
+		if (now->entries[i].family != key || index-- > 0)
 			continue;
-		*out_name = conf->entries[i].name;
-		*out_value = conf->entries[i].value.text;
+		*out_name = now->entries[i].name;
+		*out_value = now->entries[i].value.text;
 		return true;
 	}
 	return false;
@@ -508,21 +605,34 @@ const char *conf_member_of(
 	return NULL;
 }
 
+/* kafka.sasl.password, kafka.ssl.key.pem and their like. */
+static bool is_secret_member(const char *name)
+{
+	return strstr(name, "password") != NULL || strstr(name, "secret") != NULL
+	       || strstr(name, ".pem") != NULL;
+}
+
 void conf_print(const struct conf *conf, FILE *out)
 {
-	for (size_t i = 0; i < conf->count; i++) {
-		const struct conf_value *value = &conf->values[i];
+	const struct conf *now = conf_now(conf);
 
-		if (conf->keys[i].type == CONF_FAMILY)
+	for (size_t i = 0; i < now->count; i++) {
+		const struct conf_value *value = &now->values[i];
+
+		if (now->keys[i].type == CONF_FAMILY)
 			continue;
-		fprintf(out, "%s = %s  # %s\n", conf->keys[i].name,
-		        conf->keys[i].type == CONF_SECRET ? "(set)" : value->text,
+		fprintf(out, "%s = %s  # %s\n", now->keys[i].name,
+		        now->keys[i].type == CONF_SECRET ? "(set)" : value->text,
 		        value->from);
 	}
-	for (size_t i = 0; i < conf->entry_count; i++)
-		fprintf(out, "%s.%s = %s  # %s\n",
-		        conf->keys[conf->entries[i].family].name, conf->entries[i].name,
-		        conf->entries[i].value.text, conf->entries[i].value.from);
+	for (size_t i = 0; i < now->entry_count; i++) {
+		const struct conf_entry *entry = &now->entries[i];
+
+		fprintf(out, "%s.%s = %s  # %s\n", now->keys[entry->family].name,
+		        entry->name,
+		        is_secret_member(entry->name) ? "(set)" : entry->value.text,
+		        entry->value.from);
+	}
 }
 
 void conf_help(const struct conf_key *keys, FILE *out)

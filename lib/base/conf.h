@@ -9,8 +9,8 @@
  * secrets and families, which come from files only.
  *
  * Every fault is FAULT_STOP and names the file, the line and what to write instead.
- * A conf is read once and then only looked at, from any thread; conf_renew() changes
- * numbers in it.
+ * Any thread may look at a conf. conf_renew() puts another picture of it in the place
+ * of the one before, which stays until the close for those who still look at its texts.
  */
 
 #include <stdint.h>
@@ -81,13 +81,17 @@ MUST_CHECK bool conf_read_options(struct conf **out, const struct conf_key *keys
 void conf_close(struct conf **conf);
 
 /*
- * Take over the numbers of the named keys from fresh, which was read by the same table.
- * Any thread may look meanwhile. `told` hears of each setting that differs: taken, or
- * in force only after the next start.
+ * Take over the named keys and families from *fresh, which was read by the same table
+ * and is the conf's own afterwards, or is closed; *fresh becomes NULL. `told` hears of
+ * each setting that differs: taken, or in force only after the next start; the value of
+ * a secret and of a family is "".
  */
 typedef void conf_listener(const char *name, const char *value, bool taken);
-void conf_renew(struct conf *conf, const struct conf *fresh, const char *const *names,
-        conf_listener *told);
+MUST_CHECK bool conf_renew(struct conf *conf, struct conf **fresh,
+        const char *const *names, conf_listener *told, struct fault *fault);
+
+/* The picture of this moment: what is read from it belongs together. */
+const struct conf *conf_now(const struct conf *conf);
 
 /* Values by key; asking for a key that the table lacks is an assert. */
 const char *conf_text(const struct conf *conf, const char *name);
@@ -103,7 +107,10 @@ bool conf_member(const struct conf *conf, const char *family, size_t index,
 const char *conf_member_of(
         const struct conf *conf, const char *family, const char *name);
 
-/* `key = value  # where from` for each setting in force; secrets as (set). */
+/*
+ * `key = value  # where from` for each setting in force; secrets as (set), members of a
+ * family too whose names say that they are one.
+ */
 void conf_print(const struct conf *conf, FILE *out);
 
 /* The table for people: key, type, default, sentence. */

@@ -8,11 +8,16 @@
 #include "base/clock.h"
 
 static const char *log_program = "kentongan";
-static enum log_level log_lowest = LOG_INFO;
+static _Atomic enum log_level log_lowest = LOG_INFO;
 
 void log_open(const char *program, enum log_level lowest)
 {
 	log_program = program;
+	log_lowest = lowest;
+}
+
+void log_from(enum log_level lowest)
+{
 	log_lowest = lowest;
 }
 

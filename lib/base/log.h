@@ -16,6 +16,9 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 /* The program's name in each line, and the lowest level written. Call once at start. */
 void log_open(const char *program, enum log_level lowest);
 
+/* Write from this level on; any thread may log meanwhile. */
+void log_from(enum log_level lowest);
+
 /* id is the record's event_id, or NULL where the line is about none. */
 void log_info(const char *id, const char *format, ...) PRINTF_LIKE(2, 3);
 void log_warn(const char *id, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -129,6 +129,13 @@ static bool parse_arguments(const struct svc_program *program, int argc, char **
 	return true;
 }
 
+static void follow_log_level(const struct conf *conf)
+{
+	log_from(conf_is(conf, "log_level", "info")   ? LOG_INFO
+	         : conf_is(conf, "log_level", "warn") ? LOG_WARN
+	                                              : LOG_ERROR);
+}
+
 static bool svc_start(struct svc *svc, int argc, char **argv, struct fault *fault)
 {
 	struct arguments arguments = { 0 };
@@ -145,6 +152,7 @@ static bool svc_start(struct svc *svc, int argc, char **argv, struct fault *faul
 		return false;
 	if (arguments.check)
 		return false;
+	follow_log_level(svc->conf);
 	json_object_seed(0); /* before there are threads */
 	take_signals(svc);
 	return true;
@@ -265,19 +273,29 @@ const struct conf *svc_conf(const struct svc *svc)
 
 static void tell_change(const char *name, const char *value, bool taken)
 {
-	log_info(NULL, taken ? "%s is %s now" : "%s waits for the next start", name,
-	        value);
+	if (!taken)
+		log_info(NULL, "%s waits for the next start", name);
+	else if (value[0] == '\0')
+		log_info(NULL, "%s is what the file says now", name);
+	else
+		log_info(NULL, "%s is %s now", name, value);
 }
 
-bool svc_renew(struct svc *svc, const char *const *names, struct fault *fault)
+bool svc_renew(struct svc *svc, const char *const *names, svc_check *check,
+        struct fault *fault)
 {
+	const struct svc_program *program = svc->program;
 	struct conf *fresh;
 
-	if (!conf_read(
-	            &fresh, svc->program->name, svc->program->keys, svc->path, fault))
+	if (!conf_read(&fresh, program->name, program->keys, svc->path, fault))
 		return false;
-	conf_renew(svc->conf, fresh, names, tell_change);
-	conf_close(&fresh);
+	if (check != NULL && !check(fresh, fault)) {
+		conf_close(&fresh);
+		return false;
+	}
+	if (!conf_renew(svc->conf, &fresh, names, tell_change, fault))
+		return false;
+	follow_log_level(svc->conf);
 	return true;
 }
 

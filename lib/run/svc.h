@@ -65,11 +65,13 @@ int svc_end(struct svc **svc, struct fault *fault);
 const struct conf *svc_conf(const struct svc *svc);
 
 /*
- * Read the settings again and take the named numbers; the log tells what changed and
- * what waits for the next start. False: everything stays as it was.
+ * Read the settings again and take the named ones; the log tells what changed and what
+ * waits for the next start. False, also when check (may be NULL) refuses the fresh
+ * ones: everything stays as it was.
  */
-MUST_CHECK bool svc_renew(
-        struct svc *svc, const char *const *names, struct fault *fault);
+typedef bool svc_check(const struct conf *fresh, struct fault *fault);
+MUST_CHECK bool svc_renew(struct svc *svc, const char *const *names, svc_check *check,
+        struct fault *fault);
 bool svc_stopping(const struct svc *svc);
 
 /*
@@ -92,6 +94,9 @@ MUST_CHECK bool svc_write_address(
 	        CONF_KEY(PATH, address_file, "",                                       \
 	                "file to write the address to once listening"),                \
 	        CONF_KEY(MS, drain_ms, "5000",                                         \
-	                "longest that a stop waits for the step in hand")
+	                "longest that a stop waits for the step in hand"),             \
+	        CONF_ONE_OF(log_level, "info", "info|warn|error",                      \
+	                "the least that is logged; without info the way of a record "  \
+	                "cannot be followed")
 
 #endif

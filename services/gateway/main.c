@@ -269,13 +269,13 @@ static void gateway_hurry(void *service)
  */
 static void gateway_reload(void *service)
 {
-	static const char *const numbers[] = { "keep_days", "disk_low_bytes",
+	static const char *const names[] = { "keep_days", "disk_low_bytes",
 		"disk_scarce_bytes", "disk_full_bytes", "blocked_retry_ms", "orders_ms",
-		"drain_ms", NULL };
+		"drain_ms", "log_level", NULL };
 	struct gateway *gateway = service;
 	struct fault fault;
 
-	if (!svc_renew(gateway->svc, numbers, &fault))
+	if (!svc_renew(gateway->svc, names, NULL, &fault))
 		log_fault(NULL, "the settings stay as they were", &fault);
 	if (!tokens_any(gateway->tokens))
 		return;

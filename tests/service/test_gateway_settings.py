@@ -30,6 +30,17 @@ def test_limits_are_taken_over_on_a_signal(lonely):
     assert status(gateway)["disk"]["state"] == "low" and post(gateway, "/v1/payments", payment_body())[0] == 201
 
 
+def test_how_much_is_logged_is_taken_over_on_a_signal(lonely):
+    lonely.expects("link down|disk low")
+    gateway = lonely.gateway(brokers=NOWHERE, log_level="warn")
+    assert post(gateway, "/v1/payments", payment_body())[0] == 201
+    assert lonely.logs() == "", "not even that it accepts"
+    change(gateway, log_level="info", disk_low_bytes="900000G")
+    wait_until(lambda: "disk low" in lonely.logs(), 20, "it was read")
+    change(gateway, disk_low_bytes="1K", disk_scarce_bytes="1K", disk_full_bytes="1K")
+    wait_until(lambda: " info gateway - disk_low_bytes is 1K now" in lonely.logs(), 20, "what was not told before")
+
+
 def test_nobody_else_may_read_what_it_keeps(lonely):
     lonely.expects("link down")
     old = os.umask(0)

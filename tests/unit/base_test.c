@@ -193,6 +193,91 @@ static void wrong_settings_stop_with_file_and_line(void **state)
 	}
 }
 
+static char told[256];
+
+static void note_difference(const char *name, const char *value, bool taken)
+{
+	size_t size = strlen(told);
+
+	snprintf(told + size, sizeof told - size, "%s=%s%s ", name, value,
+	        taken ? "" : " later");
+}
+
+static void renew(struct conf *conf, const char *text, const char *const *names)
+{
+	struct conf *fresh;
+	struct fault fault;
+
+	told[0] = '\0';
+	must(read_text(&fresh, text, &fault), &fault);
+	must(conf_renew(conf, &fresh, names, note_difference, &fault), &fault);
+	assert_null(fresh);
+}
+
+static void what_is_named_is_renewed_and_old_texts_stay_readable(void **state)
+{
+	static const char *const names[] = { "limit", "password", "kafka", NULL };
+	struct conf *conf;
+	struct fault fault;
+	const char *village;
+	const char *member;
+	const struct conf *before;
+
+	(void)state;
+	must(read_text(&conf, "village = x\nlimit = 1\nkafka.a = b\n", &fault), &fault);
+	village = conf_text(conf, "village");
+	member = conf_member_of(conf, "kafka", "a");
+	before = conf_now(conf);
+	renew(conf, "village = y\nlimit = 2\npassword = p\nkafka.a = c\n", names);
+	assert_string_equal(told, "village=y later limit=2 password= kafka= ");
+	renew(conf, "village = x\nlimit = 3\n", names);
+	assert_string_equal(told, "limit=3 password= kafka= ");
+	assert_string_equal(conf_text(conf, "village"), "x");
+	assert_int_equal(conf_number(conf, "limit"), 3);
+	assert_null(conf_member_of(conf, "kafka", "a"));
+	assert_string_equal(village, "x");
+	assert_string_equal(member, "b");
+	assert_ptr_not_equal(before, conf_now(conf));
+	conf_close(&conf);
+}
+
+static void a_family_that_is_not_named_stays(void **state)
+{
+	static const char *const names[] = { "limit", NULL };
+	struct conf *conf;
+	struct fault fault;
+
+	(void)state;
+	must(read_text(&conf, "village = x\nkafka.a = b\n", &fault), &fault);
+	renew(conf, "village = x\nkafka.a = c\nkafka.d = e\n", names);
+	assert_string_equal(told, "kafka= later ");
+	assert_string_equal(conf_member_of(conf, "kafka", "a"), "b");
+	assert_null(conf_member_of(conf, "kafka", "d"));
+	conf_close(&conf);
+}
+
+static void secrets_are_not_printed(void **state)
+{
+	char out[512] = "";
+	FILE *file = fmemopen(out, sizeof out, "w");
+	struct conf *conf;
+	struct fault fault;
+
+	(void)state;
+	must(read_text(&conf,
+	             "village = x\npassword = rahasia\n"
+	             "kafka.ssl.key.password = rahasia\nkafka.ssl.key.pem = rahasia\n"
+	             "kafka.client.id = desa\n",
+	             &fault),
+	        &fault);
+	conf_print(conf, file);
+	fclose(file);
+	assert_null(strstr(out, "rahasia"));
+	assert_non_null(strstr(out, "kafka.ssl.key.password = (set)  # /tmp/"));
+	assert_non_null(strstr(out, "kafka.client.id = desa  # /tmp/"));
+	conf_close(&conf);
+}
+
 static void options_stand_above_the_file(void **state)
 {
 	static const char *const options[] = { "--limit", "7", "--kafka.a", "b" };
@@ -244,6 +329,9 @@ int main(void)
 		cmocka_unit_test(settings_are_read_by_their_table),
 		cmocka_unit_test(the_environment_wins_but_not_for_secrets),
 		cmocka_unit_test(wrong_settings_stop_with_file_and_line),
+		cmocka_unit_test(what_is_named_is_renewed_and_old_texts_stay_readable),
+		cmocka_unit_test(a_family_that_is_not_named_stays),
+		cmocka_unit_test(secrets_are_not_printed),
 		cmocka_unit_test(options_stand_above_the_file),
 		cmocka_unit_test(an_arena_gives_zeroed_memory_again_and_again),
 	};
