@@ -59,12 +59,19 @@ struct forward {
 	int64_t clock_offset_us; /* wall less monotonic */
 	int64_t since_us;
 	char reason[160];
+	char distrust[200];   /* why a broker and we do not believe each other; "" */
+	int64_t distrusts_us; /* monotonic: since when this producer does not; 0 */
 	struct fault *fault;
 	/* while a slice is read */
 	size_t reading;
 	bool reading_again;
 	int64_t reading_to;
 };
+
+static int64_t blocked_retry_ms(const struct forward *forward)
+{
+	return (int64_t)conf_number(forward->conf, "blocked_retry_ms");
+}
 
 /* Nothing more is believed of what this producer was given. */
 static void fail(struct forward *forward, struct lane *lane, bool configuration,
@@ -74,9 +81,7 @@ static void fail(struct forward *forward, struct lane *lane, bool configuration,
 	snprintf(forward->reason, sizeof forward->reason, "%s", reason);
 	if (!configuration)
 		return;
-	lane->blocked_us =
-	        clock_monotonic_us()
-	        + (int64_t)conf_number(forward->conf, "blocked_retry_ms") * 1000;
+	lane->blocked_us = clock_monotonic_us() + blocked_retry_ms(forward) * 1000;
 	lane->careful_seq = lane->sent_seq;
 	snprintf(lane->reason, sizeof lane->reason, "%s", reason);
 }
@@ -190,23 +195,47 @@ static void pause(struct forward *forward, int64_t pause_ms)
 	        clock_monotonic_us() + pause_ms * 750 + random() % (pause_ms * 500 + 1);
 }
 
-/* A machine that is too busy to start the library's threads is no reason to end. */
+/* It is told once, and kept while a new producer has not found out. */
+static void note_distrust(struct forward *forward, const char *words)
+{
+	if (strcmp(forward->distrust, words) == 0)
+		return;
+	snprintf(forward->distrust, sizeof forward->distrust, "%s", words);
+	forward->since_us = clock_wall_us();
+	log_warn(NULL, "the hub and we do not believe each other: %s; events wait",
+	        words);
+}
+
+/*
+ * A machine that is too busy to start the library's threads is no reason to end, nor is
+ * a certificate's file that is not whole.
+ */
+static bool settle_opening(struct forward *forward, struct fault *fault)
+{
+	if (fault->kind != FAULT_RETRY)
+		return false;
+	if (strcmp(fault->code, "trust") == 0) {
+		note_distrust(forward, fault->text);
+		forward->known_link = LINK_REFUSED;
+		pause(forward, blocked_retry_ms(forward));
+	} else {
+		log_info(NULL, "%s; trying again", fault->text);
+		pause(forward, FIRST_PAUSE_MS);
+	}
+	fault_clear(fault);
+	return true;
+}
+
 static bool open_producer(struct forward *forward, struct fault *fault)
 {
 	rewind_lanes(forward);
 	forward->failed = false;
-	forward->known_link = LINK_UNKNOWN;
 	forward->down_us = 0;
+	forward->distrusts_us = 0;
 	forward->clock_offset_us = clock_wall_us() - clock_monotonic_us();
-	if (producer_open(&forward->producer, PRODUCER_EVENTS, forward->conf, on_report,
-	            forward, fault))
-		return true;
-	if (fault->kind != FAULT_RETRY)
-		return false;
-	log_info(NULL, "%s; trying again", fault->text);
-	fault_clear(fault);
-	pause(forward, FIRST_PAUSE_MS);
-	return true;
+	return producer_open(&forward->producer, PRODUCER_EVENTS, forward->conf,
+	               on_report, forward, fault)
+	       || settle_opening(forward, fault);
 }
 
 static bool forward_start(struct forward *forward, struct fault *fault)
@@ -401,42 +430,69 @@ static void pause_after_failure(struct forward *forward)
 	        (long long)forward->pause_ms, forward->reason);
 	pause(forward, forward->pause_ms);
 	forward->since_us = clock_wall_us();
+	forward->known_link = LINK_UNKNOWN;
 	end_producer(forward);
 }
 
 /*
- * The library waits by the wall clock, so that one that is set back makes it sleep; and
- * after a long time without brokers a new one finds them sooner.
+ * The library waits by the wall clock, so that one that is set back makes it sleep;
+ * after a long time without brokers a new one finds them sooner; and it reads a
+ * certificate once.
  */
 static bool is_stale(struct forward *forward)
 {
+	enum producer_link link = producer_link(forward->producer);
 	int64_t now_us = clock_monotonic_us();
 	int64_t offset_us = clock_wall_us() - now_us;
 	bool stepped = llabs(offset_us - forward->clock_offset_us)
 	               > CLOCK_STEP_S * INT64_C(1000000);
 
-	if (producer_link(forward->producer) != LINK_DOWN)
+	if (link != LINK_DOWN)
 		forward->down_us = 0;
 	else if (forward->down_us == 0)
 		forward->down_us = now_us;
+	if (link != LINK_REFUSED)
+		forward->distrusts_us = 0;
+	else if (forward->distrusts_us == 0)
+		forward->distrusts_us = now_us;
 	return stepped
+	       || (forward->distrusts_us != 0
+	               && now_us - forward->distrusts_us
+	                          > blocked_retry_ms(forward) * 1000)
 	       || (forward->down_us != 0
 	               && now_us - forward->down_us > DOWN_LONG_S * INT64_C(1000000));
 }
 
+/* What a new producer has not found out yet is as it was. */
 static void note_link(struct forward *forward)
 {
 	enum producer_link link = producer_link(forward->producer);
 
-	if (link == forward->known_link)
+	if (link == LINK_REFUSED)
+		note_distrust(forward, producer_distrust(forward->producer));
+	if (link == LINK_UNKNOWN || link == forward->known_link)
 		return;
-	forward->since_us = clock_wall_us();
+	if (link != LINK_REFUSED) {
+		forward->since_us = clock_wall_us();
+		forward->distrust[0] = '\0';
+	}
 	if (link == LINK_DOWN)
 		log_info(
 		        NULL, "link down: no broker answers; events wait in the spool");
-	else if (forward->known_link == LINK_DOWN)
+	else if (link == LINK_UP && forward->known_link != LINK_UNKNOWN)
 		log_info(NULL, "link up");
 	forward->known_link = link;
+}
+
+/* What is blocked stays so until it is tried, which is now. */
+void forward_renew(struct forward *forward)
+{
+	if (forward->producer != NULL)
+		end_producer(forward);
+	forward->resume_us = 0;
+	for (size_t i = 0; i < forward->lane_count; i++)
+		if (forward->lanes[i].blocked_us != 0)
+			forward->lanes[i].blocked_us = 1;
 }
 
 enum step forward_step(struct forward *forward, struct fault *fault)
@@ -444,7 +500,8 @@ enum step forward_step(struct forward *forward, struct fault *fault)
 	bool sent = false;
 
 	if (forward->producer != NULL && is_stale(forward)) {
-		log_info(NULL, "a new producer: the old one is stale");
+		if (forward->distrusts_us == 0)
+			log_info(NULL, "a new producer: the old one is stale");
 		end_producer(forward);
 	}
 	if (forward->producer == NULL) {
@@ -586,13 +643,20 @@ int64_t forward_delivered(const struct forward *forward, size_t stream)
 void forward_link(const struct forward *forward, struct forward_link *out)
 {
 	const struct lane *blocked = blocked_lane(forward);
-	bool up = forward->producer != NULL
-	          && producer_link(forward->producer) != LINK_DOWN;
+	bool distrusts = forward->distrust[0] != '\0';
+	bool up = forward->producer != NULL && forward->known_link != LINK_DOWN;
 
-	out->state = blocked != NULL ? "blocked" : up ? "up" : "down";
+	out->state = distrusts || blocked != NULL ? "blocked" : up ? "up" : "down";
 	out->since_us = forward->since_us;
-	snprintf(out->reason, sizeof out->reason, "%s",
-	        blocked != NULL ? blocked->reason : forward->reason);
-	if (!up && out->reason[0] == '\0')
-		snprintf(out->reason, sizeof out->reason, "no broker answers");
+	if (distrusts)
+		snprintf(out->reason, sizeof out->reason, "%s", forward->distrust);
+	else if (blocked != NULL)
+		snprintf(out->reason, sizeof out->reason, "%s: %s",
+		        spool_stream(forward->spool, (size_t)(blocked - forward->lanes))
+		                ->topic,
+		        blocked->reason);
+	else
+		snprintf(out->reason, sizeof out->reason, "%s",
+		        up || forward->reason[0] != '\0' ? forward->reason
+		                                         : "no broker answers");
 }

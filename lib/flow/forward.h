@@ -15,7 +15,9 @@
  *         the broker's configuration: that topic BLOCKED, the others go on
  *             --a minute--> one event alone, until past what was under way
  *                 --> STREAMING
- *     an hour without a broker, the wall clock set: a new producer
+ *     a broker and we do not believe each other: BLOCKED; each minute a new producer,
+ *         which reads the certificates again
+ *     an hour without a broker, the wall clock set, other settings: a new producer
  *     an offset that goes back, a record that is not where it was put (flow/anchor):
  *         the topic is another one, or lost its end; all events that are kept are
  *         pending again
@@ -33,7 +35,7 @@ struct forward;
 struct forward_link {
 	const char *state; /* "up", "down" or "blocked" */
 	int64_t since_us;  /* wall clock */
-	char reason[160];
+	char reason[200];
 };
 
 /* conf has PRODUCER_KEYS and retry_ms; all three must outlive the forward. */
@@ -41,6 +43,9 @@ MUST_CHECK bool forward_open(struct forward **out, struct spool *spool,
         const struct conf *conf, const char *village_code, int32_t modulus,
         struct fault *fault);
 void forward_close(struct forward **forward);
+
+/* The settings or their files have changed: begin again by them, at once. */
+void forward_renew(struct forward *forward);
 
 /* Take reports and send what fits. Never waits. Outside a group of the spool. */
 enum step forward_step(struct forward *forward, struct fault *fault);

@@ -12,12 +12,15 @@
 
 #include "base/log.h"
 #include "port/topic_settings.h"
+#include "port/topic_trust.h"
 
 struct producer {
 	rd_kafka_t *rk;
 	int fd;
-	enum producer_link link;
-	atomic_ullong requests; /* counted by the library's threads */
+	const struct conf *conf;
+	enum producer_link link; /* as brokers answer; REFUSED follows from both */
+	char distrust[200];      /* "": the last failure was none of that kind */
+	atomic_ullong requests;  /* counted by the library's threads */
 	producer_listener *listener;
 	void *context;
 };
@@ -85,6 +88,12 @@ static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *setting
 	        rk, "kentongan", on_request, context);
 }
 
+static void note_up(struct producer *producer)
+{
+	producer->link = LINK_UP;
+	producer->distrust[0] = '\0';
+}
+
 static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *context)
 {
 	struct producer *producer = context;
@@ -101,14 +110,14 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *c
 
 	if (error == RD_KAFKA_RESP_ERR__FATAL)
 		error = rd_kafka_fatal_error(rk, text, sizeof text);
-	if (report.delivered)
-		producer->link = LINK_UP;
-	else {
+	if (report.delivered) {
+		note_up(producer);
+	} else {
 		report.unwritten = rd_kafka_message_status(message)
 		                   == RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
 		report.configuration = is_configuration(error);
-		snprintf(report.reason, sizeof report.reason, "%s",
-		        rd_kafka_err2name(error));
+		snprintf(report.reason, sizeof report.reason, "%s (%s)",
+		        rd_kafka_err2str(error), rd_kafka_err2name(error));
 	}
 	producer->listener(producer->context, &report);
 }
@@ -118,9 +127,11 @@ static void on_error(rd_kafka_t *rk, int error, const char *reason, void *contex
 	struct producer *producer = context;
 
 	(void)rk;
-	(void)reason;
 	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
 		producer->link = LINK_DOWN;
+	else if (!topic_trust_words(producer->conf, error, reason, producer->distrust,
+	                 sizeof producer->distrust))
+		producer->distrust[0] = '\0';
 }
 
 /* Nothing tells that a broker came back while nothing is sent, but the statistics. */
@@ -131,7 +142,7 @@ static int on_statistics(rd_kafka_t *rk, char *json, size_t size, void *context)
 	(void)rk;
 	(void)size;
 	if (strstr(json, "\"state\":\"UP\"") != NULL)
-		producer->link = LINK_UP;
+		note_up(producer);
 	else if (producer->link == LINK_UP)
 		producer->link = LINK_DOWN;
 	return 0;
@@ -173,6 +184,7 @@ static bool event_settings(rd_kafka_conf_t *conf, bool thin, struct fault *fault
 	       && topic_set(conf, thin ? slow : normal, fault);
 }
 
+/* conf is one picture: what it says belongs together. */
 static bool producer_settings(rd_kafka_conf_t *settings, enum producer_kind kind,
         const struct conf *conf, struct fault *fault)
 {
@@ -183,9 +195,34 @@ static bool producer_settings(rd_kafka_conf_t *settings, enum producer_kind kind
 	       && topic_set_conf(settings, conf, fault);
 }
 
+bool producer_check(
+        enum producer_kind kind, const struct conf *conf, struct fault *fault)
+{
+	rd_kafka_conf_t *settings = rd_kafka_conf_new();
+	bool ok = producer_settings(settings, kind, conf_now(conf), fault);
+
+	rd_kafka_conf_destroy(settings);
+	return ok;
+}
+
+/*
+ * The settings are left behind: librdkafka 2.0.2 has freed what its interceptors hold,
+ * and would free it once more.
+ */
+static bool start_fault(const char *text, struct fault *fault)
+{
+	rd_kafka_resp_err_t error = rd_kafka_last_error();
+
+	return fault_set(fault,
+	        error == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE ? FAULT_RETRY
+	                                                      : FAULT_STOP,
+	        "Kafka producer: %s", text);
+}
+
 static bool producer_start(struct producer *producer, enum producer_kind kind,
         const struct conf *conf, struct fault *fault)
 {
+	const struct conf *now = conf_now(conf);
 	rd_kafka_conf_t *settings = rd_kafka_conf_new();
 	rd_kafka_queue_t *queue;
 	char text[256];
@@ -195,19 +232,14 @@ static bool producer_start(struct producer *producer, enum producer_kind kind,
 	rd_kafka_conf_set_error_cb(settings, on_error);
 	rd_kafka_conf_set_stats_cb(settings, on_statistics);
 	rd_kafka_conf_interceptor_add_on_new(settings, "kentongan", on_new, producer);
-	if (!producer_settings(settings, kind, conf, fault)) {
+	if (!producer_settings(settings, kind, now, fault)
+	        || !topic_trust_files(now, fault)) {
 		rd_kafka_conf_destroy(settings);
 		return false;
 	}
 	producer->rk = rd_kafka_new(RD_KAFKA_PRODUCER, settings, text, sizeof text);
-	if (producer->rk == NULL) {
-		rd_kafka_conf_destroy(settings);
-		return fault_set(fault,
-		        rd_kafka_last_error() == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE
-		                ? FAULT_RETRY
-		                : FAULT_STOP,
-		        "Kafka producer: %s", text);
-	}
+	if (producer->rk == NULL)
+		return start_fault(text, fault);
 	queue = rd_kafka_queue_get_main(producer->rk);
 	rd_kafka_queue_io_event_enable(queue, producer->fd, &(uint64_t){ 1 }, 8);
 	rd_kafka_queue_destroy(queue);
@@ -222,6 +254,7 @@ bool producer_open(struct producer **out, enum producer_kind kind,
 
 	if (producer == NULL)
 		return fault_memory(fault);
+	producer->conf = conf;
 	producer->listener = listener;
 	producer->context = context;
 	producer->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -356,5 +389,12 @@ int producer_fd(const struct producer *producer)
 
 enum producer_link producer_link(const struct producer *producer)
 {
-	return producer->link;
+	return producer->link != LINK_UP && producer->distrust[0] != '\0'
+	               ? LINK_REFUSED
+	               : producer->link;
+}
+
+const char *producer_distrust(const struct producer *producer)
+{
+	return producer->distrust;
 }

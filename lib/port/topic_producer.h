@@ -42,7 +42,8 @@ struct producer_record {
 	int64_t seq;
 };
 
-enum producer_link { LINK_UNKNOWN, LINK_UP, LINK_DOWN };
+/* LINK_REFUSED: a broker is there, and it and we do not believe each other. */
+enum producer_link { LINK_UNKNOWN, LINK_UP, LINK_DOWN, LINK_REFUSED };
 
 /*
  * PRODUCER_EVENTS never gives a record up. PRODUCER_NOTICES is for what only the newest
@@ -53,11 +54,16 @@ enum producer_kind { PRODUCER_EVENTS, PRODUCER_NOTICES };
 
 /*
  * conf has brokers and the family kafka; for PRODUCER_EVENTS also link. FAULT_RETRY
- * when the machine has no threads to give just now.
+ * when the machine has no threads to give just now; code "trust" when a certificate's
+ * file is not there or not whole. Files are read here and not again.
  */
 MUST_CHECK bool producer_open(struct producer **out, enum producer_kind kind,
         const struct conf *conf, producer_listener *listener, void *context,
         struct fault *fault);
+
+/* Whether producer_open() takes these settings, whatever their files hold. */
+MUST_CHECK bool producer_check(
+        enum producer_kind kind, const struct conf *conf, struct fault *fault);
 
 /* Forgets what is not confirmed; the spool still has it. */
 void producer_close(struct producer **producer);
@@ -82,6 +88,9 @@ void producer_poll(struct producer *producer);
 int producer_fd(const struct producer *producer);
 
 enum producer_link producer_link(const struct producer *producer);
+
+/* Why it is LINK_REFUSED, in words; lives as long as the producer. */
+const char *producer_distrust(const struct producer *producer);
 
 /* The settings that producer_open() reads. */
 #define PRODUCER_KEYS                                                                  \

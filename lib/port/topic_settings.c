@@ -62,12 +62,13 @@ bool topic_set_brokers(
 bool topic_set_conf(
         rd_kafka_conf_t *settings, const struct conf *conf, struct fault *fault)
 {
+	const struct conf *now = conf_now(conf);
 	const char *name;
 	const char *value;
 
-	if (!topic_set_brokers(settings, conf_text(conf, "brokers"), fault))
+	if (!topic_set_brokers(settings, conf_text(now, "brokers"), fault))
 		return false;
-	for (size_t i = 0; conf_member(conf, "kafka", i, &name, &value); i++)
+	for (size_t i = 0; conf_member(now, "kafka", i, &name, &value); i++)
 		if (!set_one(settings, name, value, fault))
 			return false;
 	return true;

@@ -2,6 +2,7 @@
 /*
  * One record at a time: while the broker owes an answer nothing more is handed to the
  * producer, so that after an outage the hub hears how things are and not how they were.
+ * Answers are taken when there is something to say again.
  */
 #include "heartbeat.h"
 
@@ -20,17 +21,20 @@
 enum { BEAT_MS = 60000, WORDS_BYTES = 256 };
 
 struct heartbeat {
+	const struct conf *conf;
 	const struct catalog_channel *channel;
 	const char *village;
 	int32_t partition;
-	struct producer *producer;
+	struct producer *producer; /* NULL: not opened yet */
+	int64_t opened_us;         /* monotonic: or tried to; 0: open it now */
 	struct avro_encoder *encoder;
 	struct arena arena;
 	struct buffer value;
 	struct buffer headers;
 	char said[WORDS_BYTES];    /* the words of the last one that was taken */
 	char sending[WORDS_BYTES]; /* of the one that is under way */
-	int64_t taken_us;          /* monotonic */
+	int64_t taken_us;          /* monotonic: when it was handed over */
+	int64_t sending_us;
 	bool under_way;
 	bool refused; /* the last one was, and it was logged */
 };
@@ -41,7 +45,7 @@ static void on_report(void *context, const struct producer_report *report)
 
 	heartbeat->under_way = false;
 	if (report->delivered) {
-		heartbeat->taken_us = clock_monotonic_us();
+		heartbeat->taken_us = heartbeat->sending_us;
 		memcpy(heartbeat->said, heartbeat->sending, sizeof heartbeat->said);
 	} else if (!heartbeat->refused) {
 		log_info(NULL, "the hub does not take the heartbeat: %s",
@@ -50,25 +54,43 @@ static void on_report(void *context, const struct producer_report *report)
 	heartbeat->refused = !report->delivered;
 }
 
-static void take_reports(void *context)
+/* Where the hub and we do not believe each other, each minute: files are read once. */
+static bool wants_opening(const struct heartbeat *heartbeat)
 {
-	struct heartbeat *heartbeat = context;
-
-	producer_poll(heartbeat->producer);
+	if (heartbeat->opened_us == 0)
+		return true;
+	if (heartbeat->producer != NULL
+	        && producer_link(heartbeat->producer) != LINK_REFUSED)
+		return false;
+	return clock_monotonic_us() - heartbeat->opened_us >= BEAT_MS * 1000;
 }
 
-static bool heartbeat_start(struct heartbeat *heartbeat, struct loop *loop,
-        const struct conf *conf, struct fault *fault)
+static bool is_open(struct heartbeat *heartbeat, struct fault *fault)
 {
-	return avro_encoder_open(
-	               &heartbeat->encoder, heartbeat->channel->newest->schema, fault)
-	       && producer_open(&heartbeat->producer, PRODUCER_NOTICES, conf, on_report,
-	               heartbeat, fault)
-	       && loop_watch(loop, producer_fd(heartbeat->producer), take_reports,
-	               heartbeat, fault);
+	if (!wants_opening(heartbeat))
+		return heartbeat->producer != NULL;
+	producer_close(&heartbeat->producer);
+	heartbeat->under_way = false;
+	heartbeat->opened_us = clock_monotonic_us();
+	return producer_open(&heartbeat->producer, PRODUCER_NOTICES, heartbeat->conf,
+	        on_report, heartbeat, fault);
 }
 
-bool heartbeat_open(struct heartbeat **out, struct loop *loop, const struct conf *conf,
+/* What cannot be opened just now is opened later; the forward tells why. */
+static bool heartbeat_start(struct heartbeat *heartbeat, struct fault *fault)
+{
+	if (!avro_encoder_open(
+	            &heartbeat->encoder, heartbeat->channel->newest->schema, fault))
+		return false;
+	if (is_open(heartbeat, fault))
+		return true;
+	if (fault->kind != FAULT_RETRY)
+		return false;
+	fault_clear(fault);
+	return true;
+}
+
+bool heartbeat_open(struct heartbeat **out, const struct conf *conf,
         const struct catalog *catalog, struct fault *fault)
 {
 	const struct catalog_channel *channel = catalog_channel(catalog, "status");
@@ -79,16 +101,23 @@ bool heartbeat_open(struct heartbeat **out, struct loop *loop, const struct conf
 	heartbeat = calloc(1, sizeof *heartbeat);
 	if (heartbeat == NULL)
 		return fault_memory(fault);
+	heartbeat->conf = conf;
 	heartbeat->channel = channel;
 	heartbeat->village = conf_text(conf, "village");
 	heartbeat->partition =
 	        envelope_partition(bytes_of(heartbeat->village), catalog->modulus);
-	if (!heartbeat_start(heartbeat, loop, conf, fault)) {
+	if (!heartbeat_start(heartbeat, fault)) {
 		heartbeat_close(&heartbeat);
 		return false;
 	}
 	*out = heartbeat;
 	return true;
+}
+
+void heartbeat_renew(struct heartbeat *heartbeat)
+{
+	if (heartbeat != NULL)
+		heartbeat->opened_us = 0;
 }
 
 void heartbeat_close(struct heartbeat **heartbeat)
@@ -153,24 +182,31 @@ static bool send(struct heartbeat *heartbeat, struct fault *fault)
 	return producer_send(heartbeat->producer, &record, fault);
 }
 
+static bool tell(struct heartbeat *heartbeat, struct bytes status, struct fault *fault)
+{
+	struct check_report *report = calloc(1, sizeof *report);
+	bool ok = report != NULL ? encode(heartbeat, status, report, fault)
+	                         : fault_memory(fault);
+
+	free(report);
+	heartbeat->sending_us = clock_monotonic_us();
+	return ok && send(heartbeat, fault);
+}
+
 void heartbeat_note(struct heartbeat *heartbeat, const char *words, struct bytes status)
 {
-	struct check_report *report;
 	struct fault fault = { 0 };
-	int64_t now_us = clock_monotonic_us();
 
-	if (heartbeat == NULL || heartbeat->under_way
-	        || (strcmp(words, heartbeat->said) == 0
-	                && now_us - heartbeat->taken_us < BEAT_MS * 1000))
+	if (heartbeat == NULL || !is_open(heartbeat, &fault))
 		return;
-	report = calloc(1, sizeof *report);
+	producer_poll(heartbeat->producer);
+	if (heartbeat->under_way
+	        || (strcmp(words, heartbeat->said) == 0
+	                && clock_monotonic_us() - heartbeat->taken_us < BEAT_MS * 1000))
+		return;
 	snprintf(heartbeat->sending, sizeof heartbeat->sending, "%s", words);
-	if (report == NULL)
-		fault_memory(&fault);
-	else if (encode(heartbeat, status, report, &fault))
-		heartbeat->under_way = send(heartbeat, &fault);
+	heartbeat->under_way = tell(heartbeat, status, &fault);
 	if (!heartbeat->under_way && !heartbeat->refused)
 		log_fault(NULL, "heartbeat", &fault);
 	heartbeat->refused |= !heartbeat->under_way;
-	free(report);
 }

@@ -13,18 +13,21 @@
 
 #include "base/conf.h"
 #include "event/catalog.h"
-#include "port/loop.h"
 
 struct heartbeat;
 
 /* NULL, and no fault, where the catalog has no such channel. */
-MUST_CHECK bool heartbeat_open(struct heartbeat **out, struct loop *loop,
-        const struct conf *conf, const struct catalog *catalog, struct fault *fault);
+MUST_CHECK bool heartbeat_open(struct heartbeat **out, const struct conf *conf,
+        const struct catalog *catalog, struct fault *fault);
 void heartbeat_close(struct heartbeat **heartbeat);
 
+/* The settings have changed: the next one goes by the new ones. NULL is fine. */
+void heartbeat_renew(struct heartbeat *heartbeat);
+
 /*
- * This is how things are. Sent when a minute has passed since the last one that was, or
- * when words, which say what a change is, are others than last time. NULL is fine.
+ * To be called every few seconds: this is how things are. Sent when a minute has passed
+ * since the last one that was, or when words, which say what a change is, are others
+ * than last time. NULL is fine.
  */
 void heartbeat_note(
         struct heartbeat *heartbeat, const char *words, struct bytes status);

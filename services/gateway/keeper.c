@@ -43,6 +43,7 @@ struct keeper {
 	bool has_thread;
 	bool has_news; /* posts of which the keeper has not heard; the loop's own */
 	atomic_bool ending;
+	atomic_bool renewing;
 	int bell;
 	pthread_mutex_t lock; /* of all below */
 	struct keeper_post *posts;
@@ -111,6 +112,12 @@ void keeper_ask(struct keeper *keeper, struct keeper_question *question)
 	question->next = keeper->questions;
 	keeper->questions = question;
 	pthread_mutex_unlock(&keeper->lock);
+	ring(keeper);
+}
+
+void keeper_renew(struct keeper *keeper)
+{
+	atomic_store(&keeper->renewing, true);
 	ring(keeper);
 }
 
@@ -578,8 +585,11 @@ static void *keep(void *context)
 	while (!atomic_load(&keeper->ending) && !is_broken(keeper)) {
 		bool stored = serve_posts(keeper);
 		bool carried = carry_over(keeper);
-		enum step step = forward_step(keeper->forward, &fault);
+		enum step step;
 
+		if (atomic_exchange(&keeper->renewing, false))
+			forward_renew(keeper->forward);
+		step = forward_step(keeper->forward, &fault);
 		room_look(keeper->room);
 		if (step == STEP_FAULT)
 			note_illness(keeper, &fault);

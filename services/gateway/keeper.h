@@ -138,6 +138,9 @@ int32_t keeper_newest_day(const struct keeper *keeper);
 /* Where to read the hub's orders; -1: from the beginning. As it was when opened. */
 int64_t keeper_next_order(const struct keeper *keeper);
 
+/* The settings have changed: send by the new ones from now on. Any thread. */
+void keeper_renew(struct keeper *keeper);
+
 /* Finishes the group in hand, leaves the rest unanswered, ends the thread. */
 void keeper_close(struct keeper **keeper);
 

@@ -194,8 +194,7 @@ static bool gateway_open(struct gateway *gateway, struct fault *fault)
 	        || !open_intakes(gateway, fault) || !loop_open(&gateway->loop, fault)
 	        || !keeper_open(&gateway->keeper, gateway->loop, conf, gateway->catalog,
 	                &gateway->timekeeper, fault)
-	        || !heartbeat_open(&gateway->heartbeat, gateway->loop, conf,
-	                gateway->catalog, fault)
+	        || !heartbeat_open(&gateway->heartbeat, conf, gateway->catalog, fault)
 	        || !loop_timer_open(
 	                gateway->loop, &refresh, status_refresh, gateway, fault)
 	        || !tokens_open(&gateway->tokens, conf_text(conf, "tokens"),
@@ -264,19 +263,29 @@ static void gateway_hurry(void *service)
 		loop_wake(gateway->loop);
 }
 
-/* What can be changed without a start: limits that are looked at anew each time, and
- * the tokens.
+static bool check_producer(const struct conf *fresh, struct fault *fault)
+{
+	return producer_check(PRODUCER_EVENTS, fresh, fault);
+}
+
+/*
+ * What can be changed without a start: limits that are looked at anew each time, the
+ * way to the hub with its certificates' files, and the tokens.
  */
 static void gateway_reload(void *service)
 {
 	static const char *const names[] = { "keep_days", "disk_low_bytes",
 		"disk_scarce_bytes", "disk_full_bytes", "blocked_retry_ms", "orders_ms",
-		"drain_ms", "log_level", NULL };
+		"drain_ms", "log_level", "brokers", "link", "kafka", NULL };
 	struct gateway *gateway = service;
 	struct fault fault;
 
-	if (!svc_renew(gateway->svc, names, NULL, &fault))
+	if (svc_renew(gateway->svc, names, check_producer, &fault)) {
+		keeper_renew(gateway->keeper);
+		heartbeat_renew(gateway->heartbeat);
+	} else {
 		log_fault(NULL, "the settings stay as they were", &fault);
+	}
 	if (!tokens_any(gateway->tokens))
 		return;
 	if (tokens_reload(gateway->tokens, &fault))

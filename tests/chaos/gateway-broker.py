@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What a broker does to a gateway under load: stopped for 45 s, killed and started, its disk full, the topic made anew at once and
-after 10 s, a topic that takes too little, a right that is taken away, its folder put back to an older copy. Each: what was answered is
+"""What a broker does to a gateway under load, which comes in by a certificate: stopped for 45 s, killed and started, its disk full, the
+topic made anew at once and after 10 s, a topic that takes too little, a right that is taken away, a certificate that ended, its folder
+put back to an older copy. Each: what was answered is
 on the topic in the end, no number is missing, and the state is told in words."""
 import contextlib
 import json
@@ -13,6 +14,7 @@ import time
 import gateways
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, AlterConfigOpType, ConfigEntry,
                                    ConfigResource, ResourcePatternType, ResourceType)
+from doors import Authority, add_tls_door
 from hub.base import Trouble, wait_until
 
 ACL = {"authorizer_class_name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "allow_everyone_if_no_acl_found": "true"}
@@ -106,12 +108,12 @@ def small(scene):
     set_limit(scene, 1048576)
 
 
-def rule(operation, permission):
-    return AclBinding(ResourceType.TOPIC, gateways.TOPIC, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*", operation, permission)
+def rule(principal, operation, permission):
+    return AclBinding(ResourceType.TOPIC, gateways.TOPIC, ResourcePatternType.LITERAL, principal, "*", operation, permission)
 
 
 def right(scene):
-    rules = [rule(AclOperation.ALL, AclPermissionType.ALLOW), rule(AclOperation.WRITE, AclPermissionType.DENY)]
+    rules = [rule("User:*", AclOperation.ALL, AclPermissionType.ALLOW), rule("User:desa", AclOperation.WRITE, AclPermissionType.DENY)]
     for done in admin(scene).create_acls(rules).values():
         done.result(60)
     wait_words(scene, "AUTHORIZATION")
@@ -121,6 +123,15 @@ def right(scene):
                               deny.permission_type)
     for done in admin(scene).delete_acls([wanted]).values():
         done.result(60)
+
+
+def certificate(scene):
+    """The one that is in place ends; a new one is found by itself."""
+    scene.authority.issue("desa", day=-20)
+    scene.gateway.process.send(signal.SIGHUP)
+    wait_words(scene, "our certificate (kafka.ssl.certificate.location) ended on")
+    assert scene.status()["link"]["state"] == "blocked"
+    scene.authority.issue("desa")
 
 
 def copy_folder(source, target):
@@ -149,7 +160,7 @@ def put_back(scene):
     wait_until(lambda: log_of(scene).count("made anew") > told, 300, "it is noticed")
 
 
-KINDS = [kill, small, anew, right, put_back, fill, anew_late, stop]
+KINDS = [kill, small, anew, right, certificate, put_back, fill, anew_late, stop]
 
 
 def mount(folder):
@@ -169,7 +180,10 @@ def hurt(scene, kind):
 
 def prove(folder, rounds, chance, kinds):
     mounted = mount(folder)
-    scene = gateways.Scene(folder, ACL, blocked_retry_ms=500, orders_ms=1000)
+    authority = Authority(os.path.join(folder, "authority"))
+    scene = gateways.Scene(folder, ACL, blocked_retry_ms=500, orders_ms=1000, **authority.settings("desa"))
+    scene.authority = authority
+    scene.gateway.settings["brokers"] = add_tls_door(scene.kafka, authority)
     kinds = [kind for kind in kinds if mounted or kind is not fill]
     done = {}
     try:
@@ -193,4 +207,4 @@ def prove(folder, rounds, chance, kinds):
 
 
 if __name__ == "__main__":
-    gateways.main("gateway-broker", __doc__, 16, prove, KINDS)
+    gateways.main("gateway-broker", __doc__, 18, prove, KINDS)

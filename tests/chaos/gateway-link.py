@@ -9,8 +9,9 @@ import threading
 import time
 
 import gateways
+from doors import add_door
 from hub import programs
-from hub.base import free_port, read, wait_until, write
+from hub.base import free_port, read, wait_until
 
 BYTES_A_SECOND, LATE, CUT_EVERY_S, CUT_S, MOST_MB = 8000, 0.05, 20, 3, 12
 
@@ -79,16 +80,6 @@ class Link:
         self.up = True
 
 
-def add_listener(kafka, wire, outside):
-    """A second door of the broker, which is known by the relay's address."""
-    text = read(kafka.conf)
-    lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
-    write(kafka.conf, text + f"listeners={lines['listeners']},WIRE://127.0.0.1:{wire}\n"
-          f"advertised.listeners={lines['advertised.listeners']},WIRE://127.0.0.1:{outside}\n"
-          "inter.broker.listener.name=PLAINTEXT\n"
-          "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,WIRE:PLAINTEXT\n")
-
-
 def post_requests(gateway, first, count):
     return programs.post_batch(gateway, [
         {"record": "Request", "case_id": f"kasus-{number}", "service": "surat-keterangan-kurang-mampu", "action": "SUBMITTED",
@@ -133,7 +124,7 @@ def drain(scene, link):
 def prove(folder, rounds, chance):
     wire, outside = free_port(), free_port()
     scene = gateways.Scene(folder, clerks=0, link="thin", brokers=f"127.0.0.1:{outside}")
-    add_listener(scene.kafka, wire, outside)
+    add_door(scene.kafka, "WIRE", "PLAINTEXT", wire, outside)
     link = Link(outside, wire, random.Random(chance.random()))
     try:
         scene.begin()

@@ -22,6 +22,7 @@ sys.dont_write_bytecode = True
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(PROJECT, "deploy", "lib"))
 
+from doors import Authority, add_tls_door  # noqa: E402
 from hub import programs  # noqa: E402
 from hub.base import Trouble, wait_until  # noqa: E402
 from hub.kafka import Kafka  # noqa: E402
@@ -30,6 +31,7 @@ from hub.postgres import Postgres  # noqa: E402
 BINARIES = os.environ.get("KENTONGAN_BIN") or os.path.join(PROJECT, "build", "debug", "bin")
 SHARED = os.path.join(PROJECT, "..", "shared")
 FULL = os.environ.get("KENTONGAN_FULL") == "1"
+RULES = {"authorizer_class_name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "allow_everyone_if_no_acl_found": "true"}
 VILLAGES = ["35.09.01.2001", "35.09.19.1001", "35.09.12.2003", "35.09.30.2001"]
 
 
@@ -40,7 +42,9 @@ class Servers:
         self.postgres = Postgres(folder)
 
     def start(self):
-        self.kafka.prepare()
+        self.kafka.prepare(**RULES)
+        self.authority = Authority(os.path.join(self.folder, "authority"))
+        self.tls_brokers = add_tls_door(self.kafka, self.authority)
         self.postgres.prepare(fsync="off")
         self.kafka.start()
         self.postgres.start()

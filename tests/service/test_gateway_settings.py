@@ -6,7 +6,8 @@ import stat
 
 from conftest import VILLAGES, payment_body, post
 from hub.base import wait_until
-from test_gateway_broker import status
+from test_gateway_broker import sequence, status
+from test_gateway_heartbeat import Beats
 
 NOWHERE = "127.0.0.1:1"
 
@@ -21,13 +22,29 @@ def test_limits_are_taken_over_on_a_signal(lonely):
     lonely.expects("link down|disk low|settings stay")
     gateway = lonely.gateway(brokers=NOWHERE, disk_low_bytes="1M", disk_scarce_bytes="1K", disk_full_bytes="1K")
     assert status(gateway)["disk"]["state"] == "ok"
-    change(gateway, disk_low_bytes="900000G", link="thin")
+    change(gateway, disk_low_bytes="900000G", max_connections=99)
     wait_until(lambda: status(gateway)["disk"]["state"] == "low", 20, "the new limit holds")
-    wait_until(lambda: "link waits for the next start" in lonely.logs(), 20, "what is not taken is told")
+    wait_until(lambda: "max_connections waits for the next start" in lonely.logs(), 20, "what is not taken is told")
     assert "disk_low_bytes is 900000G now" in lonely.logs()
-    change(gateway, disk_low_bytes="banyak")
-    wait_until(lambda: "the settings stay as they were" in lonely.logs(), 20, "a wrong one is told")
-    assert status(gateway)["disk"]["state"] == "low" and post(gateway, "/v1/payments", payment_body())[0] == 201
+    for wrong in ({"disk_low_bytes": "banyak"}, {"disk_low_bytes": "1M", "kafka.acks": "1"}, {"kafka.acks": "", "kafka.no.such": "1"}):
+        told = lonely.logs().count("the settings stay as they were")
+        change(gateway, **wrong)
+        wait_until(lambda told=told: lonely.logs().count("the settings stay as they were") > told, 20, "a wrong one is told")
+        assert status(gateway)["disk"]["state"] == "low" and post(gateway, "/v1/payments", payment_body())[0] == 201
+
+
+def test_the_way_to_the_hub_is_taken_over_on_a_signal(world):
+    world.expects("link down")
+    gateway = world.gateway(brokers=NOWHERE)
+    for _ in range(3):
+        assert post(gateway, "/v1/payments", payment_body())[0] == 201
+    wait_until(lambda: status(gateway)["link"]["state"] == "down", 30, "nobody is there")
+    change(gateway, brokers=world.brokers, link="thin", **{"kafka.client.rack": "jember"})
+    wait_until(lambda: status(gateway)["pending"] == 0, 30, "delivered")
+    assert "brokers is " + world.brokers in world.logs() and "link is thin now" in world.logs()
+    assert "kafka is what the file says now" in world.logs()
+    assert sequence(world, "payments") == [1, 2, 3]
+    Beats(world).wait(lambda beat: beat["link"]["state"] == "up")
 
 
 def test_how_much_is_logged_is_taken_over_on_a_signal(lonely):

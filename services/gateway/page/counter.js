@@ -111,6 +111,7 @@ async function showLink() {
       ? `Pengiriman ditahan oleh kabupaten; ${waiting} catatan menunggu. Tetap bekerja seperti biasa.`
       : status.pending > 0 && status.link.state !== "up" ? `${waiting} catatan menunggu jaringan. Akan dikirim otomatis.`
       : status.pending > 0 ? `${waiting} catatan sedang dikirim.` : "Semua catatan sudah terkirim.";
+    $("reason").textContent = status.link.state === "blocked" ? `Bila menelepon Diskominfo, bacakan: ${status.link.reason}` : "";
   } catch {
     $("link").textContent = "Program di komputer ini tidak menjawab.";
   }
