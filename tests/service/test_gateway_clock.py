@@ -1,39 +1,24 @@
 # SPDX-License-Identifier: MIT
 """Clocks of village computers: an empty battery, a wrong year, set back while it runs. Order, receipts and delivery do not care."""
-import glob
 import json
-import os
 
+from clocks import DAY, Clock
 from conftest import BINARIES, VILLAGES, payment_body, post
 from hub import programs
-from hub.base import wait_until, write
-
-LIBRARY = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")[0]
-DAY = 86400
+from hub.base import wait_until
+from test_gateway_broker import status
 
 
-class Clock:
-    """A gateway whose wall clock the test sets; its monotonic clock is the machine's."""
-
-    def __init__(self, world, offset):
-        self.file = os.path.join(world.folder, "clock")
-        self.set(offset)
-        script = os.path.join(world.folder, "gateway")
-        write(script, f"#!/bin/sh\nLD_PRELOAD={LIBRARY} FAKETIME_TIMESTAMP_FILE={self.file} FAKETIME_NO_CACHE=1 "
-                      f"FAKETIME_DONT_FAKE_MONOTONIC=1 exec {BINARIES}/kentongan-gateway \"$@\"\n")
-        os.chmod(script, 0o755)
-        self.gateway = programs.gateway(world.folder, BINARIES, VILLAGES[0], world.brokers, world.schemas)
-        self.gateway.binary = script
-
-    def set(self, offset):
-        write(self.file + ".new", f"{offset:+d}\n")
-        os.rename(self.file + ".new", self.file)
+def gateway_by(world, clock, **settings):
+    gateway = programs.gateway(world.folder, BINARIES, VILLAGES[0], world.brokers, world.schemas, **settings)
+    gateway.binary = clock.program
+    return world.start(gateway)
 
 
 def test_order_receipts_and_delivery_outlive_every_clock(world):
     world.expects("link down")
-    clock = Clock(world, 0)
-    gateway = world.start(clock.gateway)
+    clock = Clock(world.folder)
+    gateway = gateway_by(world, clock)
     receipts = []
     for offset in (0, 10 * 365 * DAY, -3600, 0, -40 * 365 * DAY):
         clock.set(offset)
@@ -53,3 +38,49 @@ def test_order_receipts_and_delivery_outlive_every_clock(world):
     world.sink("dpmd")
     world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", len(receipts))
     assert world.accounts("dpmd") == (len(receipts), 0, 0, 0)
+
+
+def pay(gateway, key):
+    return post(gateway, "/v1/payments", payment_body(), Idempotency_Key=key)
+
+
+def let_days_pass(gateway, clock, days):
+    """The kernel keeps the clock right; each day it is looked at, and something is written down."""
+    for day in days:
+        clock.set(day * (DAY - 60))
+        gateway.get("/metrics")
+        assert status(gateway)["clock"] == "SYNCED" and pay(gateway, f"hari-{day}")[0] == 201
+
+
+def test_a_key_lives_for_35_days_and_restarts(world):
+    clock = Clock(world.folder)
+    clock.keep()
+    gateway = gateway_by(world, clock)
+    code, first = pay(gateway, "kunci")
+    assert code == 201
+    wait_until(lambda: status(gateway)["pending"] == 0, 60, "delivered")
+    for begin in range(1, 34, 11):
+        let_days_pass(gateway, clock, range(begin, begin + 11))
+        gateway.stop()
+        gateway.start()
+        gateway.wait()
+        assert pay(gateway, "kunci") == (200, {**first, "state": "DELIVERED"}), f"day {begin + 10}"
+    let_days_pass(gateway, clock, range(34, 40))
+    code, anew = pay(gateway, "kunci")
+    assert code == 201 and anew["event_id"] == first["event_id"], "the same event by its id, so that departments know it"
+
+
+def test_nothing_is_old_by_a_clock_that_jumped(world):
+    clock = Clock(world.folder)
+    clock.keep()
+    gateway = gateway_by(world, clock, keep_days=1)
+    first = pay(gateway, "kunci")[1]
+    wait_until(lambda: status(gateway)["pending"] == 0, 60, "delivered")
+    for offset, kept in ((10 * 365 * DAY, True), (0, True), (30 * DAY, False), (-40 * 365 * DAY, True)):
+        clock.set(offset)
+        clock.keep(kept)
+        gateway.get("/metrics")
+        for _ in range(3):
+            assert post(gateway, "/v1/payments", payment_body())[0] == 201
+        wait_until(lambda: status(gateway)["pending"] == 0, 60, "delivered")
+        assert pay(gateway, "kunci") == (200, {**first, "state": "DELIVERED"}), f"{offset} {kept}"
