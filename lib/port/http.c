@@ -329,6 +329,30 @@ const char *http_query(const struct http_request *request, const char *name)
 	return MHD_lookup_connection_value(request->mhd, MHD_GET_ARGUMENT_KIND, name);
 }
 
+struct repeats {
+	const struct http_request *request;
+	bool found;
+};
+
+static enum MHD_Result look_for_repeat(
+        void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct repeats *repeats = context;
+
+	(void)kind;
+	repeats->found |= http_query(repeats->request, name) != value;
+	return MHD_YES;
+}
+
+bool http_query_repeats(const struct http_request *request)
+{
+	struct repeats repeats = { .request = request };
+
+	MHD_get_connection_values(
+	        request->mhd, MHD_GET_ARGUMENT_KIND, look_for_repeat, &repeats);
+	return repeats.found;
+}
+
 bool http_is_local(const struct http_request *request)
 {
 	return request->connection != NULL
@@ -726,6 +750,19 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **place
 	*place = NULL;
 }
 
+static size_t unescape(void *context, struct MHD_Connection *mhd, char *text)
+{
+	enum { NO_TEXT = 0xFF };
+	size_t size = MHD_http_unescape(text);
+
+	(void)context;
+	(void)mhd;
+	for (size_t i = 0; i < size; i++)
+		if (text[i] == '\0')
+			text[i] = (char)NO_TEXT;
+	return size;
+}
+
 static void be_silent(void *context, const char *format, va_list arguments)
 {
 	(void)context;
@@ -900,9 +937,10 @@ static bool start_daemon(struct http *http, int fd, struct fault *fault)
 	                0, admit, http, on_request, http, MHD_OPTION_ARRAY, tls_options,
 	                MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 	                http->settings.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-	                (size_t)REQUEST_MEMORY, MHD_OPTION_NOTIFY_CONNECTION,
-	                connection_changed, http, MHD_OPTION_NOTIFY_COMPLETED,
-	                on_completed, http, MHD_OPTION_EXTERNAL_LOGGER, be_silent, NULL,
+	                (size_t)REQUEST_MEMORY, MHD_OPTION_UNESCAPE_CALLBACK, unescape,
+	                NULL, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http,
+	                MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+	                MHD_OPTION_EXTERNAL_LOGGER, be_silent, NULL,
 	                MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	return http->daemon != NULL
 	       || fault_set(fault, FAULT_STOP,

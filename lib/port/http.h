@@ -80,9 +80,13 @@ void http_serve(struct http *http, const struct http_route *routes);
 const char *http_address(const struct http *http);
 bool http_listens_locally(const struct http *http); /* a socket file counts too */
 
-/* What was asked. Views live as long as the request; NULL and empty when absent. */
+/*
+ * What was asked. Views live as long as the request; NULL and empty when absent. A NUL
+ * (%00) comes as a byte that no well-formed text has, so that it ends none early.
+ */
 const char *http_tail(const struct http_request *request); /* behind the route's path */
 const char *http_query(const struct http_request *request, const char *name);
+bool http_query_repeats(const struct http_request *request); /* a name stands twice */
 const char *http_header(const struct http_request *request, const char *name);
 struct bytes http_body(const struct http_request *request);
 

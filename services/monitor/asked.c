@@ -26,20 +26,33 @@ static const char *plus_of(
 	return out;
 }
 
+/* A word that is kept whole or refused. */
+static bool take_word(char *out, size_t room, struct http_request *request,
+        const char *name, struct fault *fault)
+{
+	const char *word = word_of(request, name);
+
+	snprintf(out, room, "%s", word);
+	return (strlen(word) < room && bytes_is_text(bytes_of(word)))
+	       || fault_code(fault, FAULT_REJECT, "word",
+	               "%s: is too long, or no text in UTF-8", name);
+}
+
 /* Topics with commas between; none: all. */
-static bool take_topics(struct replay_wish *wish, const char *list,
+static bool take_topics(struct replay_wish *wish, struct http_request *request,
         const struct catalog *catalog, struct fault *fault)
 {
 	char words[4 * ASKED_BYTES];
 	char *rest = words;
 	char *word;
 
-	snprintf(words, sizeof words, "%s", list);
-	while (list[0] != '\0' && (word = strsep(&rest, ",")) != NULL)
+	if (!take_word(words, sizeof words, request, "topic", fault))
+		return false;
+	for (size_t i = 0; words[0] == '\0' && i < REPLAY_TOPICS; i++)
+		wish->topics[i] = i < catalog->topic_count;
+	while (words[0] != '\0' && (word = strsep(&rest, ",")) != NULL)
 		if (!replay_parse_topic(word, catalog, wish, fault))
 			return false;
-	for (size_t i = 0; list[0] == '\0' && i < REPLAY_TOPICS; i++)
-		wish->topics[i] = i < catalog->topic_count;
 	return true;
 }
 
@@ -49,9 +62,12 @@ bool asked_take_span(struct replay_wish *wish, struct http_request *request,
 	char from[ASKED_BYTES];
 	char to[ASKED_BYTES];
 
+	if (http_query_repeats(request))
+		return fault_code(fault, FAULT_REJECT, "twice",
+		        "a name stands twice; several topics go with commas between");
 	return replay_parse_times(plus_of(request, "from", from),
 	               plus_of(request, "to", to), wish, fault)
-	       && take_topics(wish, word_of(request, "topic"), catalog, fault);
+	       && take_topics(wish, request, catalog, fault);
 }
 
 static bool take_limit(struct asked *asked, const char *text, struct fault *fault)
@@ -64,26 +80,17 @@ static bool take_limit(struct asked *asked, const char *text, struct fault *faul
 	               "limit: expected a number of events");
 }
 
-/* A word that is kept whole or refused. */
-static bool take_word(char out[ASKED_BYTES], struct http_request *request,
-        const char *name, struct fault *fault)
-{
-	const char *word = word_of(request, name);
-
-	snprintf(out, ASKED_BYTES, "%s", word);
-	return strlen(word) < ASKED_BYTES
-	       || fault_code(fault, FAULT_REJECT, "word", "%s: is too long", name);
-}
-
 bool asked_take(struct asked *asked, struct http_request *request,
         const struct conf *conf, const struct catalog *catalog, struct fault *fault)
 {
 	struct replay_wish *wish = &asked->wish;
 	const char *speed = word_of(request, "speed");
 
-	if (!take_word(asked->village, request, "village", fault)
-	        || !take_word(asked->case_id, request, "case", fault)
-	        || !take_word(asked->service, request, "service", fault))
+	if (!take_word(asked->village, sizeof asked->village, request, "village", fault)
+	        || !take_word(
+	                asked->case_id, sizeof asked->case_id, request, "case", fault)
+	        || !take_word(asked->service, sizeof asked->service, request, "service",
+	                fault))
 		return false;
 	wish->case_id = asked->case_id;
 	wish->service = asked->service;
@@ -116,7 +123,9 @@ void asked_refuse(struct http_request *request, const struct fault *fault)
 		{ "village", "Kode desa tidak dikenal; contoh: 35.09.01.2001." },
 		{ "district", "Kecamatan ini tidak ada." },
 		{ "after", "Tempat melanjutkan tidak dikenal; mulai lagi dari awal." },
-		{ "word", "Yang dicari terlalu panjang." },
+		{ "word", "Yang dicari terlalu panjang, atau bukan teks." },
+		{ "twice", "Satu nama ditulis dua kali; beberapa jenis catatan "
+		           "dipisah dengan koma." },
 		{ "limit", "Jumlah catatan harus berupa angka." },
 		{ "long", "Rentang waktu terlalu panjang; paling lama 48 jam." },
 	};

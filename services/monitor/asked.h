@@ -8,14 +8,14 @@
 #include "flow/replay.h"
 #include "port/http.h"
 
-enum { ASKED_BYTES = 128 };
+enum { ASKED_BYTES = 128, ASKED_CASE_BYTES = 404 /* 100 code points of four bytes */ };
 
 /* The wish looks into the texts beside it, so an asked stays where it is. */
 struct asked {
 	struct replay_wish wish;
 	char village[ASKED_BYTES];
 	char district[16];
-	char case_id[ASKED_BYTES];
+	char case_id[ASKED_CASE_BYTES];
 	char service[ASKED_BYTES];
 	int64_t limit; /* events; 0: all */
 };

@@ -56,7 +56,7 @@ def test_a_record_that_is_not_there_is_a_404_that_says_why(world):
         removed.result()
     assert ask(f"{topic}/0/0") == (404, "gone")
     for path in ("", topic, f"{topic}/0", f"{topic}/0/", f"{topic}/0/x", f"{topic}/0/-1", f"{topic}/12/0", f"{topic}/0/0/0", "x/0/0",
-                 world.topic("status") + "/0/0", f"{topic}/{'9' * 30}/0"):
+                 world.topic("status") + "/0/0", f"{topic}/0/1%00", f"{topic}/{'9' * 30}/0"):
         assert ask(path) == (404, "not-found"), path
 
 

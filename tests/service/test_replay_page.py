@@ -187,3 +187,10 @@ def test_what_cannot_be_understood_is_said_in_two_languages(hub, query, words):
     refused = Stream(hub.monitor, **query)
     problem = json.loads(refused.answer.read())
     assert refused.status == 400 and words in problem["detail"] and problem["detail_id"].endswith(".")
+
+
+@pytest.mark.parametrize("query", ("district=%00", "village=%00", "case=%00", "service=%00", "topic=%00", "case=%FF", "case=" + "a" * 404,
+                                   "topic=payments&topic=requests", "from=2026-11-21T09:00", "to=%2B2h", "topic=" + "payments," * 99))
+def test_what_would_be_dropped_in_silence_is_refused(hub, query):
+    status, text = hub.monitor.get("/replay?from=2026-11-21T08:00&to=%2B1h&" + query)
+    assert status == 400 and json.loads(text)["detail_id"].endswith("."), text
