@@ -20,6 +20,8 @@ struct ctl {
 	size_t count;
 	const char *topics[CTL_ARGUMENTS]; /* --topic, which may stand more than once */
 	size_t topic_count;
+	const char *options[2 * CTL_OPTIONS]; /* as typed: --name value --name ... */
+	size_t option_count;
 	bool json;
 	size_t printed; /* items of a JSON array so far */
 };
@@ -49,6 +51,19 @@ bool ctl_version(struct ctl *ctl, struct fault *fault);
 /* FAULT_STOP with code "usage". Always false. */
 bool ctl_usage(struct fault *fault, const char *what);
 
+/*
+ * Whether an option stands on the command line; what stands in the file of options is
+ * for all commands. name as the table has it.
+ */
+bool ctl_given(const struct ctl *ctl, const char *name);
+
+/* A usage fault where one of the names, ended by NULL, was given: why says why not. */
+bool ctl_without(const struct ctl *ctl, const char *const *names, const char *why,
+        struct fault *fault);
+
+/* --limit, or where it was not given, this. */
+size_t ctl_limit(const struct ctl *ctl, size_t standard);
+
 /* The one argument, or a usage fault that says what it should be. */
 bool ctl_one_argument(
         const struct ctl *ctl, const char *what, const char **out, struct fault *fault);
@@ -64,7 +79,10 @@ void ctl_print_schema(const char *before, const struct catalog_schema *schema,
 bool ctl_install(
         struct ctl *ctl, const char *folder, const char *database, struct fault *fault);
 
-/* Keep who sees what again, and why, in satu_data: --audit CONNINFO. */
+/*
+ * Keep who sees what again, and why, in satu_data: --audit CONNINFO. Another database
+ * is a usage fault: nobody would look for it there.
+ */
 bool ctl_audit(const struct ctl *ctl, const char *what, struct fault *fault);
 
 /* Who types: the name that a decision is kept under. */

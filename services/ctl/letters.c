@@ -120,7 +120,7 @@ bool ctl_letters_list(struct ctl *ctl, struct fault *fault)
 	ok = ok && letters_open(&letters, ctl, false, fault);
 	if (ok) {
 		buffer_format(&letters.apply.sql, "%s%llu", list_sql,
-		        (unsigned long long)conf_number(ctl->conf, "limit"));
+		        (unsigned long long)ctl_limit(ctl, 100));
 		printf("%s", ctl->json ? "[" : "");
 		ok = apply_ask(&letters.apply, print_letter, &letters, fault);
 		printf("%s", ctl->json ? "]\n" : "");

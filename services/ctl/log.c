@@ -190,7 +190,7 @@ static bool read_some(
         struct bench *bench, struct ctl *ctl, int64_t from_us, struct fault *fault)
 {
 	struct topic_place places[PARTITIONS];
-	size_t limit = (size_t)conf_number(ctl->conf, "limit");
+	size_t limit = ctl_limit(ctl, 100);
 	int64_t there;
 	size_t count;
 

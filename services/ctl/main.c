@@ -50,7 +50,8 @@ static const struct conf_key ctl_options[] = {
 	CONF_KEY(TEXT, scratch, "", "libpq connection string of the scratch database"),
 	CONF_KEY(TEXT, audit, "",
 	        "libpq connection string of satu_data, which keeps who saw what"),
-	CONF_KEY(COUNT, limit, "100", "most records that are taken"),
+	CONF_KEY(COUNT, limit, "0",
+	        "most records that are taken; 0: 100, of a replay all of them"),
 	CONF_KEY(PATH, villages, "data/villages.csv", "register of villages"),
 	CONF_ANY(kafka, "any property of librdkafka, such as kafka.ssl.ca.location"),
 	CONF_END,
@@ -158,7 +159,8 @@ static void print_help(const char *first, const char *second)
 			        command->arguments, command->help);
 	}
 	printf("\n  --json   print facts as JSON\n  --conf FILE   options as lines of "
-	       "`key = value`\n\nOptions, as --name value:\n");
+	       "`key = value`; else KENTONGAN_CONF names it,\n                or "
+	       "/etc/kentongan/kentongan.conf is it\n\nOptions, as --name value:\n");
 	conf_help(ctl_options, stdout);
 	printf("\nExit status: 0 done, 64 usage, 65 data, 69 unreachable, 70 internal, "
 	       "75 try again, 78 configuration\n");
@@ -168,6 +170,49 @@ bool ctl_usage(struct fault *fault, const char *what)
 {
 	return fault_code(
 	        fault, FAULT_STOP, "usage", "%s; kentongan --help shows how", what);
+}
+
+/* "--max-gap" is max_gap. */
+static bool is_option(const char *typed, const char *name)
+{
+	size_t at = 0;
+
+	typed += strspn(typed, "-");
+	while (typed[at] != '\0'
+	        && (typed[at] == name[at] || (typed[at] == '-' && name[at] == '_')))
+		at++;
+	return typed[at] == name[at];
+}
+
+bool ctl_given(const struct ctl *ctl, const char *name)
+{
+	for (size_t i = 0; i < ctl->option_count; i += 2)
+		if (is_option(ctl->options[i], name))
+			return true;
+	return false;
+}
+
+bool ctl_without(const struct ctl *ctl, const char *const *names, const char *why,
+        struct fault *fault)
+{
+	char text[128];
+
+	for (; *names != NULL; names++) {
+		if (!ctl_given(ctl, *names))
+			continue;
+		snprintf(text, sizeof text, "--%s: %s", *names, why);
+		for (char *at = text; *at != ':'; at++)
+			*at = *at == '_' ? '-' : *at;
+		return ctl_usage(fault, text);
+	}
+	return true;
+}
+
+size_t ctl_limit(const struct ctl *ctl, size_t standard)
+{
+	uint64_t limit = conf_number(ctl->conf, "limit");
+
+	return limit > 0 ? (size_t)limit : standard;
 }
 
 bool ctl_one_argument(
@@ -225,13 +270,22 @@ static const struct command *find_command(int argc, char **argv, int *used)
 	return NULL;
 }
 
-/* What stands on the command line, sorted. */
+/* What stands on the command line besides options and arguments. */
 struct words {
 	const char *conf; /* file of options */
-	const char *options[2 * CTL_OPTIONS];
-	size_t option_count;
 	bool help;
 };
+
+/* The hub's file of options, for all who work there; NULL where there is none. */
+static const char *own_options(void)
+{
+	static const char standard[] = "/etc/kentongan/kentongan.conf";
+	const char *named = getenv("KENTONGAN_CONF");
+
+	if (named != NULL && named[0] != '\0')
+		return named;
+	return access(standard, F_OK) == 0 ? standard : NULL;
+}
 
 static bool take_option(struct ctl *ctl, struct words *words, const char *name,
         const char *value, struct fault *fault)
@@ -248,10 +302,10 @@ static bool take_option(struct ctl *ctl, struct words *words, const char *name,
 		ctl->topics[ctl->topic_count++] = value;
 		return true;
 	}
-	if (words->option_count == 2 * CTL_OPTIONS)
+	if (ctl->option_count == 2 * CTL_OPTIONS)
 		return ctl_usage(fault, "too many options");
-	words->options[words->option_count++] = name;
-	words->options[words->option_count++] = value;
+	ctl->options[ctl->option_count++] = name;
+	ctl->options[ctl->option_count++] = value;
 	return true;
 }
 
@@ -312,8 +366,9 @@ static bool run(struct ctl *ctl, int argc, char **argv, struct fault *fault)
 		print_help(command->first, command->second);
 		return true;
 	}
-	return conf_read_options(&ctl->conf, ctl_options, words.conf, words.options,
-	               words.option_count, fault)
+	return conf_read_options(&ctl->conf, ctl_options,
+	               words.conf ? words.conf : own_options(), ctl->options,
+	               ctl->option_count, fault)
 	       && command->run(ctl, fault);
 }
 
@@ -326,6 +381,9 @@ int main(int argc, char **argv)
 	json_object_seed(0);
 	ok = run(&ctl, argc, argv, &fault);
 	conf_close(&ctl.conf);
+	if ((fflush(stdout) != 0 || ferror(stdout)) && ok)
+		ok = fault_set(&fault, FAULT_RETRY,
+		        "standard output: it could not all be written");
 	if (!ok)
 		fprintf(stderr, "kentongan: %s\n", fault.text);
 	return ok ? EXIT_OK : svc_exit_status(&fault);

@@ -14,6 +14,8 @@ struct playing {
 	char district[16];
 	enum mask_view view;
 	struct replay *replay;
+	size_t limit; /* of records; 0: none */
+	size_t taken;
 	struct buffer out;
 };
 

@@ -139,6 +139,40 @@ def test_a_reason_that_cannot_be_kept_shows_nothing(past):
     assert "audit" in past.replay("--reason", "ingin tahu", "--audit", "host=127.0.0.1 port=1 dbname=x", code=69)
 
 
+def test_who_replays_is_kept_where_satu_data_is_known_also_masked(past, tmp_path):
+    past.world.department("satu_data")
+    past.world.department("dinsos")
+    options = tmp_path / "kentongan.conf"
+    options.write_text(f"audit = {past.world.conninfo('satu_data')}\n")
+    before = past.world.sql("satu_data", "SELECT count(*) FROM kentongan.audit")[0][0]
+    command = ["replay", "--brokers", past.world.brokers, "--schemas", past.world.schemas, "--from", rfc(past.rows[0][0]), "--to", "+1d"]
+    done = kentongan(*command, env={**os.environ, "KENTONGAN_CONF": str(options)})
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == len(past.rows) and done.stderr == ""
+    rows = past.world.sql("satu_data", "SELECT what, reason FROM kentongan.audit ORDER BY at")
+    assert len(rows) == before + 1 and rows[-1][0].startswith("replay from ") and rows[-1][1] == ""
+    assert "is not satu_data" in past.replay("--audit", past.world.conninfo("dinsos"), code=64)
+    assert "is not satu_data" in past.replay("--reason", "laporan warga", "--audit", past.world.conninfo("dinsos"), code=64)
+    assert past.world.sql("dinsos", "SELECT count(*) FROM kentongan.audit") == [(0,)]
+    done = kentongan(*command, "--audit", "host=127.0.0.1 port=1 dbname=x")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == len(past.rows) and "is not kept" in done.stderr
+
+
+def test_a_limit_takes_so_many_and_no_more(past):
+    assert past.replay("--limit", "7") == past.replay()[:7]
+    done = kentongan("replay", "--brokers", past.world.brokers, "--schemas", past.world.schemas, "--dry-run", "--json", "--limit", "7",
+                     "--from", rfc(past.rows[0][0]), "--to", "+1d", "--speed", "0.01")
+    assert sum(row["records"] for row in json.loads(done.stdout)) == 7
+
+
+@pytest.mark.parametrize("options", (["--dry-run"], [], ["--out", "page", "--monitor", "http://127.0.0.1:1"]))
+def test_what_could_not_be_written_is_no_success(past, options):
+    command = [os.path.join(BINARIES, "kentongan"), "replay", "--brokers", past.world.brokers, "--schemas", past.world.schemas,
+               "--from", rfc(past.rows[0][0]), "--to", "+1d", *options]
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(command, cwd=PROJECT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 75 and "standard output" in done.stderr
+
+
 def test_a_dry_run_counts(past):
     done = kentongan("replay", "--brokers", past.world.brokers, "--schemas", past.world.schemas, "--dry-run", "--json",
                      "--from", rfc(past.rows[0][0]), "--to", "+1d")
@@ -213,7 +247,14 @@ def test_a_broker_that_goes_away_meanwhile_is_told(world):
     (["--from", "2026-11-21T08:00", "--to", "+2h", "--village", "Padomasan"], "village: expected a code"),
     (["--from", "2026-11-21T08:00", "--to", "+2h", "--district", "Atlantis"], "district: expected"),
     (["--from", "2026-11-21T08:00", "--to", "+2h", "--max-gap", "soon"], "max-gap: expected a span"),
-    (["--from", "2026-11-21T08:00", "--to", "+2h", "--out", "paper"], "--out takes")))
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--out", "paper"], "--out takes"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--out", "paper", "--dry-run"], "--out takes"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--preview"], "--preview: a replay knows no such option"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--personal"], "--personal: a replay"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--database", "dbname=x"], "--database: only with --out department=DIR"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--monitor", "http://x"], "--monitor: only with --out page"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--out", "department=dinsos", "--database", "x", "--limit", "3"], "--limit: a rehearsal"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--out", "page", "--monitor", "x", "--max-gap", "5s"], "--max-gap: the page of a replay")))
 def test_what_cannot_be_understood_is_said(lonely, options, words):
     done = kentongan("replay", "--brokers", "127.0.0.1:1", *options)
     assert done.returncode == 64 and words in done.stderr and done.stdout == ""

@@ -287,12 +287,21 @@ class Hub:
         print(f"\nmonitor  {self.monitor().url}/")
         print(f"gateway  {self.gateways()[0].url}/")
 
+    def write_options(self):
+        """What the command kentongan need not be told each time; also where it keeps who saw what."""
+        path = os.path.join(self.folder, "conf", "kentongan.conf")
+        write(path, f"brokers = {self.kafka.brokers}\nschemas = {SCHEMAS}\n"
+                    f"villages = {os.path.join(PROJECT, 'data', 'villages.csv')}\nmonitor = {self.monitor().url}\n"
+                    f"audit = {self.postgres.conninfo('satu_data', 'monitor_satu_data')}\n")
+        return path
+
     def env(self):
         values = {"KENTONGAN_BROKERS": self.kafka.brokers,
                   "KENTONGAN_GATEWAY_URL": self.gateways()[0].url,
                   "KENTONGAN_GATEWAYS": self.gateways_file,
                   "KENTONGAN_MONITOR_URL": self.monitor().url,
-                  "KENTONGAN_BIN": self.binaries}
+                  "KENTONGAN_BIN": self.binaries,
+                  "KENTONGAN_CONF": self.write_options()}
         for name in DEPARTMENTS:
             values["KENTONGAN_PG_" + name.upper()] = self.postgres.conninfo(name, name)
         for name, value in values.items():
