@@ -15,7 +15,8 @@
 
 enum {
 	FRAME_BYTES = 5,
-	VILLAGE_BYTES = 13, /* 35.09.01.2001 */
+	VILLAGE_BYTES = 13,   /* 35.09.01.2001 */
+	CASE_MAX_BYTES = 400, /* 100 letters, as the schemas have it */
 	ENVELOPE_MAX_HEADERS = 12,
 };
 

@@ -405,10 +405,11 @@ bool batch_decode(struct batch *batch, struct lane *lane, struct item *item,
 	return true;
 }
 
+/* A case's name that no gateway lets in holds nobody: it would not fit an index. */
 static void note_case(struct lane *lane, struct item *item, struct bytes village_code,
         struct bytes case_id)
 {
-	if (village_code.size != VILLAGE_BYTES)
+	if (village_code.size != VILLAGE_BYTES || case_id.size > CASE_MAX_BYTES)
 		return;
 	item->case_start = lane->texts.size;
 	buffer_append(&lane->texts, village_code.data, village_code.size);
@@ -443,12 +444,12 @@ static bool place_by_headers(
 	struct bytes key = item->record->key;
 	struct bytes case_id = consumer_header(item->record, "ce_subject");
 
-	if (!is_village(batch, item->record) || case_id.size == 0 || case_id.size > 400
+	if (!is_village(batch, item->record) || case_id.size == 0
 	        || !bytes_is_text(case_id))
 		return true;
 	note_case(lane, item, key, case_id);
 	note_number(item);
-	item->holds = lane->topic->policy != POLICY_CONTINUE;
+	item->holds = item->case_size > 0 && lane->topic->policy != POLICY_CONTINUE;
 	return buffer_ok(&lane->texts, fault);
 }
 

@@ -83,6 +83,8 @@ CREATE TABLE IF NOT EXISTS kentongan.dead_letter (
 
 -- Whether later records of its case wait behind an open letter (on_bad_record).
 ALTER TABLE kentongan.dead_letter ADD COLUMN IF NOT EXISTS holds boolean NOT NULL DEFAULT false;
+-- The name in decided_by is the caller's word; this is the role that he came by.
+ALTER TABLE kentongan.dead_letter ADD COLUMN IF NOT EXISTS decided_role text;
 CREATE INDEX IF NOT EXISTS dead_letter_open
     ON kentongan.dead_letter (topic, village_code, case_id) WHERE status = 'open';
 
@@ -422,7 +424,8 @@ BEGIN
     END IF;
     UPDATE kentongan.dead_letter l
        SET status = CASE o.now WHEN 'void' THEN 'waived' ELSE 'applied' END,
-           decided_by = who, decided_at = now(), note = why
+           decided_by = who, decided_role = session_user, decided_at = now(),
+           note = nullif(why, '')
       FROM jsonb_to_recordset(outcomes) AS o (id bigint, now text)
      WHERE l.id = o.id AND l.status = 'open' AND o.now IN ('applied', 'void');
     DELETE FROM kentongan.waiting w
@@ -457,7 +460,8 @@ DECLARE
     closed kentongan.dead_letter;
 BEGIN
     UPDATE kentongan.dead_letter l
-       SET status = 'waived', decided_by = who, decided_at = now(), note = why
+       SET status = 'waived', decided_by = who, decided_role = session_user, decided_at = now(),
+           note = nullif(why, '')
      WHERE l.id = letter AND l.status = 'open'
     RETURNING * INTO closed;
     IF NOT FOUND THEN
@@ -494,10 +498,10 @@ BEGIN
     ), kept AS (
         INSERT INTO kentongan.dead_letter
                (topic, partition, kafka_offset, village_code, incarnation, seq, case_id,
-                class, reason, status, decided_by, decided_at, note, value_sha256)
+                class, reason, status, decided_by, decided_role, decided_at, note, value_sha256)
         SELECT topic, partition, kafka_offset, village_code, incarnation, seq, case_id,
-               'data', 'waited behind a letter that was waived', 'waived', who, now(), why,
-               value_sha256
+               'data', 'waited behind a letter that was waived', 'waived', who, session_user,
+               now(), why, value_sha256
           FROM behind
         RETURNING topic, village_code, incarnation
     ), moved AS (

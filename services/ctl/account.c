@@ -424,7 +424,8 @@ static void print_share(
 	static const struct share nothing = { .gaps = NULL };
 	const struct share *share =
 	        stream->shares[department].has ? &stream->shares[department] : &nothing;
-	int64_t came = share->has ? share->high : stream->place.first_seq - 1;
+	int64_t first = stream->place.first_seq; /* 0: nothing is in Kafka yet */
+	int64_t came = share->has ? share->high : first > 0 ? first - 1 : 0;
 	int64_t pending =
 	        stream->place.high_seq > came ? stream->place.high_seq - came : 0;
 

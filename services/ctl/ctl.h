@@ -85,6 +85,9 @@ bool ctl_install(
  */
 bool ctl_audit(const struct ctl *ctl, const char *what, struct fault *fault);
 
+/* A decision needs --reason, and blanks are none: a usage fault. */
+MUST_CHECK bool ctl_reason(const struct ctl *ctl, struct fault *fault);
+
 /* Who types: the name that a decision is kept under. */
 const char *ctl_who(void);
 

@@ -230,14 +230,18 @@ bool ctl_letters_show(struct ctl *ctl, struct fault *fault)
 
 static void print_result(const struct ctl *ctl, const struct mend_result *result)
 {
+	bool preview = conf_flag(ctl->conf, "preview");
+
 	if (ctl->json)
-		printf("{\"applied\": %zu, \"waived\": %zu, \"dead\": %zu, "
-		       "\"waiting\": "
-		       "%zu, \"sqlstate\": \"%s\", \"constraint_name\": \"%s\"",
-		        result->applied, result->waived, result->dead, result->waiting,
-		        result->sqlstate, result->constraint);
+		printf("{\"preview\": %s, \"applied\": %zu, \"waived\": %zu, \"dead\": "
+		       "%zu, \"waiting\": %zu, \"sqlstate\": \"%s\", "
+		       "\"constraint_name\": \"%s\"",
+		        preview ? "true" : "false", result->applied, result->waived,
+		        result->dead, result->waiting, result->sqlstate,
+		        result->constraint);
 	else
-		printf("applied %zu, waived %zu, dead %zu, waiting %zu%s%s %s\n",
+		printf("%sapplied %zu, waived %zu, dead %zu, waiting %zu%s%s %s\n",
+		        preview ? "nothing is kept; it would be: " : "",
 		        result->applied, result->waived, result->dead, result->waiting,
 		        result->sqlstate[0] ? "; refused with SQLSTATE " : "",
 		        result->sqlstate, result->constraint);
@@ -303,10 +307,12 @@ static bool waive_all(struct ctl *ctl, struct fault *fault)
 	struct mend_queue queue;
 	struct mend_result result = { 0 };
 	struct buffer *sql = &letters.apply.sql;
+	bool preview = conf_flag(ctl->conf, "preview");
 	int64_t id;
 	bool ok = letter_id(ctl, &id, fault)
 	          && letters_open(&letters, ctl, false, fault)
-	          && mend_find(&letters.apply, id, &queue, fault);
+	          && mend_find(&letters.apply, id, &queue, fault)
+	          && (!preview || table_run(letters.apply.table, "BEGIN", fault));
 
 	if (ok) {
 		buffer_format(sql, "SELECT kentongan.waive_all(%" PRId64 ", ", id);
@@ -318,6 +324,8 @@ static bool waive_all(struct ctl *ctl, struct fault *fault)
 		buffer_append_byte(sql, ')');
 		ok = ok && apply_ask(&letters.apply, note_dropped, &result, fault);
 	}
+	if (ok && preview)
+		ok = table_run(letters.apply.table, "ROLLBACK", fault);
 	if (ok) {
 		print_result(ctl, &result);
 		printf("%s", ctl->json ? "}\n" : "");
@@ -328,8 +336,8 @@ static bool waive_all(struct ctl *ctl, struct fault *fault)
 
 bool ctl_letters_waive(struct ctl *ctl, struct fault *fault)
 {
-	if (conf_text(ctl->conf, "reason")[0] == '\0')
-		return ctl_usage(fault, "--reason WHY is missing; it is kept");
+	if (!ctl_reason(ctl, fault))
+		return false;
 	return conf_flag(ctl->conf, "all") ? waive_all(ctl, fault)
 	                                   : decide(ctl, true, fault);
 }

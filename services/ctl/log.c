@@ -134,8 +134,7 @@ bool ctl_log_adopt(struct ctl *ctl, struct fault *fault)
 	struct bench bench = { 0 };
 	const char *topic;
 	bool ok = ctl_one_argument(ctl, "the topic", &topic, fault)
-	          && (conf_text(ctl->conf, "reason")[0] != '\0'
-	                  || ctl_usage(fault, "--reason WHY is missing; it is kept"))
+	          && ctl_reason(ctl, fault)
 	          && bench_open(&bench, ctl, conf_text(ctl->conf, "department"), fault)
 	          && adopt(&bench, ctl, topic, fault);
 

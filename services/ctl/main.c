@@ -228,6 +228,14 @@ bool ctl_one_argument(
 	return true;
 }
 
+bool ctl_reason(const struct ctl *ctl, struct fault *fault)
+{
+	const char *why = conf_text(ctl->conf, "reason");
+
+	return why[strspn(why, " \t\r\n")] != '\0'
+	       || ctl_usage(fault, "--reason WHY is missing; it is kept");
+}
+
 const char *ctl_who(void)
 {
 	const char *behind = getenv("SUDO_USER");

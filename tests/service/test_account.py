@@ -40,4 +40,5 @@ def test_every_number_is_accounted_for(world):
     assert (dinsos["applied"], dinsos["waiting"], dinsos["dead"], dinsos["pending"], dinsos["missing"]) == (2, 1, 1, 0, 0)
     assert (dpmd["applied"], dpmd["waiting"], dpmd["dead"], dpmd["pending"], dpmd["missing"]) == (4, 0, 0, 0, 0)
     assert seen[(VILLAGES[1], "requests")]["in_kafka"] == 1
+    assert {share["pending"] for row in seen.values() for share in row["departments"]} == {0}, "also where nothing was sent yet"
     assert {code for code, _ in account(world, village=VILLAGES[1])} == {VILLAGES[1]}

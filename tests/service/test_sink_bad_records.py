@@ -80,6 +80,7 @@ def test_a_case_waits_behind_its_bad_record_and_drains_in_order(world):
     assert world.sql("dinsos", "SELECT jumlah::int FROM dinsos.order_seen ORDER BY n") == [(9000000,), (3,), (5,), (6,)]
     assert world.sql("dinsos", "SELECT status, decided_by, note FROM kentongan.dead_letter") == [
         ("applied", os.environ.get("SUDO_USER") or getpass.getuser(), "batas dinaikkan")]
+    assert world.sql("dinsos", "SELECT decided_role FROM kentongan.dead_letter") == [(f"dinsos_{world.tag}",)]
     world.expects("waiting: .*a case has changed meanwhile")
     pay(gateway, ("A", "8.00"))  # the sink believes that A is held, looks again, and finds it free
     wait_numbers(world, (9, 0, 0, 0, 0))
@@ -133,6 +134,10 @@ def test_waiving_needs_a_reason_and_lets_the_case_go_on(world):
     wait_numbers(world, (0, 1, 3, 0, 0))
     first = str(json.loads(kentongan(world, "dead-letters", "list", "--json"))[0]["id"])
     kentongan(world, "dead-letters", "waive", first, status=64)
+    kentongan(world, "dead-letters", "waive", first, "--reason", "  ", status=64)
+    for more in ((), ("--all",)):
+        assert "nothing is kept" in kentongan(world, "dead-letters", "waive", first, *more, "--preview", "--reason", "hanya melihat")
+        assert numbers(world) == (0, 1, 3, 0, 0)
     kentongan(world, "dead-letters", "waive", first, "--reason", "salah ketik")
     assert numbers(world) == (1, 1, 1, 0, 1), "the second bad one is a letter of its own and holds the last"
     assert world.sql("dinsos", "SELECT status, note FROM kentongan.dead_letter ORDER BY id") == [("waived", "salah ketik"), ("open", None)]

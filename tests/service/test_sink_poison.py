@@ -92,6 +92,7 @@ def test_only_the_culprit_is_set_aside(world):
         "an amount of nothing": (writer.encode(**times(amount=b"")), None),
         "an empty name": (writer.encode(**times(payer={"nik": None, "name": ""})), None),
         "a name of 300,000": (writer.encode(**times(payer={"nik": None, "name": "a" * 300000})), None),
+        "a case of 6,400 letters": (writer.encode(**times(case_id="".join(uuid.uuid4().hex for _ in range(200)))), "data"),
         "NUL": (writer.encode(**times(payer={"nik": None, "name": "a\0b"})), "decode"),
         "a NIK of letters": (writer.encode(**times(payer={"nik": "x" * 16, "name": None})), None),
         "no UUID": (writer.encode(**times(event_id="x" * 36)), "decode"),
