@@ -116,15 +116,9 @@ static bool note_stream(
 
 bool apply_learn(struct apply *apply, struct fault *fault)
 {
-	buffer_reset(&apply->text);
-	if (!batch_unknown(&apply->batch, &apply->text))
-		return true;
 	buffer_reset(&apply->sql);
-	buffer_append_text(&apply->sql, "SELECT * FROM kentongan.streams(");
-	if (!table_quote(apply->table, buffer_bytes(&apply->text), &apply->sql, fault))
-		return false;
-	buffer_append_byte(&apply->sql, ')');
-	return apply_ask(apply, note_stream, apply, fault);
+	return !batch_unknown(&apply->batch, &apply->sql)
+	       || apply_ask(apply, note_stream, apply, fault);
 }
 
 /* Rows and mapping */
@@ -330,10 +324,7 @@ static bool put_account(
 	struct buffer *text = &apply->text;
 	bool any;
 
-	buffer_reset(text);
-	if (batch_moves(&apply->batch, text)
-	        && !apply_call(apply, "advance", buffer_bytes(text), fault))
-		return false;
+	batch_moves(&apply->batch, &apply->sql);
 	buffer_reset(text);
 	if (!batch_letters(&apply->batch, &any, text, fault)
 	        || (any && !apply_call(apply, "set_aside", buffer_bytes(text), fault)))

@@ -119,7 +119,7 @@ static void forget_streams(struct batch *batch)
 			batch->streams[i] = next;
 		}
 	}
-	batch->touched = NULL;
+	batch->touched_count = 0;
 }
 
 void batch_forget(struct batch *batch)
@@ -148,6 +148,7 @@ void batch_close(struct batch *batch)
 		buffer_clear(&lane->texts);
 	}
 	free(batch->lanes);
+	free(batch->touched);
 	free(batch->cells);
 	plan_close(&batch->void_plan);
 	buffer_clear(&batch->scratch);
@@ -196,6 +197,25 @@ static struct stream *stream_new(struct bytes key, const struct head *head,
 	return stream;
 }
 
+static bool touch(struct batch *batch, struct stream *stream, struct fault *fault)
+{
+	if (stream->touched)
+		return true;
+	if (batch->touched_count == batch->touched_room) {
+		size_t room = batch->touched_room ? batch->touched_room * 2 : 64;
+		struct stream **touched =
+		        realloc(batch->touched, room * sizeof *touched);
+
+		if (touched == NULL)
+			return fault_memory(fault);
+		batch->touched = touched;
+		batch->touched_room = room;
+	}
+	stream->touched = true;
+	batch->touched[batch->touched_count++] = stream;
+	return true;
+}
+
 static struct stream *find_stream(struct batch *batch, const struct head *head,
         const char *topic, struct fault *fault)
 {
@@ -227,12 +247,7 @@ static struct stream *find_stream(struct batch *batch, const struct head *head,
 		stream->next = *bucket;
 		*bucket = stream;
 	}
-	if (!stream->touched) {
-		stream->touched = true;
-		stream->next_touched = batch->touched;
-		batch->touched = stream;
-	}
-	return stream;
+	return touch(batch, stream, fault) ? stream : NULL;
 }
 
 /* First pass */
@@ -484,25 +499,6 @@ bool batch_add(struct batch *batch, struct topic_record *record, struct fault *f
 	return buffer_ok(&lane->rows, fault) && buffer_ok(&lane->texts, fault);
 }
 
-bool batch_unknown(struct batch *batch, struct buffer *out)
-{
-	size_t start = out->size;
-
-	for (struct stream *at = batch->touched; at != NULL; at = at->next_touched) {
-		if (at->asked)
-			continue;
-		buffer_format(out,
-		        "%c{\"village_code\":\"%s\",\"incarnation\":\"%s\",\"topic\":"
-		        "\"%s\"}",
-		        out->size == start ? '[' : ',', at->village_code,
-		        at->incarnation, at->topic);
-	}
-	if (out->size == start)
-		return false;
-	buffer_append_byte(out, ']');
-	return true;
-}
-
 bool batch_learn(struct batch *batch, const char *village_code, const char *incarnation,
         const char *topic, int64_t first_seq, int64_t high_seq, const char *gaps,
         bool heir, struct fault *fault)
@@ -527,11 +523,14 @@ bool batch_learn(struct batch *batch, const char *village_code, const char *inca
 
 struct stream *batch_heir(struct batch *batch)
 {
-	for (struct stream *at = batch->touched; at != NULL; at = at->next_touched)
+	for (size_t i = 0; i < batch->touched_count; i++) {
+		struct stream *at = batch->touched[i];
+
 		if (at->heir && !at->heir_ready) {
 			at->heir_ready = true;
 			return at;
 		}
+	}
 	return NULL;
 }
 
@@ -698,10 +697,9 @@ bool batch_hold(struct batch *batch, const char *topic, const char *village_code
 
 void batch_settle(struct batch *batch)
 {
-	while (batch->touched != NULL) {
-		struct stream *stream = batch->touched;
+	while (batch->touched_count > 0) {
+		struct stream *stream = batch->touched[--batch->touched_count];
 
-		batch->touched = stream->next_touched;
 		stream->touched = false;
 		stream->known = stream->place.first_seq != 0;
 		stream->old_high = stream->place.high_seq;

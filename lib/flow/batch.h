@@ -30,7 +30,6 @@ struct stream {
 	bool heir_ready;
 	int64_t old_high; /* as it stands there */
 	bool touched;     /* by this batch */
-	struct stream *next_touched;
 	int64_t applied;
 	int64_t dead;
 	int64_t parked;
@@ -124,7 +123,9 @@ struct batch {
 	struct plan *void_plan;
 	int32_t void_id;
 	struct stream *streams[STREAM_BUCKETS];
-	struct stream *touched;
+	struct stream **touched; /* by the batch in hand */
+	size_t touched_count;
+	size_t touched_room;
 	struct cell *cells;
 	struct buffer scratch;
 	struct buffer key;
@@ -162,7 +163,7 @@ bool batch_newcomer(
 MUST_CHECK bool batch_know(struct batch *batch, const char *subject, int32_t id,
         const struct schema *schema, struct fault *fault);
 
-/* The streams that must be read, as JSON for kentongan.streams(); false: none. */
+/* The streams that must be read, as calls of kentongan.streams(); false: none. */
 bool batch_unknown(struct batch *batch, struct buffer *out);
 
 /* What the database said of one of them; gaps NULL: it has none such. */
@@ -202,8 +203,8 @@ struct bytes batch_case(const struct lane *lane, const struct item *item);
 MUST_CHECK bool batch_harmless(struct batch *batch, struct lane *lane,
         const struct item *item, struct cases *out, struct fault *fault);
 
-/* What the streams gained, for kentongan.advance(); false: nothing. */
-bool batch_moves(struct batch *batch, struct buffer *out);
+/* What the streams gained, as calls of kentongan.advance(); nothing where none did. */
+void batch_moves(struct batch *batch, struct buffer *out);
 
 /* The dead letters, for kentongan.set_aside(); false: none. */
 MUST_CHECK bool batch_letters(

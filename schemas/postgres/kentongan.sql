@@ -194,10 +194,13 @@ $$;
 -- The streams of villages, to go on from; high_seq is null where there is none yet. An
 -- heir is a new life of a village's spool: its clients may repeat what an earlier one
 -- took, for as long as a key is kept. Two lives may be met at once, neither known yet.
-CREATE OR REPLACE FUNCTION kentongan.streams(wanted jsonb)
+CREATE OR REPLACE FUNCTION kentongan.streams(wanted text, villages text[],
+                                             incarnations uuid[])
 RETURNS TABLE (village_code text, incarnation uuid, topic text, first_seq bigint,
                high_seq bigint, gaps int8multirange, heir boolean)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     SELECT w.village_code, w.incarnation, w.topic, s.first_seq, s.high_seq, s.gaps,
            coalesce(s.begun_at, now()) > now() - interval '35 days'
            AND (w.lives > 1
@@ -205,47 +208,63 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                             WHERE e.village_code = w.village_code AND e.topic = w.topic
                               AND e.incarnation <> w.incarnation
                               AND (s.begun_at IS NULL OR e.begun_at <= s.begun_at)))
-      FROM (SELECT r.*, count(*) OVER (PARTITION BY r.village_code, r.topic) AS lives
-              FROM jsonb_to_recordset(wanted)
-                   AS r (village_code text, incarnation uuid, topic text)) w
+      FROM (SELECT r.*, count(*) OVER (PARTITION BY r.village_code) AS lives
+              FROM unnest(villages, incarnations,
+                          array_fill(wanted, ARRAY[cardinality(villages)]))
+                   AS r (village_code, incarnation, topic)) w
       LEFT JOIN kentongan.stream_position s USING (village_code, incarnation, topic)
 $$;
+DROP FUNCTION IF EXISTS kentongan.streams(jsonb); -- as it was before
 
--- Move all streams of a batch. old is null for a stream that is new.
-CREATE OR REPLACE FUNCTION kentongan.advance(moves jsonb) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- Move all streams of a batch in one topic, an element of each array for each of them.
+-- old is 0 for a stream that is new; an array of nothings is NULL. A plan that was made
+-- while the table was empty would read all of it for each stream: only the index is left.
+CREATE OR REPLACE FUNCTION kentongan.advance(
+    moved_topic text, villages text[], incarnations uuid[], firsts bigint[], olds bigint[],
+    highs bigint[], more_applied bigint[], more_dead bigint[], more_parked bigint[],
+    now_missing bigint[], more_void bigint[], now_gaps int8multirange[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_material = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     moved int;
-    begun int;
+    begun int := 0;
 BEGIN
     UPDATE kentongan.stream_position s
-       SET first_seq = m.first, high_seq = m.high, applied = s.applied + m.applied,
-           dead = s.dead + m.dead, parked = s.parked + m.parked, void = s.void + m.void,
-           missing = m.missing, gaps = m.gaps
-      FROM jsonb_to_recordset(moves)
-           AS m (village_code text, incarnation uuid, topic text, first bigint, old bigint,
-                 high bigint, applied bigint, dead bigint, parked bigint, missing bigint,
-                 void bigint, gaps int8multirange)
+       SET first_seq = m.first, high_seq = m.high,
+           applied = s.applied + coalesce(m.applied, 0), dead = s.dead + coalesce(m.dead, 0),
+           parked = s.parked + coalesce(m.parked, 0), void = s.void + coalesce(m.void, 0),
+           missing = coalesce(m.missing, 0), gaps = coalesce(m.gaps, '{}')
+      FROM unnest(villages, incarnations, array_fill(moved_topic, ARRAY[cardinality(villages)]),
+                  firsts, olds, highs, more_applied, more_dead, more_parked, now_missing,
+                  more_void, now_gaps)
+           AS m (village_code, incarnation, topic, first, old, high, applied, dead, parked,
+                 missing, void, gaps)
      WHERE s.village_code = m.village_code AND s.incarnation = m.incarnation
        AND s.topic = m.topic AND s.high_seq = m.old;
     GET DIAGNOSTICS moved = ROW_COUNT;
-    INSERT INTO kentongan.stream_position
-           (village_code, incarnation, topic, first_seq, high_seq,
-            applied, dead, parked, missing, void, gaps)
-    SELECT m.village_code, m.incarnation, m.topic, m.first, m.high,
-           m.applied, m.dead, m.parked, m.missing, m.void, m.gaps
-      FROM jsonb_to_recordset(moves)
-           AS m (village_code text, incarnation uuid, topic text, first bigint, old bigint,
-                 high bigint, applied bigint, dead bigint, parked bigint, missing bigint,
-                 void bigint, gaps int8multirange)
-     WHERE m.old IS NULL
-    ON CONFLICT DO NOTHING;
-    GET DIAGNOSTICS begun = ROW_COUNT;
-    IF moved + begun <> jsonb_array_length(moves) THEN
+    IF moved < cardinality(villages) THEN
+        INSERT INTO kentongan.stream_position
+               (village_code, incarnation, topic, first_seq, high_seq,
+                applied, dead, parked, missing, void, gaps)
+        SELECT m.village_code, m.incarnation, moved_topic, m.first, m.high,
+               coalesce(m.applied, 0), coalesce(m.dead, 0), coalesce(m.parked, 0),
+               coalesce(m.missing, 0), coalesce(m.void, 0), coalesce(m.gaps, '{}')
+          FROM unnest(villages, incarnations, firsts, olds, highs, more_applied, more_dead,
+                      more_parked, now_missing, more_void, now_gaps)
+               AS m (village_code, incarnation, first, old, high, applied, dead, parked,
+                     missing, void, gaps)
+         WHERE coalesce(m.old, 0) = 0
+        ON CONFLICT DO NOTHING;
+        GET DIAGNOSTICS begun = ROW_COUNT;
+    END IF;
+    IF moved + begun <> cardinality(villages) THEN
         RAISE EXCEPTION 'fenced: another sink has moved a stream' USING ERRCODE = 'KT001';
     END IF;
 END
 $$;
+DROP FUNCTION IF EXISTS kentongan.advance(jsonb); -- as it was before
 
 -- Keep what could not be applied. A record is set aside once.
 CREATE OR REPLACE FUNCTION kentongan.set_aside(letters jsonb) RETURNS void
