@@ -429,8 +429,9 @@ bool spool_rewind(struct spool *spool, size_t stream, struct fault *fault)
 	int64_t first;
 	int result;
 
-	if (sqlite3_prepare_v2(spool->db, "SELECT min(seq) FROM event WHERE stream = ?",
-	            -1, &statement, NULL)
+	if (sqlite3_prepare_v2(spool->db,
+	            "SELECT min(place) & 0xFFFFFFFFFFF FROM event WHERE " ROWS_OF, -1,
+	            &statement, NULL)
 	        != SQLITE_OK)
 		return spool_fault(spool, fault);
 	sqlite3_bind_int64(statement, 1, lane->id);
@@ -463,12 +464,12 @@ static bool write_void(struct spool *spool, const struct lane *lane, struct row 
 	row->value = value;
 	row->reason = reason;
 	row_sum(lane, row, sum);
-	bind_bytes(statement, 1, headers);
-	bind_bytes(statement, 2, value);
-	bind_reason(statement, 3, reason);
-	sqlite3_bind_blob(statement, 4, sum, sizeof sum, SQLITE_TRANSIENT);
-	sqlite3_bind_int64(statement, 5, lane->id);
-	sqlite3_bind_int64(statement, 6, row->seq);
+	sqlite3_bind_int64(statement, 1, lane->id);
+	sqlite3_bind_int64(statement, 2, row->seq);
+	bind_bytes(statement, 3, headers);
+	bind_bytes(statement, 4, value);
+	bind_reason(statement, 5, reason);
+	sqlite3_bind_blob(statement, 6, sum, sizeof sum, SQLITE_TRANSIENT);
 	return spool_query(spool, QUERY_VOID, fault);
 }
 

@@ -25,9 +25,9 @@ static const char *const query_texts[QUERY_COUNT] = {
 	[QUERY_MARK] = "SAVEPOINT unit",
 	[QUERY_UNDO] = "ROLLBACK TO unit",
 	[QUERY_INSERT] =
-	        "INSERT INTO event (stream, seq, event_id, id_high, recorded_at, "
-	        "headers, value, digest, alias, alias_high, sum, reason) "
-	        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	        "INSERT INTO event (place, event_id, id_high, recorded_at, headers, "
+	        "value, digest, alias, alias_high, sum, reason) VALUES (" ROW_PLACE
+	        ", ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
 	[QUERY_BY_ID] =
 	        "SELECT stream, seq, event_id, recorded_at, digest, reason FROM event "
 	        "WHERE id_high = ?2 AND event_id = ?1",
@@ -35,7 +35,7 @@ static const char *const query_texts[QUERY_COUNT] = {
 	        "SELECT stream, seq, event_id, recorded_at, digest, reason FROM event "
 	        "WHERE alias_high = ?2 AND alias = ?1",
 	[QUERY_READ] = "SELECT " ROW_COLUMNS " FROM event "
-	               "WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
+	               "WHERE " ROWS_AFTER " ORDER BY place LIMIT ?3",
 	[QUERY_STREAM] =
 	        "UPDATE stream SET next_seq = ?, delivered_seq = ?, chain = ?, "
 	        "sum = ?, topic_offset = ?, again_seq = ?, again_to = ? "
@@ -46,12 +46,14 @@ static const char *const query_texts[QUERY_COUNT] = {
 	/* The limit is inside: looking for old rows must not read all the young ones.
 	 */
 	[QUERY_EXPIRE] =
-	        "DELETE FROM event WHERE stream = ?1 AND seq IN (SELECT seq FROM event "
-	        "WHERE stream = ?1 AND seq <= min(?2, (SELECT coalesce(max(last_seq), "
-	        "0) FROM day WHERE stream = ?1 AND day < ?3)) ORDER BY seq LIMIT ?4)",
-	[QUERY_ROW] = "SELECT " ROW_COLUMNS " FROM event WHERE stream = ? AND seq = ?",
-	[QUERY_VOID] = "UPDATE event SET headers = ?, value = ?, reason = ?, sum = ? "
-	               "WHERE stream = ? AND seq = ?",
+	        "DELETE FROM event WHERE place IN (SELECT place FROM event WHERE "
+	        "place > ?1 << 44 AND place <= (?1 << 44) + min(?2, (SELECT "
+	        "coalesce(max(last_seq), 0) FROM day WHERE stream = ?1 AND day < ?3)) "
+	        "ORDER BY place LIMIT ?4)",
+	[QUERY_ROW] = "SELECT " ROW_COLUMNS " FROM event WHERE place = " ROW_PLACE,
+	[QUERY_VOID] =
+	        "UPDATE event SET headers = ?3, value = ?4, reason = ?5, sum = ?6 "
+	        "WHERE place = " ROW_PLACE,
 	[QUERY_DAY] = "INSERT INTO day (day, stream, last_seq) VALUES (?, ?, ?) "
 	              "ON CONFLICT DO NOTHING",
 	[QUERY_MISS] = "INSERT INTO missing VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET "

@@ -97,6 +97,11 @@ struct row {
 	struct bytes reason; /* none: not void */
 };
 
+/* Where a row of stream ?1 stands; those after number ?2; all of the stream's. */
+#define ROW_PLACE  "((?1 << 44) + ?2)"
+#define ROWS_AFTER "place > " ROW_PLACE " AND place < (?1 + 1) << 44"
+#define ROWS_OF    "place > ?1 << 44 AND place < (?1 + 1) << 44"
+
 /* Columns of SELECT_ROW, in the order that row_read() reads. */
 #define ROW_COLUMNS                                                                    \
 	"seq, event_id, recorded_at, headers, value, digest, alias, sum, reason"

@@ -187,8 +187,7 @@ static bool list_stream(struct spool *spool, const struct lane *lane, bool pendi
 
 	if (sqlite3_prepare_v2(spool->db,
 	            "SELECT stream, seq, event_id, recorded_at, NULL, reason "
-	            "FROM event WHERE stream = ? "
-	            "AND seq > ? ORDER BY seq DESC LIMIT ?",
+	            "FROM event WHERE " ROWS_AFTER " ORDER BY place DESC LIMIT ?3",
 	            -1, &statement, NULL)
 	        != SQLITE_OK)
 		return spool_fault(spool, fault);
@@ -262,8 +261,9 @@ bool spool_span(struct spool *spool, size_t stream, int64_t from_us, int64_t to_
 	int result;
 
 	if (sqlite3_prepare_v2(spool->db,
-	            "SELECT min(seq), max(seq) FROM event WHERE stream = ? "
-	            "AND seq <= ? AND recorded_at >= ? AND recorded_at < ?",
+	            "SELECT min(seq), max(seq) FROM event WHERE place > ?1 << 44 "
+	            "AND place <= " ROW_PLACE
+	            " AND recorded_at >= ?3 AND recorded_at < ?4",
 	            -1, &statement, NULL)
 	        != SQLITE_OK)
 		return spool_fault(spool, fault);

@@ -142,6 +142,21 @@ static bool read_note(struct salvage *salvage, const char *path, char name[NOTE_
 	return ok;
 }
 
+/* As rows are stored now, and as they were before docs/decisions/0018. */
+static bool prepare_read(struct salvage *salvage)
+{
+	static const char now[] = "SELECT " ROW_COLUMNS " FROM event WHERE " ROWS_AFTER
+	                          " ORDER BY place LIMIT ?3";
+	static const char before[] =
+	        "SELECT " ROW_COLUMNS " FROM event WHERE stream = ? AND seq > ? "
+	        "ORDER BY seq LIMIT ?";
+
+	return sqlite3_prepare_v2(salvage->db, now, -1, &salvage->read, NULL)
+	               == SQLITE_OK
+	       || sqlite3_prepare_v2(salvage->db, before, -1, &salvage->read, NULL)
+	                  == SQLITE_OK;
+}
+
 static bool open_damaged(struct salvage *salvage, const char *name)
 {
 	return sqlite3_open_v2(name, &salvage->db,
@@ -152,11 +167,7 @@ static bool open_damaged(struct salvage *salvage, const char *name)
 	                  "PRAGMA trusted_schema=OFF; PRAGMA cache_size=-1024",
 	                  NULL, NULL, NULL)
 	                  == SQLITE_OK
-	       && sqlite3_prepare_v2(salvage->db,
-	                  "SELECT " ROW_COLUMNS " FROM event WHERE stream = ? "
-	                  "AND seq > ? ORDER BY seq LIMIT ?",
-	                  -1, &salvage->read, NULL)
-	                  == SQLITE_OK;
+	       && prepare_read(salvage);
 }
 
 static bool is_full(const struct spool *spool)

@@ -68,10 +68,12 @@ CREATE TABLE IF NOT EXISTS missing (
     PRIMARY KEY (stream, from_seq)
 ) STRICT, WITHOUT ROWID;
 
--- value is what goes to the topic, framing and all; headers is envelope_pack()'s.
+-- value is what goes to the topic, framing and all; headers is envelope_pack()'s. Rows of
+-- a stream stand behind each other in the order of their numbers (docs/decisions/0018).
 CREATE TABLE IF NOT EXISTS event (
-    stream      INTEGER NOT NULL REFERENCES stream,
-    seq         INTEGER NOT NULL,
+    place       INTEGER PRIMARY KEY, -- stream * 2^44 + seq
+    stream      INTEGER AS (place >> 44) VIRTUAL,
+    seq         INTEGER AS (place & 0xFFFFFFFFFFF) VIRTUAL,
     event_id    BLOB NOT NULL,
     id_high     INTEGER NOT NULL, -- first 8 bytes of event_id, to find it by
     recorded_at INTEGER NOT NULL,
@@ -81,9 +83,8 @@ CREATE TABLE IF NOT EXISTS event (
     alias       BLOB,    -- id derived from the key of a post that had an own event_id
     alias_high  INTEGER,
     reason      TEXT,    -- why a person made it void; headers and value are then a Void's
-    sum         BLOB NOT NULL, -- SHA-256 of all that the row says and of its stream
-    PRIMARY KEY (stream, seq)
-) STRICT, WITHOUT ROWID;
+    sum         BLOB NOT NULL -- SHA-256 of all that the row says and of its stream
+) STRICT;
 
 -- Ids of the gateway grow with time, so this index grows at its end; only the ids that
 -- are derived from a key fall anywhere.

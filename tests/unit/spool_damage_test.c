@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "base/clock.h"
 #include "port/spool.h"
 
@@ -371,6 +373,36 @@ static void a_changed_row_is_never_shown(void **state)
 	check(place, EVENTS - 1, 1);
 }
 
+/* Its rows as they were stored before docs/decisions/0018. */
+static void make_old(const struct place *place)
+{
+	static const char sql[] =
+	        "ALTER TABLE event RENAME TO fresh;"
+	        "CREATE TABLE event (stream INTEGER NOT NULL, seq INTEGER NOT NULL, "
+	        "event_id BLOB NOT NULL, id_high INTEGER NOT NULL, recorded_at INTEGER "
+	        "NOT NULL, headers BLOB NOT NULL, value BLOB NOT NULL, digest BLOB, "
+	        "alias BLOB, alias_high INTEGER, reason TEXT, sum BLOB NOT NULL, "
+	        "PRIMARY KEY (stream, seq)) STRICT, WITHOUT ROWID;"
+	        "INSERT INTO event SELECT stream, seq, event_id, id_high, recorded_at, "
+	        "headers, value, digest, alias, alias_high, reason, sum FROM fresh;"
+	        "DROP TABLE fresh;";
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(place->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static void a_spool_of_the_old_form_is_carried_over(void **state)
+{
+	struct place *place = *state;
+
+	spool_close(&place->spool);
+	make_old(place);
+	open_spool(place);
+	check(place, EVENTS, 0);
+}
+
 static void carrying_over_goes_on_after_a_crash(void **state)
 {
 	struct place *place = *state;
@@ -537,6 +569,8 @@ int main(void)
 		        a_file_that_is_no_database_is_set_aside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        a_changed_row_is_never_shown, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_spool_of_the_old_form_is_carried_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        carrying_over_goes_on_after_a_crash, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
