@@ -12,6 +12,10 @@
 #include "base/clock.h"
 #include "event/envelope.h"
 
+#define DOTS "\xE2\x80\xA2\xE2\x80\xA2\xE2\x80\xA2"
+
+enum { NIK_DIGITS = 16, DIGEST_LETTERS = 32 };
+
 static const char *const place_names[] = { "topic", "partition", "offset",
 	"appended_at", "record" };
 
@@ -183,6 +187,113 @@ static void put_place(
 	                    : "");
 }
 
+/* Bytes of the digit that stands there; 0: none. Wide ones are U+FF10 to U+FF19. */
+static size_t digit_size(struct bytes text)
+{
+	if (text.size > 0 && text.data[0] >= '0' && text.data[0] <= '9')
+		return 1;
+	return text.size > 2 && text.data[0] == 0xEF && text.data[1] == 0xBC
+	                       && text.data[2] >= 0x90 && text.data[2] <= 0x99
+	               ? 3
+	               : 0;
+}
+
+static size_t digits_size(struct bytes text, size_t *count)
+{
+	size_t size = 0;
+	size_t more;
+
+	for (*count = 0; (more = digit_size(
+	                          (struct bytes){ text.data + size, text.size - size }))
+	                 > 0;
+	        ++*count)
+		size += more;
+	return size;
+}
+
+/* Bytes of the digest that stands there; 0: none. */
+static size_t digest_size(struct bytes text)
+{
+	bool has_letter = false;
+	size_t size = 0;
+
+	for (; size < text.size; size++) {
+		bool is_letter = text.data[size] >= 'a' && text.data[size] <= 'f';
+
+		if (!is_letter && (text.data[size] < '0' || text.data[size] > '9'))
+			break;
+		has_letter |= is_letter;
+	}
+	return size >= DIGEST_LETTERS && has_letter ? size : 0;
+}
+
+/* Bytes of the escape that stands there: the digits of \u0012 are none of the text. */
+static size_t escape_size(struct bytes text)
+{
+	size_t size = text.size > 1 && text.data[1] == 'u' ? 6 : 2;
+
+	return size < text.size ? size : text.size;
+}
+
+/* Of a text between quotes, what stands next: its bytes, and whether they are hidden.
+ */
+static size_t next_piece(struct bytes text, bool *is_hidden)
+{
+	size_t count = 0;
+	size_t size;
+
+	*is_hidden = false;
+	size = text.data[0] == '\\' ? escape_size(text) : digest_size(text);
+	if (size > 0)
+		return size;
+	size = digits_size(text, &count);
+	*is_hidden = count >= NIK_DIGITS;
+	return size > 0 ? size : 1;
+}
+
+void mask_hide_numbers(struct buffer *out, size_t from)
+{
+	bool is_text = false;
+	size_t to = from;
+	size_t size;
+
+	for (size_t at = from; at < out->size && !out->failed; at += size) {
+		bool is_hidden = false;
+
+		size = 1;
+		if (out->data[at] == '"')
+			is_text = !is_text;
+		else if (is_text)
+			size = next_piece(
+			        (struct bytes){ out->data + at, out->size - at },
+			        &is_hidden);
+		if (is_hidden)
+			memcpy(out->data + to, DOTS, strlen(DOTS));
+		else
+			memmove(out->data + to, out->data + at, size);
+		to += is_hidden ? strlen(DOTS) : size;
+	}
+	if (!out->failed)
+		out->size = to;
+}
+
+/* Numbers, times and what is shorter than a NIK hide none. */
+static bool may_hide_number(const struct column *column, const struct cell *cell)
+{
+	return !cell->is_null && cell->bytes.size >= NIK_DIGITS
+	       && (column->type == COLUMN_TEXT || column->type == COLUMN_JSONB);
+}
+
+static void put_masked(
+        const struct column *column, const struct cell *cell, struct buffer *out)
+{
+	size_t from = out->size;
+
+	cell_json(column, cell, out);
+	if (may_hide_number(column, cell))
+		mask_hide_numbers(out, from);
+}
+
 static void put_fields(const struct mask *mask, enum mask_view view, struct buffer *out)
 {
 	const struct mask_schema *schema = mask->taken;
@@ -191,11 +302,12 @@ static void put_fields(const struct mask *mask, enum mask_view view, struct buff
 		const struct mask_column *part = &schema->parts[i];
 
 		buffer_append(out, part->name.data, part->name.size);
-		if (view == VIEW_OPEN || !part->is_personal || mask->cells[i].is_null)
+		if (view == VIEW_OPEN)
 			cell_json(&schema->columns[i], &mask->cells[i], out);
+		else if (!part->is_personal || mask->cells[i].is_null)
+			put_masked(&schema->columns[i], &mask->cells[i], out);
 		else
-			buffer_append_text(
-			        out, "\"\xE2\x80\xA2\xE2\x80\xA2\xE2\x80\xA2\"");
+			buffer_append_text(out, "\"" DOTS "\"");
 	}
 }
 

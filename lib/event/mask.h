@@ -8,7 +8,8 @@
  *
  * Promise: masked, a field whose `pii` is not "none" is shown as dots, and as null
  * where it is null; a field of which the schema is silent counts as personal. Nothing
- * else of it is decoded into the text.
+ * else of it is decoded into the text. What has the shape of a NIK is dots wherever it
+ * was typed, also in a field that should hold none.
  *
  * One thread owns a mask.
  */
@@ -51,5 +52,12 @@ MUST_CHECK bool mask_decode(
  */
 void mask_append(struct mask *mask, const struct mask_place *place, enum mask_view view,
         struct buffer *out);
+
+/*
+ * In the texts of the JSON that begins at from: dots for each run of 16 digits or more,
+ * in whatever width they are written. Digests, 32 and more of 0-9a-f with a letter
+ * among them, are left as they are.
+ */
+void mask_hide_numbers(struct buffer *out, size_t from);
 
 #endif

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "ctl.h"
+#include "event/mask.h"
 #include "flow/mend.h"
 #include "rows.h"
 
@@ -160,15 +161,23 @@ static bool print_whole(
         void *context, const char *const *texts, size_t count, struct fault *fault)
 {
 	struct letters *letters = context;
-	json_t *letter = json_loads(texts[0], 0, NULL);
-	json_t *fields = json_object_get(letter, "fields");
+	bool is_open = conf_flag(letters->ctl->conf, "personal");
+	struct buffer text = { 0 };
+	json_t *letter;
+	json_t *fields;
 	const char *name;
 	json_t *value;
 
 	(void)count;
+	buffer_append_text(&text, texts[0]);
+	if (!is_open)
+		mask_hide_numbers(&text, 0);
+	letter = json_loadb((const char *)text.data, text.size, 0, NULL);
+	buffer_clear(&text);
+	fields = json_object_get(letter, "fields");
 	if (letter == NULL)
 		return fault_memory(fault);
-	if (!conf_flag(letters->ctl->conf, "personal"))
+	if (!is_open)
 		mask_fields(lane_of(letters, json_string_value(
 		                                     json_object_get(letter, "topic"))),
 		        fields);
@@ -178,10 +187,10 @@ static bool print_whole(
 	} else {
 		json_object_foreach(letter, name, value)
 		{
-			char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+			char *shown = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 
-			printf("%-16s %s\n", name, text ? text : "");
-			free(text);
+			printf("%-16s %s\n", name, shown ? shown : "");
+			free(shown);
 		}
 	}
 	json_decref(letter);

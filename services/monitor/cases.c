@@ -218,9 +218,12 @@ static bool is_quoted(enum column_type type)
 static void put_field(const struct cases_reader *cases, const struct column *column,
         const char *text, struct buffer *out)
 {
+	size_t from;
+
 	buffer_append_byte(out, ',');
 	buffer_append_json(out, bytes_of(column->name));
 	buffer_append_byte(out, ':');
+	from = out->size;
 	if (text == NULL)
 		buffer_append_text(out, "null");
 	else if (!is_shown(cases, column))
@@ -229,6 +232,8 @@ static void put_field(const struct cases_reader *cases, const struct column *col
 		buffer_append_json(out, bytes_of(text));
 	else
 		buffer_append_text(out, text);
+	if (cases->view == VIEW_MASKED)
+		mask_hide_numbers(out, from);
 }
 
 static bool note_event(

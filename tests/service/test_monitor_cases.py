@@ -61,6 +61,24 @@ def test_what_the_stream_shows_of_an_event_is_what_its_case_shows(world):
         assert {**shown, "offset": None} == event
 
 
+def test_a_nik_in_a_field_that_should_hold_none_is_hidden_everywhere(world):
+    gateway = world.gateway()
+    world.sink("satu_data")
+    nik = "3509010101900001"
+    assert post(gateway, "/v1/payments", payment_body(case_id="NIK", reference=f"tagihan {nik}"))[0] == 201
+    assert post(gateway, "/v1/approvals", {**approval("NIK"), "letter_number": f"470/{nik}/2026"})[0] == 201
+    for table in ("approvals", "payments"):
+        world.wait_rows("satu_data", f"SELECT count(*) FROM satu_data.{table}", 1)
+    monitor = monitor_with_satu_data(world)
+    wait_until(lambda: json.loads(monitor.get("/v1/summary")[1])["newest"] == 2, 20, "both are seen")
+    shown = [event for _, name, event in stream(monitor, 0.5) if name == "event"]
+    case = monitor.get(CASE + "NIK")[1]
+    past = monitor.get("/replay?from=2026-01-01T00:00&to=%2B5000d&speed=max")[1]
+    assert nik not in json.dumps(shown) + case + past
+    for text in (json.dumps(shown, ensure_ascii=False), case, past):
+        assert "470/•••/2026" in text and "tagihan •••" in text
+
+
 def test_an_unknown_case_or_village_is_a_404_in_words(world):
     live_a_case(world)
     monitor = monitor_with_satu_data(world)

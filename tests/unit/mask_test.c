@@ -5,6 +5,7 @@
 #include "event/mask.h"
 #include "unit/message.h"
 
+#define NIK  "\xE2\x80\xA2\xE2\x80\xA2\xE2\x80\xA2"
 #define DOTS "\"\xE2\x80\xA2\xE2\x80\xA2\xE2\x80\xA2\""
 
 /* Schemas of the test's own: a catalog is a struct, and nobody asks where it is from.
@@ -185,6 +186,64 @@ static void what_is_none_of_ours_is_said_to_be_undecodable(void **state)
 	scene_close(&scene);
 }
 
+static void what_has_the_shape_of_a_nik_is_hidden_in_any_text(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *masked;
+	} cases[] = {
+		{ "470/3509010101900001/2026", "\"470/" NIK "/2026\"" },
+		{ "NIK3509010101900001", "\"NIK" NIK "\"" },
+		{ "3509010101900001350901010190000235090101019000033509010101900004",
+		        "\"" NIK "\"" },
+		{ "\xEF\xBC\x93\xEF\xBC\x95"
+		  "09010101900001",
+		        "\"" NIK "\"" },
+		{ "350901010190000", "\"350901010190000\"" },
+		{ "470/123/35.09.01.2001/2026", "\"470/123/35.09.01.2001/2026\"" },
+		{ "1234567890123456789012345678901234567890123456789012345678901bcd",
+		        "\"123456789012345678901234567890123456789012345678901234567890"
+		        "1"
+		        "bcd\"" },
+		{ "\x01"
+		  "234567890123",
+		        "\"\\u0001234567890123\"" },
+		{ "\\\"3509010101900001\"", "\"\\\\\\\"" NIK "\\\"\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct scene scene;
+		char wanted[256];
+
+		scene_open(&scene,
+		        "{\"name\":\"a\",\"type\":\"string\",\"pii\":\"none\"}");
+		put_text(&scene, cases[i].text);
+		snprintf(wanted, sizeof wanted, PLACE ",\"a\":%s}", cases[i].masked);
+		assert_string_equal(shown(&scene, VIEW_MASKED), wanted);
+		if (strstr(cases[i].text, "3509010101900001") != NULL)
+			assert_non_null(
+			        strstr(shown(&scene, VIEW_OPEN), "3509010101900001"));
+		scene_close(&scene);
+	}
+}
+
+static void numbers_are_hidden_within_texts_only(void **state)
+{
+	struct buffer out = { 0 };
+
+	(void)state;
+	buffer_append_text(&out,
+	        "{\"3509010101900001\":3509010101900001,"
+	        "\"b\":[\"x\",3509010101900001,\"3509010101900001\"]}");
+	mask_hide_numbers(&out, 0);
+	buffer_append_byte(&out, 0);
+	assert_string_equal((const char *)out.data,
+	        "{\"" NIK "\":3509010101900001,"
+	        "\"b\":[\"x\",3509010101900001,\"" NIK "\"]}");
+	buffer_clear(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +252,8 @@ int main(void)
 		cmocka_unit_test(what_is_not_there_is_null_and_no_dots),
 		cmocka_unit_test(a_field_with_the_name_of_a_place_gets_an_underscore),
 		cmocka_unit_test(the_head_is_told),
+		cmocka_unit_test(what_has_the_shape_of_a_nik_is_hidden_in_any_text),
+		cmocka_unit_test(numbers_are_hidden_within_texts_only),
 		cmocka_unit_test(what_is_none_of_ours_is_said_to_be_undecodable),
 	};
 
