@@ -48,7 +48,7 @@ def test_a_dead_letter_is_told_and_its_departments_row_opens_it(world, browse): 
     assert post(gateway, "/v1/payments", payment_body(amount="9000000.00"))[0] == 201  # more than BLT-DD ever is
     wait_text(driver, "#worst", "1 catatan perlu diperbaiki di")
     assert "kentongan dead-letters list" in text_of(driver, "#next")
-    click(driver, "#departments button")
+    click(driver, "#open-worst")
     wait_text(driver, "#panel-body .letter", "Padomasan, Jombang")
     (ident, status), = world.sql("dinsos", "SELECT id, status FROM kentongan.dead_letter")
     letter = text_of(driver, "#panel-body .letter")

@@ -97,6 +97,11 @@ def test_a_day_is_told_in_a_sentence_numbers_villages_and_words(day, browse):  #
     click(driver, "#alarms")
     assert "menunggu jaringan, tertua 2 jam" in text_of(driver, "#panel-body")
     press(driver, Keys.ESCAPE)
+    assert "5 belum terdengar" in text_of(driver, "#legend")
+    assert "3 menunggu jaringan" in text_of(driver, "#legend") and "1 terhalang" in text_of(driver, "#legend")
+    click(driver, "#open-worst")
+    wait_text(driver, "#panel-title", json.loads(day.monitor.get("/v1/villages/" + register()[QUIET + 3])[1])["name"])
+    press(driver, Keys.ESCAPE)
     assert len(driver.find_elements("css selector", "#departments tr")) == 6
     if FULL:
         wait_until(lambda: text_of(driver, "#departments .state").count("berjalan") == 6, 120, "six departments at work")

@@ -2,7 +2,7 @@
 // Which village is silent? A tile each: as a board by district, or at its place on the map.
 // Shape and letter say the state; colour comes third.
 import { $, element, put, walkable } from "./dom.js";
-import { clock } from "./format.js";
+import { clock, number } from "./format.js";
 import { go } from "./panel.js";
 import { say } from "./words.js";
 
@@ -79,8 +79,10 @@ export function setVillages(all) {
 }
 
 export function changeVillages(changed) {
+  if (changed.length === 0) return;
   for (const found of changed) villages.set(found.village_code, { ...villages.get(found.village_code), ...found });
   showTiles(changed);
+  showLegend();
 }
 
 function showTiles(some) {
@@ -94,12 +96,17 @@ function showTiles(some) {
 
 export function showBoard() {
   showTiles(villages.values());
+  showLegend();
   for (const clean of tidy) clean();
 }
 
+// What each tile means, and how many there are.
 export function showLegend() {
+  const counts = {};
+  for (const found of villages.values()) counts[stateNow(found)] = (counts[stateNow(found)] || 0) + 1;
   $("legend").replaceChildren(...STATES.map((state) => element("span", {},
-    element("span", { class: "tile", "data-state": state, "aria-hidden": "true" }, say("letters")[state]), " ", stateWord(state))));
+    element("span", { class: "tile", "data-state": state, "aria-hidden": "true" }, say("letters")[state]), " ",
+    element("b", {}, number(counts[state] || 0)), " ", stateWord(state))));
 }
 
 // Let another clock say the states (a replay's); null: the monitor's own word again.

@@ -56,7 +56,7 @@ export function showDepartments(stats) {
 }
 
 const fact = (word, value) => [element("dt", {}, word), element("dd", {}, value)];
-const known = (ms) => (ms === null || ms === undefined ? say("unknownYet") : span(ms));
+const delays = ({ p50_ms: half, p99_ms: most }) => (half === null || half === undefined ? say("unknownYet") : say("delays", span(half), span(most)));
 
 function draw(department) {
   const [word, ...lines] = commands(department);
@@ -69,12 +69,12 @@ function draw(department) {
       ...fact(say("dead"), number(department.dead)),
       ...fact(say("parked"), number(department.parked)),
       ...fact(say("applied"), `${number(department.applied)} ${say("records")}`),
-      ...fact(say("delay"), `p50 ${known(department.p50_ms)}, p99 ${known(department.p99_ms)}`),
+      ...fact(say("delay"), delays(department)),
       ...(department.last_row_at ? fact(say("lastRow"), moment(department.last_row_at)) : []),
       ...fact(say("lastWord"), department.reported_at ? moment(department.reported_at) : say("none"))),
     ...letters(department),
     element("h3", {}, say(word)), ...lines.map((line) => element("pre", { tabindex: 0 }, line)),
-    element("p", { class: "soft" }, say("placeholders"))];
+    element("p", { class: "soft" }, say(word === "toRepair" ? "placeholders" : "placeholder"))];
 }
 
 // The row as the last picture had it is enough where the letters cannot be had.
@@ -86,4 +86,8 @@ async function withLetters(department) {
 
 function openDepartment(department) {
   openLater(() => title(department), () => withLetters(department), draw);
+}
+
+export function openDepartmentNamed(name) {
+  if (rows.has(name)) openDepartment(rows.get(name).department);
 }

@@ -44,8 +44,9 @@ function makeLine(event) {
 }
 
 class EventList {
-  constructor(list) {
+  constructor(list, emptyWord) {
     this.list = list;
+    this.emptyWord = emptyWord;
     this.kept = [];
     this.fresh = [];
     this.quiet = true; // the first picture does not arrive with a gleam
@@ -69,7 +70,7 @@ class EventList {
     this.kept = [];
     this.fresh = [];
     this.quiet = true;
-    this.list.replaceChildren();
+    this.redraw();
   }
 
   soon() {
@@ -115,15 +116,15 @@ class EventList {
 
   finish() {
     if (this.list.children.length === 0)
-      this.list.append(element("li", { class: "empty soft" }, this.kept.length ? say("noneFits", number(this.kept.length)) : say("noEvents")));
+      this.list.append(element("li", { class: "empty soft" }, this.kept.length ? say("noneFits", number(this.kept.length)) : say(this.emptyWord)));
     this.tidy();
   }
 }
 
 const lists = [];
 
-export function makeList(id) {
-  lists.push(new EventList($(id)));
+export function makeList(id, emptyWord) {
+  lists.push(new EventList($(id), emptyWord));
   return lists[lists.length - 1];
 }
 

@@ -10,7 +10,13 @@ import { say } from "./words.js";
 
 const timeOf = (at) => (typeof at === "number" ? at * 1000 : at);
 const options = (department) => `--department deploy/departments/${department.name} --database CONNINFO`;
-const retry = (department, id) => `kentongan dead-letters retry ${id} --preview ${options(department)} --brokers HOST:PORT`;
+const HOPELESS = ["framing", "decode", "origin"]; // what is no record of ours never will be one
+
+// The command for a letter: try it again, or drop what can never be right.
+function command(department, id, { class: why }) {
+  const what = HOPELESS.includes(why) ? `waive ${id} --reason "..."` : `retry ${id} --preview`;
+  return `kentongan dead-letters ${what} ${options(department)} --brokers HOST:PORT`;
+}
 
 const SQL_CLASSES = ["23502", "23503", "23505", "23514", "P0001"];
 
@@ -37,12 +43,12 @@ function itsEvent(letter) {
 function letterLine(department, letter) {
   const place = village(letter.village);
   return element("li", { class: "letter" },
-    element("p", {}, element("strong", {}, `${capital(kind(letter.topic).word)} ${letter.seq === null ? "" : number(letter.seq)}`), ", ",
+    element("p", {}, element("strong", {}, [capital(kind(letter.topic).word), letter.seq && number(letter.seq)].filter(Boolean).join(" ")), ", ",
       letter.village ? element("a", { href: `/villages/${letter.village}`, "data-room": "village" }, place ? `${place.name}, ${place.district}` : letter.village) : say("noVillage"),
       element("span", { class: "soft" }, ` ${say("since", moment(timeOf(letter.at)))}`)),
     element("p", {}, whyRefused(letter)),
     itsEvent(letter),
-    element("pre", { tabindex: 0 }, retry(department, letter.id)));
+    element("pre", { tabindex: 0 }, command(department, letter.id, letter)));
 }
 
 export function letters(department) {
@@ -57,5 +63,5 @@ export function commands(department) {
   if (department.dead === 0 && department.parked === 0)
     return ["toLook", `kentongan department check deploy/departments/${department.name} --database CONNINFO`];
   const list = `kentongan dead-letters list ${options(department)}`;
-  return department.letters?.length ? ["toRepair", list] : ["toRepair", list, retry(department, "ID")];
+  return department.letters?.length ? ["toRepair", list] : ["toRepair", list, command(department, "ID", {})];
 }

@@ -3,7 +3,7 @@
 import { ask, showAccess, startAccess } from "./access.js";
 import { learnRoles } from "./audit.js";
 import { fresh, showAge, startAge } from "./age.js";
-import { changeVillages, setVillages, showBoard, showLegend, startBoard } from "./board.js";
+import { changeVillages, setVillages, showBoard, startBoard } from "./board.js";
 import { openCase } from "./case.js";
 import { redrawCharts } from "./charts.js";
 import { showDepartments } from "./departments.js";
@@ -64,7 +64,6 @@ function speakOther() {
   if (stats) showStats(stats); else showSentence(null);
   showAge();
   showAccess();
-  showLegend();
   showBoard();
   redrawEvents();
   redrawPanel();
@@ -87,8 +86,8 @@ startNumbers();
 startBoard();
 startEvents();
 startPanel();
-live = makeList("events");
+live = makeList("events", "noEvents");
 serveAddress(/^\/villages\/([^/]+)$/, openVillage);
 serveAddress(/^\/cases\/([^/]+)\/(.+)$/, openCase);
-startReplay(makeList("replayed"));
+startReplay(makeList("replayed", "noneThen"));
 listen("/events", hear, begun, (words) => { if (!stats) showSentence(null, words); });

@@ -27,7 +27,8 @@ const said = {
     (n) => `Villages: ${some([n.sending, "sending"], [n.quiet, "quiet"], [n.waiting, "waiting for the link"], [n.silent, "silent"], [n.blocked, "blocked"], [n.unknown, "never heard"])}.`],
   more: [(n) => `${n} hal lain`, (n) => `${n} more`],
   alarms: ["Yang perlu diperhatikan", "What needs attention"],
-  openIt: ["Buka desanya", "Open the village"],
+  openVillage: ["Buka desanya", "Open the village"],
+  openDepartment: ["Buka dinasnya", "Open the department"],
   since: [(t) => `sejak ${t}`, (t) => `since ${t}`],
 
   // numbers
@@ -36,6 +37,7 @@ const said = {
   perMinute: ["per menit", "a minute"],
   delay: ["Dari diterima sampai dinas", "From acceptance to departments"],
   almostAll: ["99 dari 100 di bawah", "99 of 100 below"],
+  delays: [(half, most) => `separuh di bawah ${half}, 99 dari 100 di bawah ${most}`, (half, most) => `half below ${half}, 99 of 100 below ${most}`],
   lines: ["─ separuh  ┄ 99 dari 100", "─ half  ┄ 99 of 100"],
   toBroker: ["ke hub", "to the hub"],
   toDepartments: ["ke dinas", "to departments"],
@@ -66,6 +68,7 @@ const said = {
   reason: ["Sebab", "Reason"],
   toRepair: ["Untuk memperbaiki", "To repair"],
   toLook: ["Untuk memeriksa", "To check"],
+  placeholder: ["Ganti CONNINFO dengan sambungan ke basis data dinas itu.", "Put the connection to the department's database in the place of CONNINFO."],
   placeholders: ["Ganti CONNINFO dengan sambungan ke basis data dinas itu dan HOST:PORT dengan alamat Kafka. Tanpa --preview, dengan --reason, catatannya benar-benar dicoba lagi.",
     "Put the connection to the department's database in the place of CONNINFO, Kafka's address in that of HOST:PORT. Without --preview, and with --reason, it is tried in earnest."],
   lettersOf: ["Yang perlu diperbaiki, terbaru dahulu", "What needs repair, newest first"],
@@ -151,6 +154,7 @@ const said = {
   noneFits: [(n) => `Tidak ada yang cocok di antara ${n} catatan terbaru.`, (n) => `Nothing fits among the ${n} newest events.`],
   missed: [(n) => `${n} catatan lewat terlalu cepat untuk ditampilkan.`, (n) => `${n} events passed too fast to be shown.`],
   noEvents: ["Belum ada catatan.", "No events yet."],
+  noneThen: ["Tidak ada catatan.", "No events."],
   undecodable: ["catatan asing, tidak dapat dibaca", "a strange record that cannot be read"],
   topics: [{ requests: "permohonan", approvals: "persetujuan", payments: "pembayaran" }, {}],
   acts: [{
@@ -203,6 +207,7 @@ const said = {
   replayCut: ["awalnya sudah dihapus dari Kafka", "its beginning is gone from Kafka"],
   replayEnd: ["selesai", "ended"],
   replayBroke: ["Terputus. Tekan Putar untuk melanjutkan.", "It broke off. Press Play to go on."],
+  noTime: [(example) => `Waktu tidak dikenal. Ketik seperti ${example}, atau jamnya saja untuk hari ini.`, (example) => `This is no time. Type it as ${example}, or the hour alone for today.`],
   chooseTimes: ["Pilih waktu mulai yang lebih awal dari waktu selesai.", "Choose a beginning before the end."],
   now: ["SEKARANG", "NOW"],
 
