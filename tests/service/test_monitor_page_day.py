@@ -199,11 +199,32 @@ def test_an_hour_is_chosen_by_dragging_over_the_bar_of_the_day(day, browse):  # 
     wait_until(lambda: driver.execute_script("return document.querySelector('#day-chart .u-over') !== null"), 20, "the bar")
     over = driver.find_element("css selector", "#day-chart .u-over")
     wide = over.size["width"]
-    before = driver.execute_script("return document.getElementById('replay-from').value")
     ActionChains(driver).move_to_element_with_offset(over, -wide // 4, 0).click_and_hold().move_by_offset(wide // 8, 0).release().perform()
-    chosen = driver.execute_script("return ['replay-from', 'replay-to'].map(id => Date.parse(document.getElementById(id).value + 'Z'))")
-    assert driver.execute_script("return document.getElementById('replay-from').value") != before
-    assert abs(chosen[1] - chosen[0] - 3 * HOUR_MS) < 20 * MINUTE_MS, "an eighth of a day"
+    click(driver, "#replay-start")
+    wait_until(lambda: is_shown(driver, "#replaying"), 20, "it plays")
+    span = int(driver.execute_script("return document.getElementById('replay-at').max"))
+    assert abs(span - 3 * 3600) < 1200, "an eighth of a day"
+
+
+def test_times_are_typed_as_people_write_them_and_what_is_none_is_said(day, browse):  # noqa: F811
+    driver = open_page(browse, day.monitor)
+    now = time.time() * 1000
+    today, yesterday = (wib(at, "%Y-%m-%d") for at in (now, now - 24 * HOUR_MS))
+    for first, end, seconds in ((f"{yesterday}T09:15", f"{yesterday}T10:15", 3600), ("00.05", f"{today} 00:20", 900), ("5 Agu 2026 07.00", "5 August 2026, 8:30", 5400),
+                                ("31 Mei 2026 23.59", "1 Jun 2026 00.00", 60)):
+        type_into(driver, "#replay-from", first)
+        type_into(driver, "#replay-to", end)
+        click(driver, "#replay-start")
+        wait_until(lambda: is_shown(driver, "#replaying"), 20, "it plays")
+        assert int(driver.execute_script("return document.getElementById('replay-at').max")) == seconds, (first, end)
+        click(driver, "#replay-leave")
+    for wrong in ("kemarin", "25.00", "31 Feb 2026 09.00", "9", "09.15 WIB kemarin", "2026-11-25"):
+        type_into(driver, "#replay-to", wrong)
+        click(driver, "#replay-start")
+        assert "Waktu tidak dikenal. Ketik seperti" in text_of(driver, "#replay-fault") and not is_shown(driver, "#replaying"), wrong
+    type_into(driver, "#replay-to", "30 Mei 2026 09.00")
+    click(driver, "#replay-start")
+    assert "lebih awal" in text_of(driver, "#replay-fault")
 
 
 def memory(driver):

@@ -19,6 +19,25 @@ export const moment = (time) => (today(time) ? "" : `${day(time)} `) + clock(tim
 
 export const exact = (time) => `${day(time)} ${clock(time)} WIB`;
 
+// As a field for a time shows it, and reads it again: 21 Nov 2026 09.15, or less of it: the day is today then.
+export const typed = (time) => `${day(time)} ${clock(time, false)}`;
+
+const MONTHS = ["jan", "feb", "mar", "apr", "mei may", "jun", "jul", "agu aug", "sep", "okt oct", "nov", "des dec"];
+const WIB_MS = 7 * 3600000; // all of the year
+
+// Milliseconds of a time that somebody typed; NaN when it is none.
+export function untyped(text) {
+  const plain = text.trim().toLowerCase();
+  const [, ...iso] = plain.match(/^(\d{4})-(\d\d)-(\d\d)[t ](\d\d?)[.:](\d\d)$/) || [];
+  const [, date, name, ownYear, ...own] = plain.match(/^(?:(\d\d?) ([a-z]+)(?: (\d{4}))?,? )?(\d\d?)[.:](\d\d)$/) || [];
+  const now = new Date(Date.now() + WIB_MS);
+  const month = name ? MONTHS.findIndex((names) => names.split(" ").includes(name.slice(0, 3))) : now.getUTCMonth();
+  const parts = iso.length ? [iso[0], iso[1] - 1, ...iso.slice(2)] : [ownYear || now.getUTCFullYear(), month, date || now.getUTCDate(), ...own];
+  const at = new Date(Date.UTC(...parts));
+  const asTyped = Number(parts[4]) < 60 && Number(parts[3]) < 24 && at.getUTCDate() === Number(parts[2]) && at.getUTCMonth() === Number(parts[1]);
+  return parts.length === 5 && asTyped ? at.getTime() - WIB_MS : NaN;
+}
+
 // How long, in the largest unit that fits.
 export function span(ms) {
   if (ms < 1000) return `${number(Math.round(ms))} ms`;

@@ -6,21 +6,20 @@ import { because, forAuditors, reasonForm } from "./audit.js";
 import { lendStates } from "./board.js";
 import { colour, font, plot, rem } from "./charts.js";
 import { $, element, put } from "./dom.js";
-import { clock, day, exact, number } from "./format.js";
+import { clock, day, exact, number, typed, untyped } from "./format.js";
 import { openPanel } from "./panel.js";
 import { read } from "./stream.js";
 import { language, say } from "./words.js";
 
 const DAY_MS = 86400000, HOUR_MS = 3600000, MINUTE_MS = 60000, BUSY_MS = 5 * MINUTE_MS;
-const WIB_MS = 7 * HOUR_MS; // all of the year
 const FILTERS = ["topic", "village", "district", "case", "service"];
 
 let list = null; // where the replayed events are shown
 let bar = null; // the day's chart
 let run = null; // the replay that is open: {from, to, filters, reason, at, cursor, events, playing, heard}
 
-const typed = (id) => Date.parse(`${$(id).value}:00+07:00`);
-const type = (id, ms) => { $(id).value = new Date(ms + WIB_MS).toISOString().slice(0, 16); };
+const chosen = (id) => untyped($(id).value);
+const choose = (id, ms) => { $(id).value = typed(ms); };
 const stamp = (ms) => new Date(ms).toISOString();
 const when = (ms, beside) => (day(ms) === day(beside) ? "" : `${day(ms)} `) + clock(ms, false);
 const speed = () => $("replay-speed").value;
@@ -28,13 +27,14 @@ const speedWord = () => (speed() === "max" ? say("fastest") : `${number(speed())
 
 // The bar of the day
 
+const endOfDay = () => Math.ceil(Date.now() / MINUTE_MS) * MINUTE_MS;
+const emptyDay = () => [[(endOfDay() - DAY_MS) / 1000, endOfDay() / 1000], [null, null]];
+
 async function showDay() {
-  const to = Math.ceil(Date.now() / MINUTE_MS) * MINUTE_MS;
+  const to = endOfDay();
   const query = new URLSearchParams({ from: stamp(to - DAY_MS), to: stamp(to) });
   let day;
-  try { day = await ask(`/v1/minutes?${query}`); } catch { // the bar stays empty; the times can be typed
-    return bar.setData([[(to - DAY_MS) / 1000, to / 1000], [null, null]]);
-  }
+  try { day = await ask(`/v1/minutes?${query}`); } catch { return bar.setData(emptyDay()); } // the times can be typed
   const columns = Object.values(day.counts);
   const counts = (columns[0] || []).map((_, at) => columns.reduce((sum, one) => sum + one[at], 0));
   if (counts.length) bar.setData([counts.map((_, at) => Date.parse(day.from) / 1000 + at * day.step_s), counts]);
@@ -42,7 +42,7 @@ async function showDay() {
 
 function drawChosen(chart) {
   const { ctx, bbox } = chart;
-  const from = chart.valToPos(typed("replay-from") / 1000, "x", true), to = chart.valToPos(typed("replay-to") / 1000, "x", true);
+  const from = chart.valToPos(chosen("replay-from") / 1000, "x", true), to = chart.valToPos(chosen("replay-to") / 1000, "x", true);
   if (!(to > from)) return;
   ctx.save();
   ctx.globalAlpha = 0.25;
@@ -51,11 +51,11 @@ function drawChosen(chart) {
   ctx.restore();
 }
 
-function choose(chart) {
+function chooseOnBar(chart) {
   if (chart.select.width < 2) return;
   const at = (left) => Math.round(chart.posToVal(left, "x") * 1000 / MINUTE_MS) * MINUTE_MS;
-  type("replay-from", at(chart.select.left));
-  type("replay-to", at(chart.select.left + chart.select.width));
+  choose("replay-from", at(chart.select.left));
+  choose("replay-to", at(chart.select.left + chart.select.width));
   chart.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
   chart.redraw();
 }
@@ -69,11 +69,22 @@ function makeBar() {
     axes: [{ stroke: () => colour("soft"), font: font(), size: rem() * 1.125, gap: 2, ticks: { show: false }, grid: { show: false },
       values: (u, splits) => splits.map((at) => clock(at * 1000, false)) }, { show: false }],
     cursor: { show: true, points: { show: false }, y: false, drag: { x: true, y: false, setScale: false } },
-    hooks: { setSelect: [choose], draw: [drawChosen] },
-  }, [[0], [null]]);
+    hooks: { setSelect: [chooseOnBar], draw: [drawChosen] },
+  }, emptyDay());
 }
 
 // The replay itself
+
+// As the language of the page writes them.
+function writeTimes() {
+  for (const id of ["replay-from", "replay-to"]) if (chosen(id)) choose(id, chosen(id));
+}
+
+// What is wrong with the span that was chosen; "" when nothing is.
+function faultOf(from, to) {
+  if (isNaN(from) || isNaN(to)) return say("noTime", typed(Date.now() - HOUR_MS));
+  return from < to ? "" : say("chooseTimes");
+}
 
 export function showReplay() {
   const open = run !== null;
@@ -82,7 +93,7 @@ export function showReplay() {
   for (const id of ["replay-choose", "events"]) $(id).hidden = open;
   for (const id of ["replay-run", "replayed", "replaying"]) $(id).hidden = !open;
   put($("events-title"), say(open ? "happenedThen" : "justNow"));
-  if (!open) return;
+  if (!open) return writeTimes();
   put($("replaying"), [say("replaying", when(run.from, Date.now()), when(run.to, run.from), speedWord()), run.reason && say("personalOpen")].filter(Boolean).join(" · "));
   put($("replay-toggle"), say(run.playing ? "pause" : "play"));
   $("replay-at").max = Math.round((run.to - run.from) / 1000);
@@ -170,8 +181,8 @@ function seek(ms) {
 
 // With a reason personal data are shown, to who may: docs/decisions/0065.
 export function begin(from, to, filters = {}, reason = "") {
-  if (!(from < to)) return put($("replay-fault"), say("chooseTimes"));
-  put($("replay-fault"), "");
+  put($("replay-fault"), faultOf(from, to));
+  if (faultOf(from, to)) return;
   run?.stream?.abort();
   run = { from, to, start: from, filters, reason, at: from, cursor: null, events: 0, heard: new Map(), playing: false };
   list.clear();
@@ -191,8 +202,9 @@ export function leave() {
 
 // An auditor's way: the span that is chosen, or the replay that runs, with what is personal in it.
 function askReason() {
-  const { from, to, filters } = run || { from: typed("replay-from"), to: typed("replay-to"), filters: {} };
-  if (!(from < to)) return put($("replay-fault"), say("chooseTimes"));
+  const { from, to, filters } = run || { from: chosen("replay-from"), to: chosen("replay-to"), filters: {} };
+  put($("replay-fault"), faultOf(from, to));
+  if (faultOf(from, to)) return;
   openPanel(() => [say("replayOpenly"),
     reasonForm(say("whyThisReplay", when(from, Date.now()), when(to, from)), (reason) => { $("panel").close(); begin(from, to, filters, reason); })]);
 }
@@ -215,8 +227,8 @@ function openFromAddress() {
   const [from, to] = [Date.parse(query.get("from")), Date.parse(query.get("to"))];
   if (!(from < to)) return;
   chooseSpeed(query.get("speed"));
-  type("replay-from", from);
-  type("replay-to", to);
+  choose("replay-from", from);
+  choose("replay-to", to);
   // a link of old has a topic= for each; the server takes them with commas between
   begin(from, to, Object.fromEntries(FILTERS.filter((name) => query.get(name)).map((name) => [name, query.getAll(name).join(",")])));
 }
@@ -224,14 +236,14 @@ function openFromAddress() {
 export function startReplay(events) {
   list = events;
   const hour = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
-  type("replay-from", hour - HOUR_MS);
-  type("replay-to", hour);
+  choose("replay-from", hour - HOUR_MS);
+  choose("replay-to", hour);
   makeBar();
   showDay();
   setInterval(showDay, MINUTE_MS);
   setInterval(() => { if (run) { showReplay(); lendStates(stateThen); } }, 500);
   for (const id of ["replay-from", "replay-to"]) $(id).addEventListener("input", () => bar.redraw());
-  $("replay-form").addEventListener("submit", (event) => { event.preventDefault(); begin(typed("replay-from"), typed("replay-to")); });
+  $("replay-form").addEventListener("submit", (event) => { event.preventDefault(); begin(chosen("replay-from"), chosen("replay-to")); });
   $("replay-toggle").addEventListener("click", toggle);
   $("replay-step").addEventListener("click", step);
   $("replay-leave").addEventListener("click", leave);
