@@ -19,6 +19,8 @@ static const char *media_of(const char *name)
 		return "text/javascript; charset=utf-8";
 	if (dot != NULL && strcmp(dot, ".svg") == 0)
 		return "image/svg+xml";
+	if (dot != NULL && strcmp(dot, ".csv") == 0)
+		return "text/csv; charset=utf-8";
 	if (dot == NULL)
 		return "text/plain; charset=utf-8";
 	return "text/html; charset=utf-8";

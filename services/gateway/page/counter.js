@@ -94,9 +94,18 @@ function startOver() {
   $("case_id").focus();
 }
 
-// The last group of a village's code begins with 1 in a kelurahan.
-function placeOf(code) {
-  return `${code.split(".")[3].startsWith("1") ? "Kelurahan" : "Desa"} ${code}`;
+let register = null; // lines of data/villages.csv, once they were read
+
+async function readRegister() {
+  register = (await (await fetch("/assets/villages.csv")).text()).split(/\r?\n/).map((line) => line.split(","));
+}
+
+// As people call the village; one that the register lacks by its code. The code's last group begins with 1 in a kelurahan.
+async function placeOf(code) {
+  const kind = code.split(".")[3].startsWith("1") ? "Kelurahan" : "Desa";
+  if (!register) await readRegister();
+  const [, name, , , district] = register.find(([own]) => own === code) || [];
+  return name ? `${kind} ${name}, Kecamatan ${district} · ${code}` : `${kind} ${code}`;
 }
 
 async function showLink() {
@@ -105,7 +114,7 @@ async function showLink() {
     training = status.mode === "latihan";
     $("training").hidden = !training;
     document.body.classList.toggle("training", training);
-    $("village").textContent = placeOf(status.village_code);
+    $("village").textContent = await placeOf(status.village_code);
     const waiting = status.pending.toLocaleString("id-ID");
     $("link").textContent = status.link.state === "blocked"
       ? `Pengiriman ditahan oleh kabupaten; ${waiting} catatan menunggu. Tetap bekerja seperti biasa.`
