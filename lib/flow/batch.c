@@ -521,17 +521,26 @@ bool batch_learn(struct batch *batch, const char *village_code, const char *inca
 
 /* Heirs */
 
+static bool same_village(const struct stream *one, const struct stream *other)
+{
+	return one->topic == other->topic
+	       && strcmp(one->village_code, other->village_code) == 0;
+}
+
 struct stream *batch_heir(struct batch *batch)
 {
+	struct stream *heir = NULL;
+
 	for (size_t i = 0; i < batch->touched_count; i++) {
 		struct stream *at = batch->touched[i];
 
-		if (at->heir && !at->heir_ready) {
-			at->heir_ready = true;
-			return at;
-		}
+		if (!at->heir || at->heir_ready
+		        || (heir != NULL && !same_village(at, heir)))
+			continue;
+		at->heir_ready = true;
+		heir = heir ? heir : at;
 	}
-	return NULL;
+	return heir;
 }
 
 /* Whose event it is; false: none that can be compared, or fault is FAULT_STOP. */

@@ -174,7 +174,7 @@ MUST_CHECK bool batch_learn(struct batch *batch, const char *village_code,
 /*
  * The next stream whose earlier records must be read before the second pass: a new life
  * of a spool has forgotten its clients' keys, so what they repeat has a new number and
- * an old event_id. NULL: none. Each is told once.
+ * an old event_id. NULL: none. One is told for all lives of its village.
  */
 struct stream *batch_heir(struct batch *batch);
 

@@ -42,8 +42,7 @@ enum fault_kind table_fault_kind(const char *state)
 {
 	static const char *const wait[] = { "40001", "40003", "40P01", "08", "53",
 		"57P0", "25006", "25P03", "55P03", "57014", "KT002", NULL };
-	static const char *const data[] = { "22", "23502", "23503", "23505", "23514",
-		"23P01", "21000", "54", "P0001", NULL };
+	static const char *const data[] = { "22", "23", "21000", "54", "P0", NULL };
 
 	if (state == NULL || state[0] == '\0')
 		return FAULT_UNSURE;

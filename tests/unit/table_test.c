@@ -29,6 +29,8 @@ static void sqlstates_say_what_to_do(void **state)
 		{ "21000", FAULT_REJECT },
 		{ "54000", FAULT_REJECT },
 		{ "P0001", FAULT_REJECT },
+		{ "P0004", FAULT_REJECT },
+		{ "23001", FAULT_REJECT },
 		{ "42703", FAULT_STOP },
 		{ "3D000", FAULT_STOP },
 		{ "28P01", FAULT_STOP },
