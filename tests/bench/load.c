@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Closed-loop HTTP load: load PORT PATH CONNECTIONS SECONDS [EVENTS [RATE]] posts one
- * payment after the other over each connection, for SECONDS or until EVENTS are
- * accepted; with a RATE no faster than that in all. Prints JSON: events a second and
- * latencies.
+ * payment after the other over each connection, or to /v1/batch 1,000 of them at once,
+ * for SECONDS or until EVENTS are accepted; with a RATE no faster than that in all.
+ * Prints JSON: events a second and latencies of posts.
  */
 #include <arpa/inet.h>
 #include <assert.h>
@@ -17,20 +17,22 @@
 
 #include "base/clock.h"
 
-enum { MOST = 1024, SAMPLES = 4000000 };
+enum { MOST = 1024, SAMPLES = 4000000, LINES = 1000, BODY_BYTES = 1 << 20 };
 
 struct client {
 	int fd;
 	int64_t sent_us;
-	size_t size;
-	char data[4096];
+	size_t size;     /* of the answer so far */
+	char data[4096]; /* its beginning */
 };
 
 static struct client clients[MOST];
 static int64_t *latencies;
-static size_t accepted;
+static size_t events_a_post = 1;
+static size_t accepted; /* events, as are all of these */
 static size_t refused;
 static size_t sent;
+static size_t answers;
 
 static int connect_to(int port)
 {
@@ -45,12 +47,14 @@ static int connect_to(int port)
 	return fd;
 }
 
-static void post(struct client *client, const char *path)
+/* A payment, and in a batch which record it is and the end of its line. */
+static int write_event(char *out, size_t room)
 {
-	char body[512];
-	char text[1024];
-	int size = snprintf(body, sizeof body,
-	        "{\"case_id\":\"PBB-%zu\",\"service\":\"pbb-p2\",\"actor\":{\"role\":"
+	bool line = events_a_post > 1;
+
+	return snprintf(out, room,
+	        "{%s\"case_id\":\"PBB-%zu\",\"service\":\"pbb-p2\",\"actor\":{"
+	        "\"role\":"
 	        "\"TREASURER\","
 	        "\"name\":\"Budi "
 	        "Santoso\"},\"action\":\"PAID\",\"kind\":\"pbb-p2\",\"amount\":"
@@ -58,14 +62,24 @@ static void post(struct client *client, const char *path)
 	        "\"9909010101900001\",\"name\":"
 	        "\"Siti "
 	        "Rahayu\"},\"reference\":\"35.09.010.001.001-0042.0\",\"period\":"
-	        "\"2026\"}",
-	        sent++);
-	int whole = snprintf(text, sizeof text,
-	        "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
-	        "application/json\r\n"
-	        "Content-Length: %d\r\n\r\n%s",
-	        path, size, body);
+	        "\"2026\"}%s",
+	        line ? "\"record\":\"Payment\"," : "", sent++, line ? "\n" : "");
+}
 
+static void post(struct client *client, const char *path)
+{
+	static char body[BODY_BYTES];
+	static char text[BODY_BYTES + 512];
+	int size = 0;
+	int whole;
+
+	for (size_t i = 0; i < events_a_post; i++)
+		size += write_event(body + size, sizeof body - (size_t)size);
+	whole = snprintf(text, sizeof text,
+	        "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+	        "application/%s\r\n"
+	        "Content-Length: %d\r\n\r\n%s",
+	        path, events_a_post > 1 ? "x-ndjson" : "json", size, body);
 	client->sent_us = clock_monotonic_us();
 	assert(write(client->fd, text, (size_t)whole) == whole);
 }
@@ -73,14 +87,19 @@ static void post(struct client *client, const char *path)
 /* True when an answer is whole. */
 static bool receive(struct client *client)
 {
-	ssize_t got =
-	        read(client->fd, client->data + client->size, 4095 - client->size);
+	static char rest[65536];
+	size_t room = sizeof client->data - 1;
+	bool begins = client->size < room;
+	ssize_t got = begins ? read(client->fd, client->data + client->size,
+	                      room - client->size)
+	                     : read(client->fd, rest, sizeof rest);
 	const char *end;
 	const char *length;
 
 	assert(got > 0);
 	client->size += (size_t)got;
-	client->data[client->size] = '\0';
+	if (begins)
+		client->data[client->size] = '\0';
 	end = strstr(client->data, "\r\n\r\n");
 	length = strcasestr(client->data, "content-length:");
 	if (end == NULL || length == NULL
@@ -88,11 +107,11 @@ static bool receive(struct client *client)
 	                                  + strtoul(length + 15, NULL, 10))
 		return false;
 	if (strncmp(client->data + 9, "201", 3) == 0) {
-		if (accepted < SAMPLES)
-			latencies[accepted] = clock_monotonic_us() - client->sent_us;
-		accepted++;
+		if (answers < SAMPLES)
+			latencies[answers++] = clock_monotonic_us() - client->sent_us;
+		accepted += events_a_post;
 	} else {
-		refused++;
+		refused += events_a_post;
 	}
 	client->size = 0;
 	return true;
@@ -108,7 +127,7 @@ static int by_size(const void *a, const void *b)
 
 static void print(double seconds)
 {
-	size_t count = accepted < SAMPLES ? accepted : SAMPLES;
+	size_t count = answers;
 
 	qsort(latencies, count, sizeof *latencies, by_size);
 	printf("{\"accepted\": %zu, \"refused\": %zu, \"rate\": %.0f, \"p50_us\": "
@@ -133,6 +152,8 @@ int main(int argc, char **argv)
 	int idle_count = 0;
 
 	assert(argc > 4 && connections <= MOST);
+	if (strcmp(argv[2], "/v1/batch") == 0)
+		events_a_post = LINES;
 	latencies = malloc(SAMPLES * sizeof *latencies);
 	for (int i = 0; i < connections; i++) {
 		struct epoll_event event = { .events = EPOLLIN,
