@@ -80,23 +80,21 @@ static void say_refused(const struct conf *conf, char *out, size_t room)
 	X509_free(certificate);
 }
 
+/* A broker that ends in the midst of a handshake is only down. */
 bool topic_trust_words(
         const struct conf *conf, int error, const char *reason, char *out, size_t room)
 {
-	if (error == RD_KAFKA_RESP_ERR__SSL) {
+	if (strstr(reason, "SSL alert number") != NULL)
+		say_refused(conf, out, room);
+	else if (strstr(reason, "certificate verify failed") != NULL)
 		snprintf(out, room,
 		        "the hub's certificate is not believed here: another "
 		        "authority signed it (kafka.ssl.ca.location), it has another "
 		        "name, or this computer's clock is wrong");
-		return true;
-	}
-	if (error == RD_KAFKA_RESP_ERR__AUTHENTICATION) {
+	else if (error == RD_KAFKA_RESP_ERR__AUTHENTICATION)
 		snprintf(out, room, "the hub does not take our name or password");
-		return true;
-	}
-	if (strstr(reason, "SSL alert number") == NULL)
+	else
 		return false;
-	say_refused(conf, out, room);
 	return true;
 }
 

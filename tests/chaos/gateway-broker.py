@@ -20,14 +20,14 @@ from hub.base import Trouble, wait_until
 ACL = {"authorizer_class_name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "allow_everyone_if_no_acl_found": "true"}
 
 
-def delivered(scene):
-    return next(stream for stream in scene.status()["topics"] if stream["topic"] == gateways.TOPIC)["delivered_seq"]
-
-
-def wait_flowing(scene, seconds=180):
+def wait_flowing(scene):
     """What is taken after this moment is delivered."""
-    last = next(stream for stream in scene.status()["topics"] if stream["topic"] == gateways.TOPIC)["last_seq"]
-    wait_until(lambda: delivered(scene) >= last, seconds, "it flows again")
+    last = scene.numbers()["last_seq"]
+    scene.wait_moving(lambda: scene.numbers()["delivered_seq"] >= last, "it flows again")
+
+
+def wait_noticed(scene, told):
+    scene.wait_moving(lambda: log_of(scene).count("made anew") > told, "it is noticed")
 
 
 def wait_words(scene, words):
@@ -84,7 +84,7 @@ def make_anew(scene, pause):
         except Trouble:
             return False
     wait_until(made, 60, "the topic is there again")
-    wait_until(lambda: log_of(scene).count("made anew") > told, 300, "it is noticed")
+    wait_noticed(scene, told)
 
 
 def anew(scene):
@@ -157,7 +157,7 @@ def put_back(scene):
     shutil.rmtree(copy)
     scene.kafka.start()
     scene.kafka.wait()
-    wait_until(lambda: log_of(scene).count("made anew") > told, 300, "it is noticed")
+    wait_noticed(scene, told)
 
 
 KINDS = [kill, small, anew, right, certificate, put_back, fill, anew_late, stop]
@@ -196,11 +196,15 @@ def prove(folder, rounds, chance, kinds):
             print(f"{kind.__name__}: {scene.status()['link']}", flush=True)
             wait_flowing(scene)
             done.setdefault(kind.__name__, []).append(time.monotonic() - began)
+        distrusts = log_of(scene).count("do not believe each other")
         receipts, records, wrong = scene.end(ordered=not {anew, anew_late, put_back} & {kinds[i % len(kinds)] for i in range(rounds)})
     finally:
         scene.close()
         if mounted:
             gateways.unmount(os.path.join(folder, "kafka", "data"))
+    expected = len(done.get("certificate", []))
+    if distrusts != expected:
+        wrong.append(f"{distrusts} times not believed, and {expected} certificates that ended")
     words = ", ".join(f"{len(times)} {name} ({max(times):.0f} s)" for name, times in done.items())
     skipped = "" if mounted else ", SKIPPED fill (no right to mount)"
     return f"{words}{skipped}; {receipts} answered, {records} records on the topic", wrong

@@ -15,7 +15,7 @@ import urllib.parse
 
 from confluent_kafka import Consumer, TopicPartition
 from hub import programs
-from hub.base import wait_until
+from hub.base import Trouble, wait_until
 from hub.kafka import Kafka
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -72,14 +72,20 @@ def read_topic(brokers, topic=TOPIC):
 
 
 def verdict(found, receipts, keys, ordered=True):
-    """What is wrong with the log; ordered: its first occurrences have no gap (a topic that was made anew begins with the one that told)."""
-    wrong, first, last = [], {}, 0
-    for seq, event_id in found:
+    """What is wrong with the log. Ordered: its first occurrences have no gap. A topic that was made anew begins with the one that told;
+    there the last occurrences are in order, since all were sent once more."""
+    wrong, first, places, last = [], {}, {}, 0
+    for place, (seq, event_id) in enumerate(found):
+        places[seq] = place
         if first.setdefault(seq, event_id) != event_id:
             wrong.append(f"number {seq} is two events")
         if ordered and seq > last + 1:
             wrong.append(f"{seq} after {last}")
         last = max(last, seq)
+    if [places[seq] for seq in sorted(places)] != sorted(places.values()):
+        wrong.append("what was sent once more is out of order")
+    if len({receipt["incarnation"] for receipt in receipts.values()}) > 1:
+        wrong.append("a new life began")
     if sorted(first) != list(range(1, last + 1)):
         wrong.append("a number is missing")
     wrong += [f"{receipt['seq']} was answered and is not there" for receipt in receipts.values()
@@ -118,8 +124,24 @@ class Scene:
     def answered(self):
         return sum(len(clerk.receipts) for clerk in self.clerks)
 
-    def wait_delivered(self, seconds=300):
-        wait_until(lambda: self.status()["pending"] == 0, seconds, "all is delivered")
+    def numbers(self, topic=TOPIC):
+        return next(stream for stream in self.status()["topics"] if stream["topic"] == topic)
+
+    def wait_moving(self, condition, what, seconds=300):
+        """As long as something is delivered meanwhile: all that is kept may be sent again, on a machine that others use too."""
+        moved = [None, 0]
+
+        def is_still():
+            now = self.numbers()["delivered_seq"]
+            if now != moved[0]:
+                moved[:] = now, time.monotonic()
+            return time.monotonic() - moved[1] > seconds
+        wait_until(lambda: condition() or is_still(), 3600, what)
+        if not condition():
+            raise Trouble(f"{what}: nothing moves for {seconds} s")
+
+    def wait_delivered(self):
+        self.wait_moving(lambda: self.status()["pending"] == 0, "all is delivered")
 
     def end(self, ordered=True):
         """(receipts, records, what is wrong)"""
