@@ -363,3 +363,23 @@ def test_a_broker_that_is_down_is_said_in_words_with_the_next_step(lonely, brows
     assert driver.execute_script("return document.getElementById('sentence').className") == "bad"
     click(driver, "#language")
     wait_text(driver, "#worst", "Kafka does not answer")
+
+
+def test_a_broker_that_dies_is_said_in_words_and_what_came_after_it_is_shown(world, servers, browse):  # noqa: F811
+    world.expects("gateway-|monitor ")
+    gateway = world.gateway()
+    monitor = world.monitor()
+    driver = open_page(browse, monitor)
+    post(gateway, "/v1/requests", request_body(case_id="SEBELUM-MATI"))
+    wait_text(driver, "#events", "SEBELUM-MATI")
+    servers.kafka.stop(signal.SIGKILL)
+    wait_text(driver, "#worst", "Kafka tidak menjawab")
+    click(driver, "#replay-start")
+    wait_text(driver, "#replay-count", "Kafka tidak menjawab")
+    click(driver, "#replay-leave")
+    assert post(gateway, "/v1/requests", request_body(case_id="SESUDAH-MATI"))[0] == 201
+    servers.kafka.start()
+    servers.kafka.wait()
+    wait_text(driver, "#events", "SESUDAH-MATI")
+    wait_until(lambda: "Kafka" not in text_of(driver, "#worst"), 90, "it is well again")
+    assert text_of(driver, "#events").count("SEBELUM-MATI") == 1 and not is_shown(driver, "#stale")
