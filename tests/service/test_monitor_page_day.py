@@ -35,8 +35,8 @@ class Day(Past):
         self.world = world
         self.topics = [world.topic(name) for name in ("requests", "approvals", "payments")]
         self.regency = Regency(world)
-        lines = (logged if FULL else made_up)(EVENTS, register()[QUIET:])
-        self.times = self.regency.live_a_day(list(lines), time.time() * 1000)
+        self.lines = list((logged if FULL else made_up)(EVENTS, register()[QUIET:]))
+        self.times = self.regency.live_a_day(self.lines, time.time() * 1000)
         self.beat()
         for name in DEPARTMENTS if FULL else ():
             world.sink(name)
@@ -111,6 +111,20 @@ def test_a_day_is_told_in_a_sentence_numbers_villages_and_words(day, browse):  #
     type_into(driver, "#filter", "kecamatan-yang-tidak-ada")
     assert "Tidak ada yang cocok di antara" in text_of(driver, "#events")
     assert complaints(driver) == []
+
+
+def test_what_is_looked_for_is_found_in_the_last_hour_where_the_list_reaches_no_more(day, browse):  # noqa: F811
+    driver = open_page(browse, day.monitor)
+    half_an_hour_ago = time.time() * 1000 - 30 * MINUTE_MS
+    wanted = day.lines[next(at for at, came in enumerate(day.times) if came > half_an_hour_ago)]
+    type_into(driver, "#filter", f"{wanted['village_code']} {wanted['case_id']}")
+    click(driver, "#events .further button")
+    wait_text(driver, "#replay-count", "selesai", 60)
+    wait_text(driver, "#replayed", wanted["case_id"])
+    found = driver.execute_script("return [...document.querySelectorAll('#replayed .line')].map(line => line.textContent)")
+    assert all(wanted["case_id"] in line for line in found), found
+    type_into(driver, "#filter", "tidak-ada-sama-sekali")
+    assert "Tidak ada yang cocok di antara" in text_of(driver, "#replayed") and not driver.find_elements("css selector", "#replayed .further")
 
 
 def test_the_hour_of_the_chart_is_what_came(day, browse):  # noqa: F811
@@ -241,7 +255,9 @@ def test_a_tab_that_stays_open_does_not_grow(day, browse):  # noqa: F811
     end = (int(time.time()) // 60 + 1) * MINUTE_MS
     choose(driver, end - 24 * HOUR_MS, end, "max")
     seen = []
-    for _ in range(3):
+    for hidden in (False, False, True):
+        if hidden:  # as in a tab that nobody sees: nothing is drawn
+            driver.execute_script("window.requestAnimationFrame = () => 1")
         click(driver, "#replay-start")
         wait_text(driver, "#replay-count", "selesai", 300)
         assert replayed(driver) >= 0.99 * EVENTS

@@ -43,21 +43,40 @@ function makeLine(event) {
   return element("li", {}, line);
 }
 
+function newestOf(came, before, most) {
+  const all = [...came, ...before];
+  if (came.length && before.length && came[came.length - 1].appended_at < before[0].appended_at) all.sort(byTime);
+  return all.slice(0, most);
+}
+
 class EventList {
-  constructor(list, emptyWord) {
+  constructor(list, emptyWord, further) {
     this.list = list;
     this.emptyWord = emptyWord;
-    this.kept = [];
-    this.fresh = [];
-    this.quiet = true; // the first picture does not arrive with a gleam
+    this.further = further; // looks further back than the list reaches, where that is possible
     this.tidy = walkable(list, ".line");
     this.touched = -HAND_MS;
     for (const sign of ["pointermove", "keydown", "focusin", "wheel"])
       list.addEventListener(sign, () => { this.touched = performance.now(); }, { passive: true });
+    this.forget();
   }
 
+  forget() {
+    this.fresh = []; // as they came
+    this.kept = []; // the newest of all, newest first
+    this.fitting = []; // of those that fit the filter, however many others came since
+    this.undrawn = [];
+    this.coming = 0; // not in sight yet
+    this.searched = 0;
+    this.isMixed = false;
+    this.quiet = true; // the first picture does not arrive with a gleam
+  }
+
+  // A tab that nobody sees draws nothing: it must not pile up what comes either.
   add(event) {
     this.fresh.push(event);
+    this.coming++;
+    if (this.fresh.length >= KEPT) this.settle();
     this.soon();
   }
 
@@ -67,9 +86,7 @@ class EventList {
   }
 
   clear() {
-    this.kept = [];
-    this.fresh = [];
-    this.quiet = true;
+    this.forget();
     this.redraw();
   }
 
@@ -84,52 +101,70 @@ class EventList {
     return left > 0;
   }
 
-  take() {
-    const waits = this.fresh.length > 0 && this.waits();
-    if (this.fresh.length > KEPT) this.fresh.splice(0, this.fresh.length - KEPT);
-    if (!this.list.hidden) put($("held"), waits ? say("held", number(this.fresh.length)) : "");
-    if (waits || this.fresh.length === 0) return;
+  settle() {
+    const words = wanted();
     const came = this.fresh.splice(0).reverse().sort(byTime); // of one moment, the last to come stands first
-    const newest = this.kept[0]?.appended_at || "";
-    const inOrder = came[came.length - 1].appended_at >= newest;
-    this.kept = [...came, ...this.kept].slice(0, KEPT);
-    if (!inOrder) this.kept.sort(byTime);
-    if (inOrder) this.prepend(came); else this.redraw();
+    const fitting = came.filter((event) => fits(event, words));
+    this.isMixed ||= came.length > 0 && came[came.length - 1].appended_at < (this.kept[0]?.appended_at || "");
+    this.kept = newestOf(came, this.kept, KEPT);
+    this.fitting = newestOf(fitting, this.fitting, KEPT);
+    this.undrawn = newestOf(fitting, this.undrawn, SHOWN);
+    this.searched += came.length;
+  }
+
+  take() {
+    const waits = this.coming > 0 && this.waits();
+    if (!this.list.hidden) put($("held"), waits ? say("held", number(this.coming)) : "");
+    if (waits || this.coming === 0) return;
+    this.settle();
+    if (this.isMixed) this.redraw(); else this.prepend();
     this.quiet = false;
   }
 
-  prepend(came) {
+  // The filter has changed, or the words in which it is looked for.
+  refit() {
     const words = wanted();
-    const lines = came.filter((event) => fits(event, words)).slice(0, SHOWN).map(makeLine);
+    this.settle();
+    this.fitting = [...new Set([...this.kept, ...this.fitting])].filter((event) => fits(event, words)).sort(byTime).slice(0, KEPT);
+    this.searched = this.kept.length;
+    this.redraw();
+  }
+
+  prepend() {
+    const lines = this.undrawn.map(makeLine);
     if (!this.quiet) for (const line of lines) line.className = "new";
-    this.list.querySelector(".empty")?.remove();
+    for (const other of this.list.querySelectorAll(".empty, .further")) other.remove();
     this.list.prepend(...lines);
     while (this.list.children.length > SHOWN) this.list.lastChild.remove();
     this.finish();
   }
 
   redraw() {
-    const words = wanted();
-    this.list.replaceChildren(...this.kept.filter((event) => fits(event, words)).slice(0, SHOWN).map(makeLine));
+    this.list.replaceChildren(...this.fitting.slice(0, SHOWN).map(makeLine));
     this.finish();
   }
 
   finish() {
+    this.undrawn = [];
+    this.coming = 0;
+    this.isMixed = false;
     if (this.list.children.length === 0)
-      this.list.append(element("li", { class: "empty soft" }, this.kept.length ? say("noneFits", number(this.kept.length)) : say(this.emptyWord)));
+      this.list.append(element("li", { class: "empty soft" }, this.searched ? say("noneFits", number(this.searched)) : say(this.emptyWord)));
+    if (this.further && wanted().length > 0)
+      this.list.append(element("li", { class: "further" }, element("button", { type: "button", class: "quiet", onclick: this.further }, say("lookFurther"))));
     this.tidy();
   }
 }
 
 const lists = [];
 
-export function makeList(id, emptyWord) {
-  lists.push(new EventList($(id), emptyWord));
+export function makeList(id, emptyWord, further = null) {
+  lists.push(new EventList($(id), emptyWord, further));
   return lists[lists.length - 1];
 }
 
 export function redrawEvents() {
-  for (const list of lists) list.redraw();
+  for (const list of lists) list.refit();
 }
 
 export function filterBy(text) {

@@ -221,6 +221,15 @@ function chooseSpeed(wanted) {
   list.value = wanted;
 }
 
+// The last hour at once: what the list of events reaches no more, looked through with its filter.
+export function playLastHour() {
+  const to = endOfDay();
+  chooseSpeed("max");
+  choose("replay-from", to - HOUR_MS);
+  choose("replay-to", to);
+  begin(to - HOUR_MS, to);
+}
+
 // The link that `kentongan replay --out page` prints opens its replay.
 function openFromAddress() {
   const query = new URLSearchParams(location.search);

@@ -152,6 +152,7 @@ const said = {
   happenedThen: ["Terjadi saat itu", "What happened then"],
   held: [(n) => `${n} baru`, (n) => `${n} new`],
   noneFits: [(n) => `Tidak ada yang cocok di antara ${n} catatan terbaru.`, (n) => `Nothing fits among the ${n} newest events.`],
+  lookFurther: ["Cari juga di satu jam terakhir", "Look through the last hour, too"],
   missed: [(n) => `${n} catatan lewat terlalu cepat untuk ditampilkan.`, (n) => `${n} events passed too fast to be shown.`],
   noEvents: ["Belum ada catatan.", "No events yet."],
   noneThen: ["Tidak ada catatan.", "No events."],
