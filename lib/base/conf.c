@@ -216,24 +216,53 @@ static bool conf_unknown(const struct conf *conf, const char *name, struct fault
 	        "unknown setting %.64s; --help lists the settings", name);
 }
 
-static bool conf_set(struct conf *conf, const char *name, const char *text,
-        const char *from, struct fault *fault)
+/* The family that a name belongs to; the table's end when there is none. */
+static size_t conf_family(const struct conf *conf, const char *name)
 {
-	size_t index = conf_index(conf->keys, name);
 	const char *dot = strchr(name, '.');
+	size_t index = dot != NULL ? 0 : conf->count;
 
-	if (index < conf->count && conf->keys[index].type != CONF_FAMILY)
-		return conf_put(
-		        &conf->values[index], &conf->keys[index], text, from, fault);
-	for (index = 0; dot != NULL && index < conf->count; index++) {
+	for (; index < conf->count; index++) {
 		const struct conf_key *key = &conf->keys[index];
 
 		if (key->type == CONF_FAMILY
 		        && strlen(key->name) == (size_t)(dot - name)
 		        && strncmp(key->name, name, (size_t)(dot - name)) == 0)
-			return conf_put_member(conf, index, dot + 1, text, from, fault);
+			break;
 	}
-	return conf_unknown(conf, name, fault);
+	return index;
+}
+
+/* What a name was set to before; NULL: nothing. */
+static struct conf_value *conf_before(const struct conf *conf, const char *name)
+{
+	size_t index = conf_index(conf->keys, name);
+	size_t family = conf_family(conf, name);
+
+	if (index < conf->count && conf->values[index].text != NULL)
+		return &conf->values[index];
+	for (size_t i = 0; family < conf->count && i < conf->entry_count; i++)
+		if (conf->entries[i].family == family
+		        && strcmp(conf->entries[i].name, strchr(name, '.') + 1) == 0)
+			return &conf->entries[i].value;
+	return NULL;
+}
+
+static bool conf_set(struct conf *conf, const char *name, const char *text,
+        const char *from, struct fault *fault)
+{
+	size_t index = conf_index(conf->keys, name);
+	size_t family = conf_family(conf, name);
+	struct conf_value *before = conf_before(conf, name);
+
+	if (index < conf->count && conf->keys[index].type != CONF_FAMILY)
+		return conf_put(
+		        &conf->values[index], &conf->keys[index], text, from, fault);
+	if (family == conf->count)
+		return conf_unknown(conf, name, fault);
+	if (before != NULL) /* an option, which stands above the file */
+		return conf_put(before, &conf->keys[family], text, from, fault);
+	return conf_put_member(conf, family, strchr(name, '.') + 1, text, from, fault);
 }
 
 static char *trim(char *text)
@@ -253,7 +282,7 @@ static bool conf_line(
 {
 	char *text = trim(line);
 	char *equals = strchr(text, '=');
-	size_t index;
+	const struct conf_value *before;
 
 	if (*text == '\0' || *text == '#')
 		return true;
@@ -261,10 +290,10 @@ static bool conf_line(
 		return fault_set(fault, FAULT_STOP, "expected a line `key = value`");
 	*equals = '\0';
 	text = trim(text);
-	index = conf_index(conf->keys, text);
-	if (index < conf->count && conf->values[index].text != NULL)
+	before = conf_before(conf, text);
+	if (before != NULL)
 		return fault_set(fault, FAULT_STOP, "%s stands here again; first at %s",
-		        text, conf->values[index].from);
+		        text, before->from);
 	return conf_set(conf, text, trim(equals + 1), from, fault);
 }
 
@@ -273,17 +302,21 @@ static bool conf_file(struct conf *conf, const char *path, struct fault *fault)
 	FILE *file = fopen(path, "r");
 	char *line = NULL;
 	size_t room = 0;
+	ssize_t size;
 	bool ok = true;
 
 	if (file == NULL)
 		return fault_set(fault, FAULT_STOP, "settings file %s: %s", path,
 		        strerror(errno));
-	for (int number = 1; ok && getline(&line, &room, file) >= 0; number++) {
+	for (int number = 1; ok && (size = getline(&line, &room, file)) >= 0;
+	        number++) {
 		char from[128];
 
 		snprintf(from, sizeof from, "%s:%d", path, number);
-		ok = conf_line(conf, line, from, fault)
-		     || fault_wrap(fault, "%s", from);
+		ok = strlen(line) == (size_t)size
+		             ? conf_line(conf, line, from, fault)
+		             : fault_set(fault, FAULT_STOP, "a NUL byte");
+		ok = ok || fault_wrap(fault, "%s", from);
 	}
 	free(line);
 	fclose(file);

@@ -181,6 +181,8 @@ static void wrong_settings_stop_with_file_and_line(void **state)
 		{ "village\n", "expected a line" },
 		{ "village = x\nlimit = 1\nvillage = y\n",
 		        ":3: village stands here again; first at" },
+		{ "village = x\nkafka.a = 1\nkafka.b = 2\nkafka.a = 3\n",
+		        ":4: kafka.a stands here again; first at" },
 	};
 	struct conf *conf;
 	struct fault fault;
