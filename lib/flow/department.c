@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/file.h"
+#include "flow/replay_words.h"
 #include "port/table.h"
 
 enum { PATH_BYTES = 4096 };
@@ -160,10 +160,10 @@ static bool read_start(struct department *department, struct fault *fault)
 	                    : strcmp(start, "latest") == 0 ? START_LATEST
 	                                                   : START_TIME;
 	return department->start != START_TIME
-	       || clock_parse(bytes_of(start), &department->start_us)
+	       || replay_parse_time(start, &department->start_us)
 	       || fault_set(fault, FAULT_STOP,
 	               "start must be earliest, latest or a time such as "
-	               "2026-11-21T00:00:00+07:00");
+	               "2026-11-21T00:00 (of Jember) or 2026-11-21T00:00:00+07:00");
 }
 
 static bool department_read(struct department *department, const char *folder,

@@ -17,7 +17,7 @@ enum { DISTRICT_BYTES = 8, CELLS = 5 };
 /* Western Indonesia has had this offset, and no summer time, since 1964. */
 static const char offset_of_jember[] = "+07:00";
 
-static bool parse_time(const char *text, int64_t *out_us)
+bool replay_parse_time(const char *text, int64_t *out_us)
 {
 	char local[CLOCK_TEXT_BYTES];
 	size_t size = strlen(text);
@@ -63,7 +63,7 @@ static bool parse_end(
 	int64_t span_us;
 
 	if (text[0] != '+')
-		return parse_time(text, out_us)
+		return replay_parse_time(text, out_us)
 		       || fault_code(fault, FAULT_REJECT, "to",
 		               "to: expected a time such as 2026-11-21T10:00, or a "
 		               "span behind the first, such as +2h");
@@ -76,7 +76,7 @@ static bool parse_end(
 bool replay_parse_times(
         const char *from, const char *to, struct replay_wish *wish, struct fault *fault)
 {
-	if (!parse_time(from, &wish->from_us) || wish->from_us < 0)
+	if (!replay_parse_time(from, &wish->from_us) || wish->from_us < 0)
 		return fault_code(fault, FAULT_REJECT, "from",
 		        "from: expected a time such as 2026-11-21T08:00 (of Jember) or "
 		        "2026-11-21T08:00:00+07:00");

@@ -13,8 +13,11 @@ enum { REPLAY_CURSOR_BYTES = 80 };
 
 /*
  * A time with its offset (RFC 3339), or as the clocks of Jember show it, with or
- * without seconds: "2026-11-21T08:00". `to` may be a span behind `from`: "+2h".
+ * without seconds: "2026-11-21T08:00".
  */
+MUST_CHECK bool replay_parse_time(const char *text, int64_t *out_us);
+
+/* Two of them; `to` may also be a span behind `from`: "+2h". */
 MUST_CHECK bool replay_parse_times(const char *from, const char *to,
         struct replay_wish *wish, struct fault *fault);
 

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "ctl.h"
 #include "flow/apply.h"
+#include "flow/replay_words.h"
 #include "port/topic_consumer.h"
 #include "rows.h"
 
@@ -288,9 +288,10 @@ bool ctl_department_try(struct ctl *ctl, struct fault *fault)
 	int64_t from_us;
 	bool ok = ctl_one_argument(ctl, "the department's folder", &folder, fault);
 
-	if (ok && !clock_parse(bytes_of(conf_text(ctl->conf, "from")), &from_us))
-		ok = ctl_usage(
-		        fault, "--from takes a time such as 2026-11-21T08:00:00+07:00");
+	if (ok && !replay_parse_time(conf_text(ctl->conf, "from"), &from_us))
+		ok = ctl_usage(fault,
+		        "--from takes a time such as 2026-11-21T08:00 (of Jember) or "
+		        "2026-11-21T08:00:00+07:00");
 	ok = ok && bench_open(&bench, ctl, folder, fault)
 	     && read_some(&bench, ctl, from_us, fault)
 	     && try_records(&bench, ctl, fault);

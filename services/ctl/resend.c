@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "event/catalog.h"
 #include "event/envelope.h"
+#include "flow/replay_words.h"
 #include "port/topic_producer.h"
 
 enum { WAIT_MS = 1000, WAITS = 40 };
@@ -74,28 +75,28 @@ static bool number_of(const char *text, long long *out)
 	return *end == '\0' && *out >= 1;
 }
 
-/* Whether the order is by times; then both are given, and in their order. */
-static bool times_of(struct ctl *ctl, bool *out, struct fault *fault)
+static bool is_by_times(const struct ctl *ctl)
 {
-	int64_t from_us;
-	int64_t to_us;
-
-	*out = conf_text(ctl->conf, "from")[0] != '\0'
+	return conf_text(ctl->conf, "from")[0] != '\0'
 	       || conf_text(ctl->conf, "to")[0] != '\0';
-	return !*out
-	       || (clock_parse(bytes_of(conf_text(ctl->conf, "from")), &from_us)
-	               && clock_parse(bytes_of(conf_text(ctl->conf, "to")), &to_us)
-	               && to_us > from_us)
-	       || ctl_usage(fault, "--from and --to take times such as "
-	                           "2026-11-21T08:00:00+07:00, the earlier one first");
 }
 
-static void write_times(struct ctl *ctl, struct buffer *out)
+/* A village reads them with their offset. */
+static bool write_times(struct ctl *ctl, struct buffer *out, struct fault *fault)
 {
-	buffer_append_text(out, "\"from\":");
-	buffer_append_json(out, bytes_of(conf_text(ctl->conf, "from")));
-	buffer_append_text(out, ",\"to\":");
-	buffer_append_json(out, bytes_of(conf_text(ctl->conf, "to")));
+	struct replay_wish wish = { 0 };
+	char from[CLOCK_TEXT_BYTES];
+	char to[CLOCK_TEXT_BYTES];
+
+	if (!replay_parse_times(conf_text(ctl->conf, "from"),
+	            conf_text(ctl->conf, "to"), &wish, fault))
+		return ctl_usage(fault,
+		        "--from and --to take times such as 2026-11-21T08:00 (of "
+		        "Jember) or 2026-11-21T08:00:00+07:00, the earlier one first");
+	clock_format(wish.from_us, from);
+	clock_format(wish.to_us, to);
+	buffer_format(out, "\"from\":\"%s\",\"to\":\"%s\"", from, to);
+	return true;
 }
 
 static bool write_numbers(struct ctl *ctl, struct buffer *out, struct fault *fault)
@@ -115,12 +116,9 @@ static bool write_numbers(struct ctl *ctl, struct buffer *out, struct fault *fau
 static bool write_order(struct ctl *ctl, const struct catalog *catalog,
         struct buffer *out, struct fault *fault)
 {
-	bool by_times;
-	size_t words;
+	bool by_times = is_by_times(ctl);
+	size_t words = by_times ? 1 : 3;
 
-	if (!times_of(ctl, &by_times, fault))
-		return false;
-	words = by_times ? 1 : 3;
 	if (ctl->count < words || ctl->count > words + 1)
 		return ctl_usage(fault, "resend takes TOPIC FROM_SEQ TO_SEQ "
 		                        "[INCARNATION], or TOPIC [INCARNATION] --from "
@@ -129,9 +127,7 @@ static bool write_order(struct ctl *ctl, const struct catalog *catalog,
 		return fault_set(fault, FAULT_REJECT, "there is no topic %.100s",
 		        ctl->arguments[0]);
 	buffer_format(out, "{\"resend\":{\"topic\":\"%s\",", ctl->arguments[0]);
-	if (by_times)
-		write_times(ctl, out);
-	else if (!write_numbers(ctl, out, fault))
+	if (!(by_times ? write_times(ctl, out, fault) : write_numbers(ctl, out, fault)))
 		return false;
 	if (ctl->count > words) {
 		buffer_append_text(out, ",\"incarnation\":");
