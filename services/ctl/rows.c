@@ -12,13 +12,12 @@
 
 #include <jansson.h>
 
-enum { TABLES = 64, ROWS = 1000 };
-
 struct written {
-	char table[160]; /* quoted by the database */
-	char key[400];   /* columns of its primary key, quoted; "" when it has none */
-	char *after[ROWS];
+	char *table; /* quoted by the database */
+	char *key;   /* columns of its primary key, quoted; "" when it has none */
+	char **after;
 	size_t count;
+	size_t room;
 };
 
 struct look {
@@ -31,16 +30,18 @@ static bool note_table(
         void *context, const char *const *texts, size_t count, struct fault *fault)
 {
 	struct look *look = context;
-	struct written *table = &look->tables[look->count];
+	struct written *tables =
+	        realloc(look->tables, (look->count + 1) * sizeof *tables);
+	struct written *table;
 
 	(void)count;
-	(void)fault;
-	if (look->count == TABLES)
-		return true;
-	snprintf(table->table, sizeof table->table, "%s", texts[0]);
-	snprintf(table->key, sizeof table->key, "%s", texts[1] ? texts[1] : "");
-	look->count++;
-	return true;
+	if (tables == NULL)
+		return fault_memory(fault);
+	look->tables = tables;
+	table = &tables[look->count++];
+	*table = (struct written){ .table = strdup(texts[0]),
+		.key = strdup(texts[1] ? texts[1] : "") };
+	return (table->table != NULL && table->key != NULL) || fault_memory(fault);
 }
 
 static bool note_after(
@@ -49,8 +50,15 @@ static bool note_after(
 	struct written *table = context;
 
 	(void)count;
-	if (table->count == ROWS)
-		return true;
+	if (table->count == table->room) {
+		size_t room = table->room ? 2 * table->room : 64;
+		char **after = realloc(table->after, room * sizeof *after);
+
+		if (after == NULL)
+			return fault_memory(fault);
+		table->after = after;
+		table->room = room;
+	}
 	table->after[table->count] = strdup(texts[0]);
 	return table->after[table->count++] != NULL || fault_memory(fault);
 }
@@ -145,8 +153,8 @@ static bool look_after(struct apply *apply, struct look *look, struct fault *fau
 		return false;
 	for (size_t i = 0; i < look->count; i++) {
 		buffer_format(&apply->sql,
-		        "SELECT to_jsonb(t) FROM %s t WHERE age(t.xmin) <= 0 LIMIT %d",
-		        look->tables[i].table, ROWS);
+		        "SELECT to_jsonb(t) FROM %s t WHERE age(t.xmin) <= 0",
+		        look->tables[i].table);
 		if (!apply_ask(apply, note_after, &look->tables[i], fault))
 			return false;
 	}
@@ -201,23 +209,30 @@ static bool print_all(
 	return true;
 }
 
+static void look_clear(struct look *look)
+{
+	for (size_t i = 0; i < look->count; i++) {
+		struct written *table = &look->tables[i];
+
+		for (size_t j = 0; j < table->count; j++)
+			free(table->after[j]);
+		free(table->after);
+		free(table->table);
+		free(table->key);
+	}
+	free(look->tables);
+	free(look->before);
+}
+
 bool rows_look(struct apply *apply, void *context, struct fault *fault)
 {
 	struct rows *rows = context;
-	struct look look = { .tables = calloc(TABLES, sizeof *look.tables) };
-	bool ok;
-
-	if (look.tables == NULL)
-		return fault_memory(fault);
-	ok = apply_send(apply, fault) && learn_harmless(apply, rows, fault)
-	     && look_after(apply, &look, fault);
+	struct look look = { 0 };
+	bool ok = apply_send(apply, fault) && learn_harmless(apply, rows, fault)
+	          && look_after(apply, &look, fault);
 	buffer_append_text(&apply->sql, "ROLLBACK TO SAVEPOINT before_all;");
 	ok = ok && apply_send(apply, fault) && print_all(apply, &look, rows, fault);
-	for (size_t i = 0; i < look.count; i++)
-		for (size_t j = 0; j < look.tables[i].count; j++)
-			free(look.tables[i].after[j]);
-	free(look.before);
-	free(look.tables);
+	look_clear(&look);
 	return ok;
 }
 
