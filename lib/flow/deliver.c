@@ -17,7 +17,6 @@
 #include "base/log.h"
 #include "flow/ask.h"
 #include "flow/heirs.h"
-#include "flow/mend.h"
 
 enum {
 	READ_MS = 100,
@@ -28,6 +27,7 @@ enum {
 	FENCED_MS = 5000,
 	COLLISIONS = 5, /* tried again at once, then with half the records */
 	COLLISION_MS = 50,
+	MEND_TURN_MS = 1000, /* between two turns of a round, for everybody else */
 };
 
 #define MINUTE_US INT64_C(60000000)
@@ -678,26 +678,29 @@ static void mend_now_and_then(struct deliver *deliver)
 	struct fault fault = { 0 };
 	bool due = deliver->apply.batch.awaiting.count > 0
 	           && (deliver->mend_due || now_us >= deliver->mend_us);
-	size_t tried;
+	struct mend_round *round = &deliver->mending;
 	bool ok;
 
-	if (!deliver->running || (!due && deliver->knows_unknown))
+	due = round->more ? now_us >= deliver->mend_us : due || !deliver->knows_unknown;
+	if (!deliver->running || !due)
 		return;
 	deliver_list_partitions(deliver, &partitions);
 	ok = buffer_ok(&partitions, &fault)
 	     && mend_partitions(&deliver->apply, deliver->conf,
-	             buffer_bytes(&partitions), !deliver->knows_unknown, &tried,
-	             &fault);
+	             buffer_bytes(&partitions), !deliver->knows_unknown, round, &fault);
 	buffer_clear(&partitions);
 	deliver->mend_due = false;
 	deliver->mend_us =
-	        now_us + (int64_t)conf_number(deliver->conf, "order_retry_ms") * 1000;
+	        clock_monotonic_us()
+	        + (round->more ? MEND_TURN_MS
+	                       : (int64_t)conf_number(deliver->conf, "order_retry_ms"))
+	                  * 1000;
 	if (!ok) {
 		give_way(deliver, &fault);
 		return;
 	}
-	deliver->knows_unknown = true;
-	if (tried > 0)
+	deliver->knows_unknown |= !round->more;
+	if (round->tried > 0)
 		forget(deliver, 0);
 }
 

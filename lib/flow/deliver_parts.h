@@ -8,6 +8,7 @@
 #include "event/digest.h"
 #include "flow/apply.h"
 #include "flow/deliver.h"
+#include "flow/mend.h"
 #include "port/topic_consumer.h"
 
 enum {
@@ -51,6 +52,7 @@ struct deliver {
 	bool has_gaps;  /* numbers are missing, as far as is known */
 	int64_t ask_us; /* monotonic: when to ask villages for them at the earliest */
 	bool mend_due;  /* a case moved on which a record waits */
+	struct mend_round mending;
 	bool knows_unknown; /* letters of unknown schemas were tried again */
 	int64_t mend_us;    /* monotonic: when to try again at the latest */
 	struct deliver_counters counters;

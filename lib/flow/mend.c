@@ -376,10 +376,13 @@ bool mend_run(struct apply *apply, struct consumer *consumer,
 
 /* By itself */
 
-enum { QUEUES = 1000 };
+enum {
+	QUEUES = 100,
+	TURN_US = 500000,
+};
 
 struct queues {
-	struct mend_queue *queues;
+	struct mend_queue queues[QUEUES];
 	size_t count;
 };
 
@@ -387,34 +390,37 @@ static bool note_queue(
         void *context, const char *const *texts, size_t count, struct fault *fault)
 {
 	struct queues *all = context;
-	struct mend_queue *queues;
+	struct mend_queue *queue = &all->queues[all->count];
 
 	(void)count;
-	if (all->count == QUEUES)
-		return true;
-	queues = realloc(all->queues, (all->count + 1) * sizeof *queues);
-	if (queues == NULL)
-		return fault_memory(fault);
-	all->queues = queues;
-	queues[all->count] = (struct mend_queue){
+	(void)fault;
+	*queue = (struct mend_queue){
 		.partition = (int32_t)strtol(texts[1], NULL, 10),
 		.first_offset = strtoll(texts[4], NULL, 10),
 		.letter_id = texts[5] ? strtoll(texts[5], NULL, 10) : 0,
 	};
-	keep(queues[all->count].topic, sizeof queues->topic, texts[0]);
-	keep(queues[all->count].village_code, sizeof queues->village_code, texts[2]);
-	keep(queues[all->count++].case_id, sizeof queues->case_id, texts[3]);
+	keep(queue->topic, sizeof queue->topic, texts[0]);
+	keep(queue->village_code, sizeof queue->village_code, texts[2]);
+	keep(queue->case_id, sizeof queue->case_id, texts[3]);
+	all->count++;
 	return true;
 }
 
-static bool list_queues(struct apply *apply, const char *function,
-        struct bytes partitions, struct queues *out, struct fault *fault)
+static bool list_queues(struct apply *apply, struct bytes partitions, bool unknown_too,
+        size_t from, struct queues *out, struct fault *fault)
 {
-	buffer_reset(&apply->sql);
-	buffer_format(&apply->sql, "SELECT * FROM kentongan.%s(", function);
-	if (!table_quote(apply->table, partitions, &apply->sql, fault))
+	struct buffer *sql = &apply->sql;
+
+	buffer_reset(sql);
+	buffer_append_text(sql, "SELECT * FROM kentongan.awaiting(");
+	if (!table_quote(apply->table, partitions, sql, fault))
 		return false;
-	buffer_append_byte(&apply->sql, ')');
+	if (unknown_too) {
+		buffer_append_text(sql, ") UNION ALL SELECT * FROM kentongan.unknown(");
+		if (!table_quote(apply->table, partitions, sql, fault))
+			return false;
+	}
+	buffer_format(sql, ") OFFSET %zu LIMIT %d", from, QUEUES);
 	return apply_ask(apply, note_queue, out, fault);
 }
 
@@ -423,15 +429,17 @@ static bool list_queues(struct apply *apply, const char *function,
  * case may stand before it, or have been mended just now.
  */
 static bool try_queue(struct apply *apply, struct consumer *consumer,
-        struct mend_queue *queue, struct fault *fault)
+        struct mend_queue *queue, bool *moved, struct fault *fault)
 {
 	const struct mend_wish wish = { .who = "sink", .why = "tried again" };
 	struct mend_result result;
 
+	*moved = false;
 	if (queue->letter_id != 0 && !mend_find(apply, queue->letter_id, queue, fault))
 		return fault->kind == FAULT_REJECT;
 	if (!mend_run(apply, consumer, queue, &wish, &result, fault))
 		return false;
+	*moved = result.applied > 0;
 	log_info(NULL,
 	        "tried again topic=%s partition=%d offset=%" PRId64
 	        " applied=%zu waiting=%zu dead=%zu",
@@ -442,32 +450,41 @@ static bool try_queue(struct apply *apply, struct consumer *consumer,
 
 /* A queue that fails is no reason to leave the others, a lost database is. */
 static bool run_queues(struct apply *apply, const struct conf *conf, struct queues *all,
-        struct fault *fault)
+        struct mend_round *round, struct fault *fault)
 {
+	int64_t until_us = clock_monotonic_us() + TURN_US;
 	struct consumer *consumer = NULL;
 	bool ok = consumer_open(&consumer, conf, NULL, fault);
+	size_t i;
 
-	for (size_t i = 0; ok && i < all->count; i++) {
-		if (try_queue(apply, consumer, &all->queues[i], fault))
-			continue;
-		ok = table_is_open(apply->table);
-		if (ok)
+	for (i = 0; ok && i < all->count && clock_monotonic_us() < until_us; i++) {
+		bool moved;
+
+		ok = try_queue(apply, consumer, &all->queues[i], &moved, fault);
+		round->from += !moved;
+		if (!ok && table_is_open(apply->table)) {
 			log_fault(NULL, "try again", fault);
+			ok = true;
+		}
 	}
+	round->more = i < all->count || all->count == QUEUES;
 	consumer_close(&consumer);
 	return ok;
 }
 
 bool mend_partitions(struct apply *apply, const struct conf *conf,
-        struct bytes partitions, bool unknown_too, size_t *tried, struct fault *fault)
+        struct bytes partitions, bool unknown_too, struct mend_round *round,
+        struct fault *fault)
 {
-	struct queues all = { 0 };
-	bool ok = list_queues(apply, "awaiting", partitions, &all, fault)
-	          && (!unknown_too
-	                  || list_queues(apply, "unknown", partitions, &all, fault))
-	          && (all.count == 0 || run_queues(apply, conf, &all, fault));
+	struct queues *all = calloc(1, sizeof *all);
+	bool ok = all != NULL || fault_memory(fault);
 
-	*tried = all.count;
-	free(all.queues);
+	ok = ok && list_queues(apply, partitions, unknown_too, round->from, all, fault);
+	round->tried = ok ? all->count : 0;
+	round->more = false;
+	ok = ok && (all->count == 0 || run_queues(apply, conf, all, round, fault));
+	if (!ok || !round->more)
+		round->from = 0;
+	free(all);
 	return ok;
 }

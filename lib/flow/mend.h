@@ -57,13 +57,22 @@ MUST_CHECK bool mend_run(struct apply *apply, struct consumer *consumer,
         const struct mend_queue *queue, const struct mend_wish *wish,
         struct mend_result *out, struct fault *fault);
 
+/* Begins as zeros; the caller keeps it between two turns. */
+struct mend_round {
+	size_t from;  /* so many were tried in earlier turns, and failed again */
+	size_t tried; /* in this turn */
+	bool more;    /* the round is not through: take another turn soon */
+};
+
 /*
  * What a sink tries by itself, in its partitions (JSON, as kentongan.claim() takes it):
  * records that wait for rows of others; with unknown_too also records whose schema was
- * not in the catalog. A queue that cannot be tried now is left for the next time. tried
+ * not in the catalog. One turn takes about half a second, so that thousands of them
+ * hold up nobody. A queue that cannot be tried now is left for the next round. tried
  * more than 0: what apply knew of streams and cases is forgotten.
  */
 MUST_CHECK bool mend_partitions(struct apply *apply, const struct conf *conf,
-        struct bytes partitions, bool unknown_too, size_t *tried, struct fault *fault);
+        struct bytes partitions, bool unknown_too, struct mend_round *round,
+        struct fault *fault);
 
 #endif

@@ -227,19 +227,18 @@ static bool mend_all(struct rehearse *rehearse, struct fault *fault)
 	struct buffer parts = { 0 };
 	int64_t before = 0;
 	int64_t *left = &rehearse->counters.waiting;
+	struct mend_round round = { 0 };
 	bool ok;
 
 	list_parts(rehearse, &parts);
 	ok = buffer_ok(&parts, fault) && count_waiting(rehearse, left, fault);
 	do {
-		size_t tried;
-
 		before = *left;
 		ok = ok
 		     && mend_partitions(&rehearse->apply, rehearse->conf,
-		             buffer_bytes(&parts), false, &tried, fault)
+		             buffer_bytes(&parts), false, &round, fault)
 		     && count_waiting(rehearse, left, fault);
-	} while (ok && *left > 0 && *left < before);
+	} while (ok && *left > 0 && (round.more || *left < before));
 	buffer_clear(&parts);
 	return ok;
 }

@@ -139,7 +139,8 @@ static bool connect_fault(PGconn *connection, struct fault *fault)
 	bool refused = strstr(text, "authentication failed") != NULL
 	               || strstr(text, "no password supplied") != NULL
 	               || strstr(text, "permission denied") != NULL
-	               || strstr(text, "pg_hba.conf") != NULL;
+	               || strstr(text, "pg_hba.conf") != NULL
+	               || strstr(text, "not permitted to log in") != NULL;
 	bool absent = strstr(text, "does not exist") != NULL
 	              || strstr(text, "invalid connection option") != NULL
 	              || strstr(text, "missing \"=\"") != NULL;

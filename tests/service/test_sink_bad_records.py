@@ -213,6 +213,25 @@ def test_a_record_waits_for_the_row_that_it_refers_to(world):
     assert world.sql("dispendukcapil", "SELECT keputusan FROM dispendukcapil.persetujuan ORDER BY waktu") == [("ACCEPTED",), ("COLLECTED",)]
 
 
+def test_many_that_wait_hold_up_nobody_and_all_have_their_turn(world):
+    world.expects("tried again|try again")
+    world.department("dispendukcapil")
+    world.sql("dispendukcapil", "ALTER TABLE dispendukcapil.persetujuan ADD FOREIGN KEY (desa, nomor_perkara) "
+              "REFERENCES dispendukcapil.permohonan (desa, nomor_perkara)")
+    gateway, other = world.gateway(), world.gateway(VILLAGES[1])
+    approval = {"record": "Approval", "service": "surat-keterangan-kelahiran", "step": "KADES", "decision": "ACCEPTED", "actor": {"role": "KADES"}}
+    request = {"record": "Request", **request_body(service="surat-keterangan-kelahiran")}
+    programs.post_batch(gateway, [{**approval, "case_id": f"KTP-{number}"} for number in range(150)])
+    world.sink("dispendukcapil", order_retry_ms=100)
+    wait_numbers(world, (0, 0, 150, 0, 0), "dispendukcapil")
+    for number in range(5):
+        programs.post_batch(other, [{**request, "case_id": f"LAIN-{number}"}])
+        wait_numbers(world, (number + 1, 0, 150, 0, 0), "dispendukcapil")
+    programs.post_batch(gateway, [{**request, "case_id": f"KTP-{number}"} for number in reversed(range(150))])
+    wait_numbers(world, (305, 0, 0, 0, 0), "dispendukcapil", 120)
+    assert world.sql("dispendukcapil", "SELECT count(*)::int FROM dispendukcapil.persetujuan") == [(150,)]
+
+
 def test_what_it_refers_to_never_comes_and_it_is_a_dead_letter(world):
     world.expects("dead letter class=data|tried again")
     world.department("dispendukcapil")
