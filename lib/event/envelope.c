@@ -42,16 +42,24 @@ int32_t envelope_partition(struct bytes village_code, int32_t modulus)
 	return (int32_t)(~crc % (uint32_t)modulus);
 }
 
-static void pack(struct buffer *out, const char *name, struct bytes value)
+/* A header whose value is two pieces behind each other. */
+static void pack_two(
+        struct buffer *out, const char *name, struct bytes value, struct bytes rest)
 {
 	size_t size = strlen(name) + 1;
 
-	if (value.size > UINT16_MAX)
+	if (value.size + rest.size > UINT16_MAX)
 		return;
 	buffer_append_byte(out, (uint8_t)size);
 	buffer_append(out, name, size);
-	buffer_append_u16(out, (uint16_t)value.size);
+	buffer_append_u16(out, (uint16_t)(value.size + rest.size));
 	buffer_append(out, value.data, value.size);
+	buffer_append(out, rest.data, rest.size);
+}
+
+static void pack(struct buffer *out, const char *name, struct bytes value)
+{
+	pack_two(out, name, value, (struct bytes){ 0 });
 }
 
 static void pack_time(struct buffer *out, const char *name, int64_t time_us)
@@ -65,16 +73,13 @@ static void pack_time(struct buffer *out, const char *name, int64_t time_us)
 void envelope_pack(struct buffer *out, const struct head *head, const char *record_name,
         int version, struct bytes traceparent)
 {
-	char source[64];
-	char type[256];
+	char suffix[16];
 
-	snprintf(source, sizeof source, "/desa/%.*s", (int)head->village_code.size,
-	        (const char *)head->village_code.data);
-	snprintf(type, sizeof type, "%s.v%d", record_name, version);
+	snprintf(suffix, sizeof suffix, ".v%d", version);
 	pack(out, "ce_specversion", bytes_of("1.0"));
 	pack(out, "ce_id", head->event_id);
-	pack(out, "ce_source", bytes_of(source));
-	pack(out, "ce_type", bytes_of(type));
+	pack_two(out, "ce_source", bytes_of("/desa/"), head->village_code);
+	pack_two(out, "ce_type", bytes_of(record_name), bytes_of(suffix));
 	pack_time(out, "ce_time", head->occurred_at_us);
 	if (head->case_id.size > 0)
 		pack(out, "ce_subject", head->case_id);

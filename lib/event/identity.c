@@ -14,18 +14,28 @@
 /* Fixed by a throw of dice in 2026; it must never change. */
 static const char namespace_text[] = "id.go.jember.desa/event-id/1";
 
-void identity_format(const uint8_t bytes[16], char text[UUID_TEXT_BYTES])
+static char *put_hex(char *at, const uint8_t *bytes, size_t size)
 {
 	static const char digits[] = "0123456789abcdef";
-	char *at = text;
 
-	for (int i = 0; i < 16; i++) {
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			*at++ = '-';
+	for (size_t i = 0; i < size; i++) {
 		*at++ = digits[bytes[i] >> 4];
 		*at++ = digits[bytes[i] & 15];
 	}
-	*at = '\0';
+	return at;
+}
+
+void identity_format(const uint8_t bytes[16], char text[UUID_TEXT_BYTES])
+{
+	static const size_t sizes[] = { 4, 2, 2, 2, 6 };
+	char *at = text;
+
+	for (int i = 0; i < 5; i++) {
+		at = put_hex(at, bytes, sizes[i]);
+		bytes += sizes[i];
+		*at++ = '-';
+	}
+	at[-1] = '\0';
 }
 
 static void set_version(uint8_t bytes[16], int version)
@@ -85,6 +95,20 @@ void identity_random(char text[UUID_TEXT_BYTES])
 	random_bytes(bytes, sizeof bytes);
 	set_version(bytes, 4);
 	identity_format(bytes, text);
+}
+
+/* Version, 16 bytes of trace, 8 of parent, flags. */
+void identity_trace(char text[TRACE_TEXT_BYTES])
+{
+	uint8_t bytes[24];
+	char *at = text + 3;
+
+	random_bytes(bytes, sizeof bytes);
+	memcpy(text, "00-", 3);
+	at = put_hex(at, bytes, 16);
+	*at++ = '-';
+	at = put_hex(at, bytes + 16, 8);
+	memcpy(at, "-01", 4);
 }
 
 void identity_derive(

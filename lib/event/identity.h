@@ -11,11 +11,12 @@
 
 #include "base/bytes.h"
 
-enum { UUID_TEXT_BYTES = 37 };
+enum { UUID_TEXT_BYTES = 37, TRACE_TEXT_BYTES = 56 };
 
 /* Two calls never return the same; ids of one process grow with time. Thread-safe. */
 void identity_new(char text[UUID_TEXT_BYTES]);
 void identity_random(char text[UUID_TEXT_BYTES]); /* UUIDv4, for incarnations */
+void identity_trace(char text[TRACE_TEXT_BYTES]); /* W3C Trace Context, sampled */
 void identity_derive(
         struct bytes village_code, struct bytes key, char text[UUID_TEXT_BYTES]);
 

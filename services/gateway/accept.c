@@ -14,7 +14,7 @@
 #include "event/envelope.h"
 #include "event/identity.h"
 
-enum { KEY_BYTES = 200, TRACE_BYTES = 55 };
+enum { KEY_BYTES = 200 };
 
 struct posting {
 	struct gateway *gateway;
@@ -148,9 +148,9 @@ static bool is_trace(struct bytes text)
 	static const char shape[] =
 	        "00-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
 
-	if (text.size != TRACE_BYTES)
+	if (text.size != TRACE_TEXT_BYTES - 1)
 		return false;
-	for (size_t i = 0; i < TRACE_BYTES; i++) {
+	for (size_t i = 0; i < text.size; i++) {
 		uint8_t byte = text.data[i];
 		bool digit =
 		        (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f');
@@ -162,38 +162,23 @@ static bool is_trace(struct bytes text)
 	       && strspn((const char *)text.data + 36, "0") < 16; /* no such ids */
 }
 
-/*
- * W3C Trace Context: the sender's, or a new one. It becomes a header of the topic,
- * where no sender may write what he likes.
+/* The sender's, or a new one: the topic's headers are no place to write what one likes.
  */
-static void trace(const struct event *event, char out[TRACE_BYTES + 1])
+static void trace(const struct event *event, char out[TRACE_TEXT_BYTES])
 {
-	char a[UUID_TEXT_BYTES];
-	char b[UUID_TEXT_BYTES];
-	char digits[65];
-	size_t size = 0;
-
 	if (is_trace(event->traceparent)) {
-		memcpy(out, event->traceparent.data, TRACE_BYTES);
-		out[TRACE_BYTES] = '\0';
-		return;
+		memcpy(out, event->traceparent.data, TRACE_TEXT_BYTES - 1);
+		out[TRACE_TEXT_BYTES - 1] = '\0';
+	} else {
+		identity_trace(out);
 	}
-	identity_random(a);
-	identity_random(b);
-	for (const char *at = a; *at != '\0'; at++)
-		if (*at != '-')
-			digits[size++] = *at;
-	for (const char *at = b; *at != '\0'; at++)
-		if (*at != '-')
-			digits[size++] = *at;
-	snprintf(out, TRACE_BYTES + 1, "00-%.32s-%.16s-01", digits, digits + 48);
 }
 
 static void pack_headers(const struct event *event, const struct spool_draft *draft,
         const char *event_id, struct buffer *out)
 {
 	const struct catalog_topic *topic = event->intake->topic;
-	char traceparent[TRACE_BYTES + 1];
+	char traceparent[TRACE_TEXT_BYTES];
 	struct head head = {
 		.event_id = bytes_of(event_id),
 		.village_code = value_text(&event->value, "village_code"),

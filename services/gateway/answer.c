@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -16,15 +17,17 @@ void answer_receipt(const struct gateway *gateway, const struct spool_receipt *r
         struct buffer *out)
 {
 	char recorded[CLOCK_TEXT_BYTES];
+	char seq[24];
+	const char *const pieces[] = { "{\"event_id\":\"", receipt->event_id,
+		"\",\"village_code\":\"", conf_text(svc_conf(gateway->svc), "village"),
+		"\",\"incarnation\":\"", receipt->incarnation, "\",\"topic\":\"",
+		receipt->topic, "\",\"seq\":", seq, ",\"recorded_at\":\"", recorded,
+		"\",\"state\":\"", state_name(receipt->state), "\"" };
 
 	clock_format(receipt->recorded_at_us, recorded);
-	buffer_format(out,
-	        "{\"event_id\":\"%s\",\"village_code\":\"%s\",\"incarnation\":\"%s\","
-	        "\"topic\":\"%s\",\"seq\":%lld,\"recorded_at\":\"%s\",\"state\":\"%"
-	        "s\"",
-	        receipt->event_id, conf_text(svc_conf(gateway->svc), "village"),
-	        receipt->incarnation, receipt->topic, (long long)receipt->seq, recorded,
-	        state_name(receipt->state));
+	snprintf(seq, sizeof seq, "%lld", (long long)receipt->seq);
+	for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
+		buffer_append_text(out, pieces[i]);
 	if (receipt->state == SPOOL_VOID) {
 		buffer_append_text(out, ",\"reason\":");
 		buffer_append_json(out, bytes_of(receipt->reason));
