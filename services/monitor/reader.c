@@ -100,8 +100,6 @@ static bool bound_lanes(struct reader *reader, struct fault *fault)
 		if (!consumer_bounds(reader->consumer, place->topic, place->partition,
 		            &low, &lane->end, fault))
 			return false;
-		if (place->offset < 0) /* no record is as young as was asked for */
-			place->offset = lane->end;
 		if (place->offset < low || place->offset > lane->end)
 			place->offset = low;
 		lane->is_behind = place->offset < lane->end;
@@ -124,8 +122,15 @@ static bool find_lanes(struct reader *reader, struct fault *fault)
 	        && !add_lanes(reader, catalog_channel(catalog, "status")->topic,
 	                catalog->topic_count, fault))
 		return false;
-	return consumer_offsets_at(reader->consumer, clock_wall_us() - DAY_US,
-	        reader->places, events, fault);
+	/* The ends come first: what is appended meanwhile is not passed over. */
+	if (!bound_lanes(reader, fault)
+	        || !consumer_offsets_at(reader->consumer, clock_wall_us() - DAY_US,
+	                reader->places, events, fault))
+		return false;
+	for (size_t i = 0; i < events; i++)
+		if (reader->places[i].offset < 0) /* none was as young as that */
+			reader->places[i].offset = reader->lanes[i].end;
+	return true;
 }
 
 /* At the start from a day ago, later from where it was. */

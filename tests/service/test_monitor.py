@@ -16,7 +16,7 @@ def test_a_watcher_resumes_without_a_hole(world):
     monitor = world.monitor()
     for number in range(5):
         post(gateway, "/v1/payments", payment_body(case_id=f"A-{number}"))
-    wait_until(lambda: json.loads(monitor.get("/v1/summary")[1])["newest"] == 5, 20, "five events")
+    wait_until(lambda: json.loads(monitor.get("/v1/summary")[1])["newest"] == 5, 90, "five events")
     first = [block for block in stream(monitor, 0.5) if block[1] == "event"]
     assert [block[2]["case_id"] for block in first] == [f"A-{number}" for number in range(5)]
     again = stream(monitor, 0.5, first[2][0])
@@ -27,12 +27,25 @@ def test_a_watcher_resumes_without_a_hole(world):
     assert first[0][2]["payer_nik"] == "•••" and first[0][2]["payer_name"] == "•••"
 
 
+def test_what_comes_while_it_starts_is_seen(world):
+    """First records of partitions, around the moment at which it asks where each of them begins and ends."""
+    from confluent_kafka import Producer
+    producer = Producer({"bootstrap.servers": world.brokers, "linger.ms": 0})
+    monitor = world.monitor(wait=False)
+    for part in range(12):
+        for name in ("requests", "approvals", "payments"):
+            producer.produce(world.topic(name), value=b"none of ours", key="35.09.01.2001", partition=part)
+            producer.flush(20)
+    monitor.wait()
+    wait_until(lambda: json.loads(monitor.get("/v1/summary")[1])["newest"] == 36, 30, "all that came are seen")
+
+
 def test_villages_departments_and_metrics_are_told(world):
     gateway = world.gateway()
     world.sink("dpmd")
     monitor = world.monitor(["dpmd"])
     post(gateway, "/v1/payments", payment_body())
-    wait_until(lambda: json.loads(monitor.get("/v1/villages/35.09.01.2001")[1])["events"] == 1, 20, "the village is heard")
+    wait_until(lambda: json.loads(monitor.get("/v1/villages/35.09.01.2001")[1])["events"] == 1, 90, "the village is heard")
     assert len(json.loads(monitor.get("/v1/villages")[1])["villages"]) == 248
     assert monitor.get("/v1/villages/99.99.99.2999")[0] == 404
 
@@ -40,7 +53,7 @@ def test_villages_departments_and_metrics_are_told(world):
         found = json.loads(monitor.get("/v1/departments")[1])["departments"][0]
         return found if found["state"] == "running" and found["applied"] == 1 else None
 
-    assert wait_until(department, 30, "the department's report")["lag"] == 0
+    assert wait_until(department, 90, "the department's report")["lag"] == 0
     topic = world.topic("payments")
     assert monitor.metrics()[f'kentongan_monitor_events_total{{topic="{topic}"}}'] == 1
 
@@ -51,7 +64,7 @@ def test_a_strange_record_is_a_line_without_content(world):
     producer.produce(world.topic("requests"), value=b"Siti Rahayu", key="35.09.01.2001", partition=0)
     producer.flush(10)
     monitor = world.monitor()
-    wait_until(lambda: json.loads(monitor.get("/v1/summary")[1])["undecodable"] == 1, 20, "it is counted")
+    wait_until(lambda: json.loads(monitor.get("/v1/summary")[1])["undecodable"] == 1, 90, "it is counted")
     events = [block[2] for block in stream(monitor, 0.5) if block[1] == "event"]
     assert events[0]["undecodable"] is True and "Siti" not in json.dumps(events)
 
