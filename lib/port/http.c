@@ -1043,7 +1043,7 @@ static ssize_t stream_read(void *context, uint64_t position, char *out, size_t r
 	memcpy(out, stream->waiting.data + stream->sent, left);
 	stream->sent += left;
 	if (stream->sent == stream->waiting.size) {
-		buffer_reset(&stream->waiting);
+		buffer_clear(&stream->waiting); /* many streams: each is idle mostly */
 		stream->sent = 0;
 	}
 	return (ssize_t)left;
@@ -1079,8 +1079,9 @@ bool http_stream_open(struct http_request *request, const char *media,
 		.mhd = request->mhd,
 		.on_close = on_close,
 		.context = context };
+	/* Chunks are made in the connection's own memory, so no block is needed. */
 	request->response = MHD_create_response_from_callback(
-	        MHD_SIZE_UNKNOWN, 16 * 1024, stream_read, stream, stream_free);
+	        MHD_SIZE_UNKNOWN, 1, stream_read, stream, stream_free);
 	if (request->response == NULL) {
 		free(stream);
 		return false;

@@ -8,6 +8,7 @@
  * One that does not even take the picture of each second is told `slow` and sent away:
  * it comes back with Last-Event-ID and goes on there, or is told to start anew.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ enum {
 	SLICE = 250,            /* most events at once */
 	ROOM_BYTES = 64 * 1024, /* waits for it: no more events yet */
 	SLOW_SECONDS = 5,       /* that so much waits: sent away */
+	CROWD = 50,             /* watchers: their memory is worth giving back */
 	BEHIND_MS = 20,         /* then those that took theirs are sent more */
 };
 
@@ -44,6 +46,7 @@ struct watch {
 	struct buffer json;
 	struct loop_timer *behind;
 	int64_t count;
+	int64_t most; /* since memory was given back last */
 	int64_t dropped;
 };
 
@@ -159,11 +162,23 @@ static void put_stats(
 	buffer_append_text(out, "\n\n");
 }
 
+/* What a crowd needed lies in many small pieces: the library gives none back itself. */
+static void give_memory_back(struct watch *watch)
+{
+	if (watch->most > CROWD && watch->count < watch->most / 2) {
+		malloc_trim(0);
+		watch->most = 0;
+	}
+	if (watch->count > watch->most)
+		watch->most = watch->count;
+}
+
 void watch_second(
         struct watch *watch, const struct buffer *news, const struct buffer *changed)
 {
 	struct buffer out = { 0 };
 
+	give_memory_back(watch);
 	if (watch->watchers == NULL)
 		return;
 	buffer_append(&out, news->data, news->size);

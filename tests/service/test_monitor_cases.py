@@ -52,7 +52,7 @@ def test_a_case_is_shown_in_its_order_across_topics_masked(world):
 def test_what_the_stream_shows_of_an_event_is_what_its_case_shows(world):
     live_a_case(world, "SAMA")
     monitor = monitor_with_satu_data(world)
-    wait_until(lambda: json.loads(monitor.get("/v1/summary")[1])["newest"] == 4, 20, "all are seen")
+    wait_until(lambda: json.loads(monitor.get("/v1/summary")[1])["newest"] == 4, 90, "all are seen")
     live = {event["event_id"]: event for _, name, event in stream(monitor, 0.5) if name == "event"}
     events = json.loads(monitor.get(CASE + "SAMA")[1])["events"]
     assert len(events) == 3
@@ -70,7 +70,7 @@ def test_a_nik_in_a_field_that_should_hold_none_is_hidden_everywhere(world):
     for table in ("approvals", "payments"):
         world.wait_rows("satu_data", f"SELECT count(*) FROM satu_data.{table}", 1)
     monitor = monitor_with_satu_data(world)
-    wait_until(lambda: json.loads(monitor.get("/v1/summary")[1])["newest"] == 2, 20, "both are seen")
+    wait_until(lambda: json.loads(monitor.get("/v1/summary")[1])["newest"] == 2, 90, "both are seen")
     shown = [event for _, name, event in stream(monitor, 0.5) if name == "event"]
     case = monitor.get(CASE + "NIK")[1]
     past = monitor.get("/replay?from=2026-01-01T00:00&to=%2B5000d&speed=max")[1]

@@ -17,8 +17,8 @@ def test_dead_letters_are_listed_by_their_places_and_go_when_they_are_decided(wo
     pay(gateway, *[(f"RAHASIA-{number}", TOO_MUCH) for number in range(10)], ("BAIK", "1.00"))
     world.sink("dinsos")
     monitor = world.monitor(["dinsos"])
-    wait_until(lambda: department(monitor)["dead"] == 10, 40, "all ten are counted")
-    wait_until(lambda: len(department(monitor)["letters"]) == 8, 40, "the newest are listed")
+    wait_until(lambda: department(monitor)["dead"] == 10, 90, "all ten are counted")
+    wait_until(lambda: len(department(monitor)["letters"]) == 8, 90, "the newest are listed")
     text = monitor.get("/v1/departments")[1]
     letters = department(monitor)["letters"]
     kept = world.sql("dinsos", "SELECT id, topic, partition, kafka_offset, village_code, seq, class, sqlstate FROM kentongan.dead_letter "
@@ -33,7 +33,7 @@ def test_dead_letters_are_listed_by_their_places_and_go_when_they_are_decided(wo
     lift_the_limit(world)
     kentongan(world, "dead-letters", "retry", str(letter["id"]))
     kentongan(world, "dead-letters", "waive", str(letters[1]["id"]), "--reason", "salah ketik")
-    wait_until(lambda: department(monitor)["dead"] == 8, 40, "what people decided is heard of")
+    wait_until(lambda: department(monitor)["dead"] == 8, 90, "what people decided is heard of")
     assert {letter["id"] for letter in department(monitor)["letters"]}.isdisjoint({letters[0]["id"], letters[1]["id"]})
 
 
@@ -45,7 +45,7 @@ def test_a_strangers_key_is_shown_nowhere(world):
     assert producer.flush(20) == 0
     world.sink("dinsos")
     monitor = world.monitor(["dinsos"])
-    wait_until(lambda: department(monitor)["letters"], 40, "it is listed")
+    wait_until(lambda: department(monitor)["letters"], 90, "it is listed")
     (letter,) = department(monitor)["letters"]
     assert (letter["village"], letter["seq"], letter["partition"], letter["offset"]) == (None, None, 3, 0)
     assert "Siti" not in monitor.get("/v1/departments")[1]
