@@ -28,9 +28,10 @@ def test_a_request_is_typed_by_the_keyboard_and_accepted_without_a_link(lonely, 
             resize(driver, *size, dark)
             assert driver.execute_script("return document.documentElement.scrollWidth") <= size[0]
             assert axe_findings(driver) == [], (size, dark)
-    for field, text in (("#case_id", "SKTM-2026-0042"), ("#applicant-nik", "3509 0101 0190"), ("#applicant-name", "Siti Rahayu")):
+    for field, text in (("#case_id", "SKTM-2026-0042"), ("#applicant-nik", "350901010190"), ("#applicant-name", "Siti Rahayu")):
         tab_to(driver, field)
         press(driver, text, Keys.ENTER)  # which sends nothing
+    assert driver.execute_script("return document.getElementById('applicant-nik').value") == "3509 0101 0190", "in fours, for reading aloud"
     driver.refresh()
     assert driver.execute_script("return document.getElementById('case_id').value") == "SKTM-2026-0042", "a draft stays"
     tab_to(driver, "#send")

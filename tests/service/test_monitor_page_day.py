@@ -84,6 +84,13 @@ def states(driver):
     return Counter(driver.execute_script("return [...document.querySelectorAll('#board .tile')].map(tile => tile.dataset.state)"))
 
 
+def fits_and_is_accessible(driver):
+    for size, dark in [(size, dark) for size in SIZES for dark in (False, True)] if FULL else ((SIZES[0], True), (SIZES[1], False)):
+        resize(driver, *size, dark)
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= size[0]
+        assert axe_findings(driver) == [], (size, dark)
+
+
 def test_a_day_is_told_in_a_sentence_numbers_villages_and_words(day, browse):  # noqa: F811
     day.beat()
     driver = open_page(browse, day.monitor)
@@ -92,6 +99,8 @@ def test_a_day_is_told_in_a_sentence_numbers_villages_and_words(day, browse):  #
     assert (found["unknown"], found["waiting"], found["blocked"]) == (5, 3, 1) and found["sending"] > 0, found
     if FULL:  # nobody is called silent before three minutes of hearing
         wait_until(lambda: states(driver)["silent"] == 4, 240, "those whose heartbeats are old")
+    waiting = driver.execute_script("return [...document.querySelectorAll('#board [data-state=waiting]')].map(tile => [tile.dataset.age, tile.title])")
+    assert all(age == "hours" and "tertua 2 jam" in title for age, title in waiting), waiting
     wait_text(driver, "#worst", "Kafka menolak kiriman")
     assert "Jangan batalkan catatan" in text_of(driver, "#next")
     click(driver, "#alarms")
@@ -102,6 +111,7 @@ def test_a_day_is_told_in_a_sentence_numbers_villages_and_words(day, browse):  #
     click(driver, "#open-worst")
     wait_text(driver, "#panel-title", json.loads(day.monitor.get("/v1/villages/" + register()[QUIET + 3])[1])["name"])
     press(driver, Keys.ESCAPE)
+    fits_and_is_accessible(driver)
     assert len(driver.find_elements("css selector", "#departments tr")) == 6
     if FULL:
         wait_until(lambda: text_of(driver, "#departments .state").count("berjalan") == 6, 120, "six departments at work")
@@ -171,10 +181,7 @@ def test_an_hour_runs_again_at_every_speed_and_from_where_it_is_dragged_to(day, 
     type_into(driver, "#replay-speed", "max")
     click(driver, "#replay-toggle")
     play_to_the_end(driver, day, middle, end)
-    for size, dark in (*((size, dark) for size in SIZES for dark in (False, True)),) if FULL else ((SIZES[0], True), (SIZES[1], False)):
-        resize(driver, *size, dark)
-        assert driver.execute_script("return document.documentElement.scrollWidth") <= size[0]
-        assert axe_findings(driver) == [], (size, dark)
+    fits_and_is_accessible(driver)
     assert complaints(driver) == []
 
 

@@ -131,6 +131,11 @@ $("form").addEventListener("input", keepDraft);
 $("form").addEventListener("keydown", (event) => { // Enter never sends by accident
   if (event.key === "Enter" && event.target.tagName === "INPUT") event.preventDefault();
 });
+$("applicant-nik").addEventListener("change", () => { // shown back in fours, for reading aloud
+  const digits = $("applicant-nik").value.replace(/\s/g, "");
+  if (/^\d+$/.test(digits)) $("applicant-nik").value = digits.match(/.{1,4}/g).join(" ");
+  keepDraft();
+});
 $("print").addEventListener("click", () => window.print());
 $("next").addEventListener("click", startOver);
 restoreDraft();

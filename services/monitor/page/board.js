@@ -2,11 +2,12 @@
 // Which village is silent? A tile each: as a board by district, or at its place on the map.
 // Shape and letter say the state; colour comes third.
 import { $, element, put, walkable } from "./dom.js";
-import { clock, number } from "./format.js";
+import { clock, number, span } from "./format.js";
 import { go } from "./panel.js";
 import { say } from "./words.js";
 
 const STATES = ["sending", "quiet", "waiting", "silent", "blocked", "unknown"];
+const HOUR_MS = 3600000, DAY_MS = 24 * HOUR_MS;
 const tiles = { board: new Map(), map: new Map() };
 let villages = new Map();
 let stateNow = (village) => village.state;
@@ -21,9 +22,11 @@ function makeTile(code) {
 
 function fillTile(tile, found) {
   const state = stateNow(found);
-  const heard = found.last_heard_at ? `, ${clock(found.last_heard_at, false)}` : "";
-  const label = `${found.name}, ${found.district}: ${stateWord(state)}${heard}`;
+  const age = state === "waiting" && found.oldest_pending_at ? Date.now() - Date.parse(found.oldest_pending_at) : 0;
+  const when = age ? `, ${say("oldestFor", span(age))}` : found.last_heard_at ? `, ${clock(found.last_heard_at, false)}` : "";
+  const label = `${found.name}, ${found.district}: ${stateWord(state)}${when}`;
   if (tile.dataset.state !== state) tile.dataset.state = state;
+  tile.dataset.age = age > DAY_MS ? "days" : age > HOUR_MS ? "hours" : "";
   put(tile, say("letters")[state]);
   if (tile.title !== label) { tile.title = label; tile.setAttribute("aria-label", label); }
 }

@@ -42,6 +42,7 @@ const said = {
   toBroker: ["ke hub", "to the hub"],
   toDepartments: ["ke dinas", "to departments"],
   inVillages: ["Menunggu jaringan di desa", "Waiting for the link in villages"],
+  oldestFor: [(span) => `tertua ${span}`, (span) => `the oldest for ${span}`],
   oldest: [(t) => `yang tertua dari ${t}`, (t) => `the oldest from ${t}`],
   nothingWaits: ["tidak ada yang menunggu", "nothing waits"],
   waitingEvents: ["catatan menunggu", "events waiting"],
