@@ -67,15 +67,9 @@ static bool note_taken(
 
 static bool prepare_lane(struct apply *apply, struct lane *lane, struct fault *fault)
 {
-	buffer_reset(&apply->sql);
-	department_session_sql(
-	        lane->topic, lane->columns, lane->column_count, &apply->sql);
-	buffer_append_byte(&apply->sql, 0);
-	if (!buffer_ok(&apply->sql, fault))
+	if (!department_prepare(lane->topic, apply->table, lane->columns,
+	            lane->column_count, fault))
 		return false;
-	if (!table_run(apply->table, (char *)apply->sql.data, fault))
-		return department_blame(lane->topic, buffer_bytes(&apply->sql),
-		        table_position(apply->table), fault);
 	buffer_reset(&apply->sql);
 	buffer_format(&apply->sql, "SELECT kentongan.mapping_taken('%s', '%s')",
 	        lane->topic->topic->topic, lane->fingerprint);
@@ -85,18 +79,19 @@ static bool prepare_lane(struct apply *apply, struct lane *lane, struct fault *f
 bool apply_connect(struct apply *apply, const char *database, const char *name,
         struct fault *fault)
 {
+	bool ok = true;
+
 	if (table_is_open(apply->table))
 		return true;
 	table_close(&apply->table);
 	if (!table_open(
 	            &apply->table, database, name, apply->department->schema, fault))
 		return false;
-	for (size_t i = 0; i < apply->batch.lane_count; i++)
-		if (!prepare_lane(apply, &apply->batch.lanes[i], fault)) {
-			table_close(&apply->table);
-			return false;
-		}
-	return true;
+	for (size_t i = 0; ok && i < apply->batch.lane_count; i++)
+		ok = prepare_lane(apply, &apply->batch.lanes[i], fault);
+	if (!ok)
+		table_close(&apply->table);
+	return ok;
 }
 
 static bool note_stream(

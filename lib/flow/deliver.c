@@ -280,6 +280,15 @@ static bool collided(struct deliver *deliver, const struct fault *fault)
 	return false;
 }
 
+/* What a person does next, where the database itself cannot know it. */
+static const char *way_out(const struct fault *fault)
+{
+	if (strcmp(fault->code, "42501") == 0 || strncmp(fault->code, "3F", 2) == 0)
+		return "; run kentongan department init";
+	return strncmp(fault->code, "42", 2) == 0 ? "; run kentongan department check"
+	                                          : "";
+}
+
 /*
  * A fault of the database: end the transaction, and wait or halt by its kind. After a
  * halt another session tries: a trigger may have changed what this one goes by.
@@ -292,6 +301,7 @@ static void give_way(struct deliver *deliver, const struct fault *fault)
 	        fault->kind == FAULT_RETRY || fault->kind == FAULT_UNSURE || fenced;
 	int64_t pause_ms = (int64_t)conf_number(
 	        deliver->conf, passing ? "retry_ms" : "halt_retry_ms");
+	char reason[FAULT_TEXT_BYTES];
 	struct fault ignored;
 
 	if (strcmp(fault->code, "registry") == 0)
@@ -305,8 +315,9 @@ static void give_way(struct deliver *deliver, const struct fault *fault)
 	        || !table_run(deliver->apply.table, "ROLLBACK", &ignored))
 		table_close(&deliver->apply.table);
 	forget(deliver, pause_ms);
+	snprintf(reason, sizeof reason, "%.440s%s", fault->text, way_out(fault));
 	if (!at_once)
-		set_state(deliver, passing ? "waiting" : "halted", fault->text);
+		set_state(deliver, passing ? "waiting" : "halted", reason);
 }
 
 /* Letters */

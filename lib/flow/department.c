@@ -9,7 +9,6 @@
 
 #include "base/file.h"
 #include "flow/replay_words.h"
-#include "port/table.h"
 
 enum { PATH_BYTES = 4096 };
 
@@ -42,6 +41,29 @@ const struct column department_extra[EXTRA_COLUMNS] = {
 	[EXTRA_LATE] = { .name = "late", .type = COLUMN_BOOL },
 };
 
+/* What an editor hides, SQL would end at or choke on: it is named by its line. */
+static bool is_plain_text(const char *path, struct bytes text, struct fault *fault)
+{
+	static const char mark[] = "\xEF\xBB\xBF";
+	int number = 1;
+
+	if (text.size >= 3 && memcmp(text.data, mark, 3) == 0)
+		return fault_set(fault, FAULT_STOP,
+		        "%s, line 1: a byte order mark; save it as UTF-8 without one",
+		        path);
+	for (size_t at = 0, end; at < text.size; at = end + 1, number++) {
+		for (end = at; end < text.size && text.data[end] != '\n';)
+			end++;
+		if (memchr(text.data + at, 0, end - at) != NULL)
+			return fault_set(fault, FAULT_STOP, "%s, line %d: a NUL byte",
+			        path, number);
+		if (!bytes_is_text((struct bytes){ text.data + at, end - at }))
+			return fault_set(fault, FAULT_STOP, "%s, line %d: not UTF-8",
+			        path, number);
+	}
+	return true;
+}
+
 bool department_file(
         const char *folder, const char *name, char **out, struct fault *fault)
 {
@@ -50,20 +72,11 @@ bool department_file(
 	bool ok;
 
 	snprintf(path, sizeof path, "%s/%s", folder, name);
-	ok = file_read(path, &text, fault);
+	ok = file_read(path, &text, fault)
+	     && is_plain_text(path, buffer_bytes(&text), fault);
 	buffer_append_byte(&text, 0);
 	*out = (char *)text.data;
 	return ok && buffer_ok(&text, fault);
-}
-
-/* PREPARE takes one statement without the semicolon that a file of SQL ends with. */
-static void trim_statement(char *sql)
-{
-	size_t size = strlen(sql);
-
-	while (size > 0
-	        && (isspace((unsigned char)sql[size - 1]) || sql[size - 1] == ';'))
-		sql[--size] = '\0';
 }
 
 static bool read_grant(const struct department *department,
@@ -129,26 +142,68 @@ static bool read_topic(struct department *department, const char *folder,
 	topic->file = strdup(path);
 	if (topic->file == NULL)
 		return fault_memory(fault);
-	if (!department_file(folder, name, &topic->sql, fault)
-	        || !read_grant(department, topic, fault)
-	        || !read_policy(department, topic, fault))
-		return false;
-	trim_statement(topic->sql);
-	return true;
+	return department_file(folder, name, &topic->sql, fault)
+	       && read_grant(department, topic, fault)
+	       && read_policy(department, topic, fault);
 }
 
-/* Families are by topic. */
+static bool takes(const struct department *department, const char *name)
+{
+	for (size_t i = 0; i < department->topic_count; i++)
+		if (strcmp(department->topics[i].topic->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Families are by topic; one without its mapping would be promised and never come. */
 static bool check_members(const struct department *department, const char *family,
         const struct catalog *catalog, struct fault *fault)
 {
 	const char *name;
 	const char *value;
 
-	for (size_t i = 0; conf_member(department->conf, family, i, &name, &value); i++)
+	for (size_t i = 0; conf_member(department->conf, family, i, &name, &value);
+	        i++) {
 		if (catalog_short(catalog, name) == NULL)
 			return fault_set(fault, FAULT_STOP,
 			        "%s.%.64s: there is no such topic in the catalog",
 			        family, name);
+		if (!takes(department, name))
+			return fault_set(fault, FAULT_STOP,
+			        "%s.%s is set, but there is no mapping %s.sql in the "
+			        "folder; add it, or take the line out",
+			        family, name, name);
+	}
+	return true;
+}
+
+/* It names a consumer group, a client, metrics: where it is cut, two would be one. */
+static bool is_name(const char *text)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+	size_t size = strlen(text);
+
+	return size > 0 && size < DEPARTMENT_NAME_BYTES
+	       && strchr(letters, text[0]) != NULL
+	       && strspn(text, "_-abcdefghijklmnopqrstuvwxyz0123456789") == size;
+}
+
+static bool check_names(const struct department *department, struct fault *fault)
+{
+	static const char *const keys[] = { "name", "schema" };
+
+	for (size_t i = 0; i < 2; i++)
+		if (!is_name(conf_text(department->conf, keys[i])))
+			return fault_set(fault, FAULT_STOP,
+			        "%s takes at most 63 small letters, digits, hyphens "
+			        "and underscores, a letter or digit first",
+			        keys[i]);
+	if (strcmp(department->schema, "kentongan") == 0
+	        || strncmp(department->schema, "pg_", 3) == 0
+	        || strcmp(department->schema, "information_schema") == 0)
+		return fault_set(fault, FAULT_STOP,
+		        "schema must be the department's own, not %s",
+		        department->schema);
 	return true;
 }
 
@@ -179,13 +234,14 @@ static bool department_read(struct department *department, const char *folder,
 		return false;
 	department->name = conf_text(department->conf, "name");
 	department->schema = conf_text(department->conf, "schema");
-	if (!read_start(department, fault)
-	        || !check_members(department, "fields", catalog, fault)
-	        || !check_members(department, "policy", catalog, fault))
+	if (!check_names(department, fault) || !read_start(department, fault))
 		return fault_wrap(fault, "%s", path);
 	for (size_t i = 0; i < catalog->topic_count; i++)
 		if (!read_topic(department, folder, &catalog->topics[i], fault))
 			return false;
+	if (!check_members(department, "fields", catalog, fault)
+	        || !check_members(department, "policy", catalog, fault))
+		return fault_wrap(fault, "%s", path);
 	return department->topic_count > 0
 	       || fault_set(fault, FAULT_STOP,
 	               "%s: holds no mapping, such as requests.sql", folder);
@@ -239,34 +295,108 @@ static void put_columns(const struct column *columns, size_t count, struct buffe
 		        table_type(columns[i].type));
 }
 
-void department_session_sql(const struct department_topic *topic,
-        const struct column *columns, size_t count, struct buffer *out)
+static bool make_batch_table(struct table *table, const char *batch,
+        const struct column *columns, size_t count, struct fault *fault)
 {
-	char batch[128];
+	struct buffer sql = { 0 };
+	bool ok;
 
-	department_batch_name(topic->topic, batch);
-	buffer_format(out, "CREATE TEMPORARY TABLE %s (", batch);
-	put_columns(columns, count, out);
-	buffer_append_text(out, ", ");
-	put_columns(department_extra, EXTRA_COLUMNS, out);
-	buffer_format(out, ") ON COMMIT DELETE ROWS; PREPARE map_%s AS %s;", batch,
-	        topic->sql);
+	buffer_format(&sql, "CREATE TEMPORARY TABLE %s (", batch);
+	put_columns(columns, count, &sql);
+	buffer_append_text(&sql, ", ");
+	put_columns(department_extra, EXTRA_COLUMNS, &sql);
+	buffer_append_text(&sql, ") ON COMMIT DELETE ROWS");
+	buffer_append_byte(&sql, 0);
+	ok = buffer_ok(&sql, fault) && table_run(table, (char *)sql.data, fault);
+	buffer_clear(&sql);
+	return ok;
 }
 
-/* position counts characters from 1; the mapping begins behind "PREPARE ... AS ". */
-bool department_blame(const struct department_topic *topic, struct bytes sent,
-        int position, struct fault *fault)
+static const char *hint_for(const char *sqlstate)
 {
-	const char *text = (const char *)sent.data;
-	const char *begin = strstr(text, topic->sql);
-	const char *end = text;
+	if (strcmp(sqlstate, "42601") == 0)
+		return "; a mapping is one SELECT, INSERT, UPDATE, DELETE or MERGE";
+	if (strcmp(sqlstate, "42703") == 0)
+		return "; a batch has the fields that department.conf grants";
+	return "";
+}
+
+/* Lines up to a character, which counts from 1. */
+static int line_of(const char *text, int position)
+{
 	int line = 1;
 
-	for (int left = position - 1; left > 0 && *end != '\0'; end++)
-		left -= (end[1] & 0xC0) != 0x80;
-	if (position == 0 || begin == NULL || end < begin)
-		return fault_wrap(fault, "%s", topic->file);
-	for (const char *at = begin; at < end; at++)
-		line += *at == '\n';
-	return fault_wrap(fault, "%s, line %d", topic->file, line);
+	for (; *text != '\0' && position > 1; text++) {
+		line += *text == '\n';
+		position -= (text[1] & 0xC0) != 0x80;
+	}
+	return line;
+}
+
+bool department_blame(const char *file, const char *sql, const struct table *table,
+        struct fault *fault)
+{
+	int position = table_position(table);
+	char code[FAULT_CODE_BYTES];
+
+	snprintf(code, sizeof code, "%s", fault->code);
+	if (table_words(table)[0] != '\0')
+		fault_code(fault, fault->kind, code, "%s (SQLSTATE %s)",
+		        table_words(table), code);
+	if (position == 0)
+		return fault_wrap(fault, "%s", file);
+	return fault_wrap(fault, "%s, line %d", file, line_of(sql, position));
+}
+
+static bool blame_mapping(const struct department_topic *topic,
+        const struct table *table, struct fault *fault)
+{
+	size_t size;
+
+	department_blame(topic->file, topic->sql, table, fault);
+	size = strlen(fault->text);
+	snprintf(fault->text + size, sizeof fault->text - size, "%s",
+	        hint_for(fault->code));
+	return false;
+}
+
+static bool note_flag(
+        void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	(void)count;
+	(void)fault;
+	*(bool *)context = texts[0][0] == 't';
+	return true;
+}
+
+/* EXECUTE would miss values for them; that they have a place is PostgreSQL's to see. */
+static bool has_no_parameters(const struct department_topic *topic, struct table *table,
+        const char *batch, struct fault *fault)
+{
+	bool any = false;
+	char sql[256];
+
+	snprintf(sql, sizeof sql,
+	        "SELECT cardinality(parameter_types) > 0 FROM pg_prepared_statements "
+	        "WHERE name = 'map_%.120s'",
+	        batch);
+	return table_query(table, sql, note_flag, &any, fault)
+	       && (!any
+	               || fault_code(fault, FAULT_STOP, "42P02",
+	                       "%s: a mapping has no parameters such as $1",
+	                       topic->file));
+}
+
+bool department_prepare(const struct department_topic *topic, struct table *table,
+        const struct column *columns, size_t count, struct fault *fault)
+{
+	char batch[128];
+	char name[136];
+
+	department_batch_name(topic->topic, batch);
+	snprintf(name, sizeof name, "map_%s", batch);
+	return make_batch_table(table, batch, columns, count, fault)
+	       && (table_prepare(table, name, topic->sql, fault)
+	               || blame_mapping(topic, table, fault))
+	       && has_no_parameters(topic, table, batch, fault);
 }

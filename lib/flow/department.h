@@ -12,6 +12,9 @@
 #include "base/conf.h"
 #include "event/catalog.h"
 #include "event/plan.h"
+#include "port/table.h"
+
+enum { DEPARTMENT_NAME_BYTES = 64 };
 
 /* What follows a record that the department's tables refuse. */
 enum policy {
@@ -22,7 +25,7 @@ enum policy {
 
 struct department_topic {
 	const struct catalog_topic *topic;
-	char *sql; /* one statement, without its semicolon */
+	char *sql; /* one statement */
 	char *file;
 	struct plan_grant grant;
 	char *grant_text; /* what grant.columns look into */
@@ -33,7 +36,7 @@ enum start { START_EARLIEST, START_LATEST, START_TIME };
 
 struct department {
 	struct conf *conf;
-	const char *name;
+	const char *name; /* a slug of at most 63 letters */
 	const char *schema;
 	enum start start;                /* of a position that is new */
 	int64_t start_us;                /* for START_TIME */
@@ -45,7 +48,7 @@ MUST_CHECK bool department_open(struct department **out, const char *folder,
         const struct catalog *catalog, struct fault *fault);
 void department_close(struct department **department);
 
-/* Read a file of the folder whole, as text. */
+/* Read a file of the folder whole: UTF-8 without NUL or byte order mark. */
 MUST_CHECK bool department_file(
         const char *folder, const char *name, char **out, struct fault *fault);
 
@@ -64,14 +67,18 @@ extern const struct column department_extra[EXTRA_COLUMNS];
 void department_batch_name(const struct catalog_topic *topic, char out[128]);
 
 /*
- * Put the mapping's file, and its line where it is known, in front of the fault that
- * department_session_sql()'s statements, sent as they are, ended in. Always false.
+ * CREATE TEMPORARY TABLE batch_... and PREPARE map_... for one topic. A mapping that is
+ * wrong, or is no single statement, is named with its file and line.
  */
-bool department_blame(const struct department_topic *topic, struct bytes sent,
-        int position, struct fault *fault);
+MUST_CHECK bool department_prepare(const struct department_topic *topic,
+        struct table *table, const struct column *columns, size_t count,
+        struct fault *fault);
 
-/* CREATE TEMPORARY TABLE batch_... and PREPARE map_... for one topic, appended. */
-void department_session_sql(const struct department_topic *topic,
-        const struct column *columns, size_t count, struct buffer *out);
+/*
+ * Put the file of SQL that was sent, and the line where PostgreSQL points, in front of
+ * what it says of it. Always false.
+ */
+bool department_blame(const char *file, const char *sql, const struct table *table,
+        struct fault *fault);
 
 #endif

@@ -20,6 +20,7 @@ struct table {
 	PGconn *connection;
 	char constraint[128];
 	char object[128];
+	char words[256];
 	int position;
 	int64_t deadline_us; /* monotonic; 0: none */
 	bool is_late;        /* an answer did not come by then: of no more use */
@@ -51,15 +52,17 @@ enum fault_kind table_fault_kind(const char *state)
 	return is_one_of(state, data) ? FAULT_REJECT : FAULT_STOP;
 }
 
-static void keep_name(char out[128], const char *name)
+static void keep(char *out, size_t size, const char *text)
 {
-	snprintf(out, 128, "%s", name ? name : "");
+	snprintf(out, size, "%s", text ? text : "");
 }
 
-static const char *advice(const char *state)
+static const char *meaning(const char *state)
 {
 	if (strcmp(state, "KT001") == 0)
 		return "another sink has moved the position";
+	if (strcmp(state, "KT003") == 0)
+		return "a mapping may not write tables of kentongan";
 	if (strcmp(state, "KT002") == 0)
 		return "a case has changed meanwhile";
 	if (begins(state, "57P") || begins(state, "08"))
@@ -73,15 +76,13 @@ static const char *advice(const char *state)
 	if (begins(state, "28"))
 		return "the database refuses the role or its password";
 	if (begins(state, "3D") || begins(state, "3F"))
-		return "the database or schema does not exist; run kentongan "
-		       "department init";
+		return "the database or schema does not exist";
 	if (strcmp(state, "42501") == 0)
-		return "a right is missing; run kentongan department init";
+		return "a right is missing";
 	if (begins(state, "42"))
-		return "the mapping or its tables are wrong; run kentongan department "
-		       "check";
+		return "the mapping or its tables are wrong";
 	if (begins(state, "23") || begins(state, "22"))
-		return "the table refuses a value";
+		return "a value is refused";
 	return "see PostgreSQL's appendix A for this SQLSTATE";
 }
 
@@ -93,23 +94,26 @@ static bool result_fault(
 	        result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 	const char *name = NULL;
 
-	table->constraint[0] = table->object[0] = '\0';
+	table->constraint[0] = table->object[0] = table->words[0] = '\0';
 	table->position = 0;
 	if (state == NULL || PQstatus(table->connection) == CONNECTION_BAD)
 		return fault_code(fault, FAULT_UNSURE, "",
 		        "the connection to the database was lost");
-	keep_name(
-	        table->constraint, PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME));
+	keep(table->constraint, sizeof table->constraint,
+	        PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME));
+	if (begins(state, "42"))
+		keep(table->words, sizeof table->words,
+		        PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
 	name = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
 	table->position = name ? (int)strtol(name, NULL, 10) : 0;
 	name = PQresultErrorField(result, PG_DIAG_COLUMN_NAME);
 	if (name == NULL)
 		name = PQresultErrorField(result, PG_DIAG_TABLE_NAME);
-	keep_name(table->object, name);
+	keep(table->object, sizeof table->object, name);
 	return fault_code(fault, table_fault_kind(state), state,
 	        "database: SQLSTATE %s%s%s%s%s: %s", state,
 	        table->constraint[0] ? ", constraint " : "", table->constraint,
-	        table->object[0] ? ", at " : "", table->object, advice(state));
+	        table->object[0] ? ", at " : "", table->object, meaning(state));
 }
 
 static void be_silent(void *context, const PGresult *result)
@@ -176,6 +180,18 @@ static bool prepare_session(
 	return table_run(table, sql, fault);
 }
 
+/* Told by the server when it lets us in. */
+static bool is_in_utf8(const struct table *table, struct fault *fault)
+{
+	const char *encoding = PQparameterStatus(table->connection, "server_encoding");
+
+	return (encoding != NULL && strcmp(encoding, "UTF8") == 0)
+	       || fault_code(fault, FAULT_STOP, "encoding",
+	               "the encoding of the database is %.40s, which cannot hold every "
+	               "name; make it anew with ENCODING 'UTF8' TEMPLATE template0",
+	               encoding ? encoding : "unknown");
+}
+
 bool table_open(struct table **out, const char *connection, const char *name,
         const char *schema, struct fault *fault)
 {
@@ -190,7 +206,7 @@ bool table_open(struct table **out, const char *connection, const char *name,
 		table_close(&table);
 		return false;
 	}
-	if (!prepare_session(table, schema, fault)) {
+	if (!is_in_utf8(table, fault) || !prepare_session(table, schema, fault)) {
 		table_close(&table);
 		return false;
 	}
@@ -298,6 +314,33 @@ bool table_run(struct table *table, const char *sql, struct fault *fault)
 	return table_query(table, sql, NULL, NULL, fault);
 }
 
+/* Sent by the extended protocol, which takes one statement and no more. */
+bool table_prepare(
+        struct table *table, const char *name, const char *sql, struct fault *fault)
+{
+	struct buffer text = { 0 };
+	PGresult *result;
+	int before;
+	bool ok;
+
+	buffer_format(&text, "PREPARE %s AS ", name);
+	before = (int)text.size;
+	buffer_append_text(&text, sql);
+	buffer_append_byte(&text, 0);
+	ok = buffer_ok(&text, fault);
+	if (ok) {
+		result = PQexecParams(table->connection, (const char *)text.data, 0,
+		        NULL, NULL, NULL, NULL, 0);
+		ok = PQresultStatus(result) == PGRES_COMMAND_OK
+		     || result_fault(table, result, fault);
+		if (!ok && table->position > 0)
+			table->position -= before;
+		PQclear(result);
+	}
+	buffer_clear(&text);
+	return ok;
+}
+
 /* Read results up to the one that asks for the rows. */
 static bool await_copy(struct table *table, struct fault *fault)
 {
@@ -378,6 +421,11 @@ bool table_quote(
 const char *table_constraint(const struct table *table)
 {
 	return table->constraint;
+}
+
+const char *table_words(const struct table *table)
+{
+	return table->words;
 }
 
 int table_position(const struct table *table)

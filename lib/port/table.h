@@ -5,7 +5,7 @@
 /*
  * The one door to libpq: a connection to a department's database, statements, binary
  * COPY. What PostgreSQL answers becomes a fault whose kind says what to do next and
- * whose code is the SQLSTATE; its own message is never kept, as it quotes values.
+ * whose code is the SQLSTATE; its own message is never in it, as it quotes values.
  *
  *     RETRY   the database is ill or busy: wait, nothing is wrong with the data
  *     REJECT  a value that it cannot take: find the record, set it aside
@@ -22,7 +22,10 @@
 
 struct table;
 
-/* connection is a libpq connection string; schema comes first in the search path. */
+/*
+ * connection is a libpq connection string; schema comes first in the search path. A
+ * database whose encoding is not UTF8 is FAULT_STOP: it could not hold every name.
+ */
 MUST_CHECK bool table_open(struct table **out, const char *connection, const char *name,
         const char *schema, struct fault *fault);
 void table_close(struct table **table);
@@ -39,6 +42,14 @@ void table_deadline(struct table *table, int64_t monotonic_us);
 
 /* Run statements, one transaction unless they say otherwise; rows are thrown away. */
 MUST_CHECK bool table_run(struct table *table, const char *sql, struct fault *fault);
+
+/*
+ * Prepare sql, to be run by EXECUTE name. It is the database that says what PREPARE
+ * takes, and that nothing stands behind it: of several statements none is run.
+ * table_position() counts in sql.
+ */
+MUST_CHECK bool table_prepare(
+        struct table *table, const char *name, const char *sql, struct fault *fault);
 
 /* One row after the other: texts by column, NULL for null. */
 typedef bool table_visitor(
@@ -66,6 +77,13 @@ const char *table_constraint(const struct table *table);
 /* Where in the text sent last the last STOP points, from 1 in characters; 0: nowhere.
  */
 int table_position(const struct table *table);
+
+/*
+ * PostgreSQL's words for the last fault, where they are about the text of the SQL
+ * (class 42): they name tables and columns. "" when none. Only for SQL that a person
+ * wrote: of SQL that holds values they would quote these.
+ */
+const char *table_words(const struct table *table);
 
 /* The kind of fault that an SQLSTATE is; NULL or "" is a lost connection. */
 enum fault_kind table_fault_kind(const char *sqlstate);

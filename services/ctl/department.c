@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,69 +54,89 @@ static bool prepare_topic(struct work *work, const struct department_topic *topi
         struct plan **plan, struct fault *fault)
 {
 	const struct schema *schema = topic->topic->newest->schema;
-	struct buffer sql = { 0 };
 	const struct column *columns;
 	size_t count;
-	bool ok;
 
 	if (!plan_compile(plan, schema, schema, &topic->grant, fault))
 		return fault_wrap(fault, "%s/department.conf", work->folder);
 	columns = plan_columns(*plan, &count);
-	department_session_sql(topic, columns, count, &sql);
-	buffer_append_byte(&sql, 0);
-	ok = buffer_ok(&sql, fault)
-	     && (table_run(work->table, (char *)sql.data, fault)
-	             || department_blame(topic, buffer_bytes(&sql),
-	                     table_position(work->table), fault));
-	buffer_clear(&sql);
+	return department_prepare(topic, work->table, columns, count, fault);
+}
+
+/* Run a function of rights.sql on the mapping of a topic. */
+static bool run_on_mapping(struct work *work, const struct department_topic *topic,
+        const char *function, struct fault *fault)
+{
+	char batch[128];
+	char sql[256];
+
+	department_batch_name(topic->topic, batch);
+	snprintf(sql, sizeof sql, "SELECT pg_temp.%s('map_%.120s')", function, batch);
+	return table_run(work->table, sql, fault)
+	       || fault_wrap(fault, "%s", topic->file);
+}
+
+static bool run_own(struct work *work, const char *name, struct fault *fault)
+{
+	const struct embedded *own = embedded_find(embedded_postgres, name);
+
+	return table_run(work->table, (const char *)own->bytes, fault)
+	       || fault_wrap(fault, "%s", name);
+}
+
+/* Init */
+
+static bool make_tables(struct work *work, struct fault *fault)
+{
+	char schema[128];
+	char *tables = NULL;
+	bool ok;
+
+	snprintf(schema, sizeof schema, "CREATE SCHEMA IF NOT EXISTS \"%.63s\"",
+	        work->department->schema);
+	ok = department_file(work->folder, "tables.sql", &tables, fault)
+	     && table_run(work->table, schema, fault);
+	if (ok && !table_run(work->table, tables, fault)) {
+		char path[512];
+
+		snprintf(path, sizeof path, "%.400s/tables.sql", work->folder);
+		ok = department_blame(path, tables, work->table, fault);
+	}
+	free(tables);
 	return ok;
 }
 
 /* The sink may do what its mappings do: docs/decisions/0008. */
 static bool give_rights(struct work *work, struct fault *fault)
 {
-	const struct embedded *rights = embedded_find(embedded_postgres, "rights.sql");
-
 	for (size_t i = 0; i < work->department->topic_count; i++) {
+		const struct department_topic *topic = &work->department->topics[i];
 		struct plan *plan = NULL;
-		bool ok =
-		        prepare_topic(work, &work->department->topics[i], &plan, fault);
+		bool ok = prepare_topic(work, topic, &plan, fault)
+		          && run_on_mapping(work, topic, "give", fault);
 
 		plan_close(&plan);
 		if (!ok)
 			return false;
 	}
-	return table_run(work->table, (const char *)rights->bytes, fault)
+	return table_run(work->table, "SELECT pg_temp.let_in()", fault)
 	       || fault_wrap(fault, "rights of the sink");
 }
 
-/* What an earlier init gave is taken back first; tables.sql may give more by hand. */
-static const char no_rights[] =
-        "DO $$ BEGIN "
-        "IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'sink_' || "
-        "current_database()) "
-        "THEN EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM %I', "
-        "current_schema(), 'sink_' || current_database()); END IF; END $$";
+/* A sink's transaction begins with its positions: it waits there, and holds nothing. */
+static const char keep_sinks_out[] =
+        "DO $$ BEGIN IF to_regclass('kentongan.log_position') IS NOT NULL THEN "
+        "LOCK TABLE kentongan.log_position IN EXCLUSIVE MODE; END IF; END $$";
 
+/* All or nothing: where a mapping is wrong, a sink at work keeps what it had. */
 static bool install(struct work *work, struct fault *fault)
 {
-	const struct embedded *own = embedded_find(embedded_postgres, "kentongan.sql");
-	char schema[256];
-	char *tables = NULL;
-	bool ok;
-
-	snprintf(schema, sizeof schema, "CREATE SCHEMA IF NOT EXISTS \"%.100s\"",
-	        work->department->schema);
-	ok = department_file(work->folder, "tables.sql", &tables, fault)
-	     && (table_run(work->table, (const char *)own->bytes, fault)
-	             || fault_wrap(fault, "kentongan.sql"))
-	     && table_run(work->table, schema, fault)
-	     && table_run(work->table, no_rights, fault)
-	     && (table_run(work->table, tables, fault)
-	             || fault_wrap(fault, "%s/tables.sql", work->folder))
-	     && give_rights(work, fault);
-	free(tables);
-	return ok;
+	return table_run(work->table, "BEGIN", fault)
+	       && table_run(work->table, keep_sinks_out, fault)
+	       && run_own(work, "rights.sql", fault)
+	       && table_run(work->table, "SELECT pg_temp.take_back()", fault)
+	       && run_own(work, "kentongan.sql", fault) && make_tables(work, fault)
+	       && give_rights(work, fault) && table_run(work->table, "COMMIT", fault);
 }
 
 void ctl_department_folder(const char *name, char out[512])
@@ -148,6 +169,8 @@ bool ctl_department_init(struct ctl *ctl, struct fault *fault)
 	return ok;
 }
 
+/* Check */
+
 static void print_personal(const struct ctl *ctl, const struct department_topic *topic,
         const struct column *columns, size_t count)
 {
@@ -172,44 +195,111 @@ static void print_personal(const struct ctl *ctl, const struct department_topic 
 		printf("%s\n", any ? "" : " no personal data");
 }
 
-static bool check_topic(struct work *work, const struct ctl *ctl,
-        const struct department_topic *topic, struct fault *fault)
+/* A file of SQL that is neither a topic's nor the one that makes tables. */
+static bool is_nobodys(const struct department *department, const char *file)
 {
-	struct plan *plan = NULL;
-	const struct column *columns;
+	size_t size = strlen(file);
+
+	if (size < 4 || strcmp(file + size - 4, ".sql") != 0
+	        || strcmp(file, "tables.sql") == 0)
+		return false;
+	for (size_t i = 0; i < department->topic_count; i++) {
+		const char *name = department->topics[i].topic->name;
+
+		if (strlen(name) == size - 4 && strncmp(name, file, size - 4) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* What may be meant, and may as well be forgotten. */
+static bool tell_oddities(const struct work *work, struct fault *fault)
+{
+	const struct department *department = work->department;
+	DIR *folder = opendir(work->folder);
+	const struct dirent *entry;
+
+	if (folder == NULL)
+		return fault_set(
+		        fault, FAULT_STOP, "%s: %s", work->folder, strerror(errno));
+	while ((entry = readdir(folder)) != NULL)
+		if (is_nobodys(department, entry->d_name))
+			fprintf(stderr,
+			        "kentongan: %s/%s is not used: a mapping has the name "
+			        "of its topic\n",
+			        work->folder, entry->d_name);
+	closedir(folder);
+	for (size_t i = 0; i < department->topic_count; i++) {
+		const struct department_topic *topic = &department->topics[i];
+
+		if (!topic->grant.everything && topic->grant.columns[0] == NULL)
+			fprintf(stderr,
+			        "kentongan: %s: department.conf grants no "
+			        "fields.%s, so it sees the common head only\n",
+			        topic->file, topic->topic->name);
+	}
+	return true;
+}
+
+/* On an empty batch, and rolled back with all the others. */
+static bool check_topic(struct work *work, const struct department_topic *topic,
+        struct plan **plan, struct fault *fault)
+{
 	char batch[128];
 	char sql[256];
-	size_t count;
-	bool ok;
 
 	department_batch_name(topic->topic, batch);
-	snprintf(sql, sizeof sql, "EXECUTE map_%.100s; ROLLBACK", batch);
-	ok = table_run(work->table, "BEGIN", fault)
-	     && prepare_topic(work, topic, &plan, fault)
-	     && (table_run(work->table, sql, fault)
-	             || fault_wrap(fault, "%s", topic->file));
-	if (ok) {
-		columns = plan_columns(plan, &count);
-		print_personal(ctl, topic, columns, count);
+	snprintf(sql, sizeof sql, "EXECUTE map_%.120s", batch);
+	return prepare_topic(work, topic, plan, fault)
+	       && run_on_mapping(work, topic, "touched", fault)
+	       && (table_run(work->table, sql, fault)
+	               || fault_wrap(fault, "%s", topic->file));
+}
+
+static bool check_all(struct work *work, struct plan **plans, struct fault *fault)
+{
+	bool ok = table_run(work->table, "BEGIN", fault)
+	          && run_own(work, "rights.sql", fault);
+
+	for (size_t i = 0; ok && i < work->department->topic_count; i++)
+		ok = check_topic(work, &work->department->topics[i], &plans[i], fault);
+	return ok && table_run(work->table, "ROLLBACK", fault);
+}
+
+static void print_all(
+        const struct work *work, const struct ctl *ctl, struct plan *const *plans)
+{
+	printf("%s", ctl->json ? "{" : "");
+	for (size_t i = 0; i < work->department->topic_count; i++) {
+		size_t count;
+		const struct column *columns = plan_columns(plans[i], &count);
+
+		printf("%s", ctl->json && i > 0 ? ", " : "");
+		print_personal(ctl, &work->department->topics[i], columns, count);
 	}
-	plan_close(&plan);
+	printf("%s", ctl->json ? "}\n" : "");
+}
+
+static bool check(struct work *work, const struct ctl *ctl, struct fault *fault)
+{
+	size_t count = work->department->topic_count;
+	struct plan **plans = calloc(count, sizeof *plans);
+	bool ok = plans != NULL ? check_all(work, plans, fault) : fault_memory(fault);
+
+	if (ok)
+		print_all(work, ctl, plans);
+	for (size_t i = 0; plans != NULL && i < count; i++)
+		plan_close(&plans[i]);
+	free(plans);
 	return ok;
 }
 
 bool ctl_department_check(struct ctl *ctl, struct fault *fault)
 {
 	struct work work = { 0 };
-	bool ok = work_open(&work, ctl, fault);
+	bool ok = work_open(&work, ctl, fault) && tell_oddities(&work, fault)
+	          && check(&work, ctl, fault);
 
-	if (ok && ctl->json)
-		printf("{");
-	for (size_t i = 0; ok && i < work.department->topic_count; i++) {
-		if (ctl->json && i > 0)
-			printf(", ");
-		ok = check_topic(&work, ctl, &work.department->topics[i], fault);
-	}
-	if (ok && ctl->json)
-		printf("}\n");
 	work_close(&work);
 	return ok;
 }

@@ -88,7 +88,8 @@ static const struct command commands[] = {
 	        "gets",
 	        ctl_department_check },
 	{ "department", "init", "DIR --database CONNINFO",
-	        "as the owner: install positions, dead letters, tables and rights",
+	        "as the owner: install positions, dead letters, tables and rights, all "
+	        "or nothing",
 	        ctl_department_init },
 	{ "department", "try",
 	        "DIR --database CONNINFO --brokers HOST:PORT --from TIME",

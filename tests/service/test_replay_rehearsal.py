@@ -116,8 +116,8 @@ def test_a_mapping_that_is_wrong_says_where(stage):
     stage.world.rewrite(os.path.join(stage.folder, "requests.sql"), "applicant_name,", "applicant_nama,")
     assert "requests.sql, line 5" in stage.rehearse(code=78)
     stage.forget_changes()
-    with open(os.path.join(stage.folder, "requests.sql"), "a", encoding="utf-8") as file:
-        file.write("\nSELECT 1 / 0;\n")  # found when the session is prepared, after the database was emptied
+    with open(os.path.join(stage.folder, "requests.sql"), "w", encoding="utf-8") as file:
+        file.write("SELECT 1 / 0 FROM batch_requests;\n")  # found when it is planned, after the database was emptied
     assert "22012" in stage.rehearse(code=65)
     stage.forget_changes()
     assert stage.rehearse()["applied"] == 35, "what went wrong keeps no rehearsal away"

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""A department's folder: what is refused before anything runs, what the sink may do, and whose database it is."""
+import json
+import os
+import shutil
+import subprocess
+
+import psycopg2
+import pytest
+from conftest import BINARIES, PROJECT, payment_body, post
+from hub import programs
+from hub.base import wait_until
+
+TABLES = "CREATE TABLE IF NOT EXISTS r (event_id uuid, desa text, seq bigint);\n"
+MAPPING = "INSERT INTO r\nSELECT event_id, village_code, seq\n  FROM batch_requests"
+KEPT = "INSERT INTO peta.r (desa) VALUES ('LAMA')"
+
+
+class Office:
+    """The department peta: one table, one mapping, made ready, with one row from before."""
+
+    def __init__(self, world):
+        self.world = world
+        self.name = f"peta_{world.tag}"
+        self.folder = os.path.join(world.folder, "departments", self.name)
+        world.write_department("peta", {"requests": "action"}, TABLES, {"requests": MAPPING})
+        world.install("peta")
+        world.sql("peta", KEPT)
+
+    def write(self, file, text):
+        with open(os.path.join(self.folder, file), "wb") as out:
+            out.write(text if isinstance(text, bytes) else text.encode())
+
+    def change(self, pattern, text):
+        self.world.rewrite(os.path.join(self.folder, "department.conf"), pattern, text)
+
+    def run(self, command, *options, folder=None, database=None):
+        return subprocess.run([os.path.join(BINARIES, "kentongan"), "department", command, folder or self.folder, "--schemas",
+                               self.world.schemas, "--database", database or self.world.conninfo("peta"), *options],
+                              cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+
+    def refused(self, words, *commands, status=78):
+        """Each command says it in one line, names nothing to run that was just run, and has changed nothing."""
+        for command in commands or ("check", "init"):
+            done = self.run(command)
+            assert done.returncode == status and words in done.stderr, (command, words, done.stdout, done.stderr)
+            assert len(done.stderr.strip().splitlines()) == 1 and "run kentongan" not in done.stderr and done.stdout == ""
+            assert self.world.sql("peta", "SELECT desa FROM peta.r") == [("LAMA",)]
+
+    def rights(self):
+        """What the sink may write, and where."""
+        return self.world.sql("peta", "SELECT table_schema || '.' || table_name, privilege_type FROM information_schema.role_table_grants "
+                                      "WHERE grantee = %s AND privilege_type <> 'SELECT' ORDER BY 1, 2", "sink_" + self.name)
+
+
+@pytest.fixture
+def office(lonely):
+    return Office(lonely)
+
+
+@pytest.mark.parametrize("text, words", [
+    (MAPPING + ";\nDELETE FROM r;\n", "requests.sql: cannot insert multiple commands"),
+    (MAPPING + ";\nCOMMIT;\nCREATE TABLE bekas (i int)", "a mapping is one SELECT, INSERT"),
+    ("TRUNCATE r", 'requests.sql, line 1: syntax error at or near "TRUNCATE" (SQLSTATE 42601)'),
+    ("COMMIT;\n", 'line 1: syntax error at or near "COMMIT"'),
+    ("SET search_path = public", 'line 1: syntax error at or near "SET"'),
+    ("-- nothing\n", "line 2: syntax error at end of input"),
+    ("", "line 1: syntax error at end of input"),
+    (MAPPING + "\0 WHERE false", "requests.sql, line 3: a NUL byte"),
+    (MAPPING.encode() + b"\n WHERE village_code <> '\xe9'", "requests.sql, line 4: not UTF-8"),
+    (b"\xef\xbb\xbf" + MAPPING.encode(), "requests.sql, line 1: a byte order mark"),
+    (MAPPING + " WHERE village_code = $1", "requests.sql: a mapping has no parameters such as $1"),
+    (MAPPING.replace("seq\n", "\n applicant_nik\n"),
+     'requests.sql, line 3: column "applicant_nik" does not exist (SQLSTATE 42703); a batch has the fields that department.conf grants'),
+    ("-- désa “x”\n" + MAPPING.replace("village_code", "desa_x"), 'requests.sql, line 3: column "desa_x" does not exist'),
+    ("INSERT INTO\n  rr SELECT 1", 'requests.sql, line 2: relation "rr" does not exist (SQLSTATE 42P01)'),
+    (MAPPING.replace("seq\n", "urut(seq)\n"), "requests.sql, line 2: function urut(bigint) does not exist (SQLSTATE 42883)"),
+    ("UPDATE kentongan.log_position SET next_offset = 0", "requests.sql: database: SQLSTATE KT003: a mapping may not write tables of kentongan"),
+], ids=range(16))
+def test_a_mapping_that_is_no_single_good_statement_is_refused_and_nothing_of_it_runs(office_of_all, text, words):
+    office_of_all.write("requests.sql", text)
+    office_of_all.refused(words)
+    assert office_of_all.rights() == [("peta.r", "INSERT")], "what a sink at work has stays when an init fails"
+
+
+@pytest.fixture(scope="module")
+def office_of_all(servers, tmp_path_factory):
+    from conftest import World
+    return Office(World(servers, tmp_path_factory.mktemp("office")))
+
+
+def test_a_mapping_may_end_as_files_of_sql_do(office):
+    for text in (MAPPING + ";\n-- the end\n", "/* of all */ WITH b AS (SELECT * FROM batch_requests)\r\n" + MAPPING + " ; \n\n"):
+        office.write("requests.sql", text)
+        for command in ("check", "init"):
+            done = office.run(command)
+            assert done.returncode == 0, done.stderr
+
+
+def test_tables_that_are_wrong_are_named_with_their_line(office):
+    office.write("tables.sql", TABLES + "CREATE INDEX ON r (hilang);\n")
+    office.refused('tables.sql: column "hilang" does not exist (SQLSTATE 42703)', "init")  # PostgreSQL points at no line
+    office.write("tables.sql", TABLES + "CREATE VIEW v AS\nSELECT hilang FROM r;\n")
+    office.refused('tables.sql, line 3: column "hilang" does not exist (SQLSTATE 42703)', "init")
+    office.write("tables.sql", TABLES + "ALTER TABLE r ADD baru text;\nSELEKT;\n")
+    office.refused('tables.sql, line 3: syntax error at or near "SELEKT"', "init")
+    assert office.world.sql("peta", "SELECT count(*) FROM pg_attribute WHERE attrelid = 'peta.r'::regclass AND attname = 'baru'") == [(0,)]
+
+
+@pytest.mark.parametrize("pattern, text, words", [
+    ("^fields.requests = .*$", "fields.requests = *\nfields.requests = action", "department.conf:5: fields.requests stands here again; first at"),
+    ("^name = .*$", "name =", "department.conf: name takes at most 63 small letters"),
+    ("^name = .*$", "name = dinas sosial/x", "name takes at most 63 small letters"),
+    ("^name = .*$", 'name = ko"nf', "name takes at most 63 small letters"),
+    ("^name = .*$", "name = " + 64 * "a", "name takes at most 63 small letters"),
+    ("^schema = .*$", 'schema = a"; DROP SCHEMA peta; --', "schema takes at most 63 small letters"),
+    ("^schema = .*$", "schema = kentongan", "schema must be the department's own, not kentongan"),
+    ("^schema = .*$", "schema = peta\nstart = kemarin", "start must be earliest, latest or a time"),
+    ("^schema = .*$", "schema = peta\nfields.payments = action", "there is no mapping payments.sql in the folder"),
+    ("^schema = .*$", "schema = peta\npolicy.payments = halt", "there is no mapping payments.sql in the folder"),
+], ids=range(10))
+def test_settings_that_would_be_in_force_otherwise_than_meant_are_refused(office_of_all, pattern, text, words):
+    conf = os.path.join(office_of_all.folder, "department.conf")
+    office_of_all.write("requests.sql", MAPPING)
+    shutil.copy(conf, conf + ".good")
+    try:
+        office_of_all.change(pattern, text)
+        office_of_all.refused(words)
+    finally:
+        shutil.move(conf + ".good", conf)
+
+
+def test_what_is_granted_and_not_mapped_or_mapped_and_not_granted_is_said(office):
+    os.rename(office.folder + "/requests.sql", office.folder + "/request.sql")
+    office.refused("fields.requests is set, but there is no mapping requests.sql in the folder", "check")
+    os.symlink("elsewhere.sql", office.folder + "/requests.sql")
+    office.refused("fields.requests is set, but there is no mapping requests.sql in the folder", "check")
+    os.remove(office.folder + "/requests.sql")
+    office.write("requests.sql", MAPPING)
+    office.change("^fields.requests = .*\n", "")
+    done = office.run("check", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout) == {office.world.topic("requests"): {"actor_name": "name"}}
+    assert "request.sql is not used: a mapping has the name of its topic" in done.stderr
+    assert "requests.sql: department.conf grants no fields.requests" in done.stderr
+
+
+def test_rights_of_a_mapping_that_is_gone_are_taken_back_wherever_they_were(office):
+    office.write("tables.sql", TABLES + "CREATE SCHEMA IF NOT EXISTS lain; CREATE TABLE IF NOT EXISTS lain.s (i int);\n")
+    office.write("requests.sql", "WITH a AS (INSERT INTO lain.s SELECT 1 FROM batch_requests)\nDELETE FROM r USING batch_requests b WHERE b.seq = r.seq")
+    assert office.run("init").returncode == 0
+    office.world.sql("peta", f"GRANT UPDATE ON kentongan.log_position TO sink_{office.name}")  # as an init of before gave it
+    assert office.rights() == [("kentongan.log_position", "UPDATE"), ("lain.s", "INSERT"), ("peta.r", "DELETE")]
+    office.write("requests.sql", MAPPING)
+    assert office.run("init").returncode == 0
+    assert office.rights() == [("peta.r", "INSERT")]
+    assert office.world.sql("peta", f"SELECT has_table_privilege('sink_{office.name}', 'kentongan.log_position', 'SELECT')") == [(True,)]
+
+
+def test_a_database_that_cannot_hold_every_name_is_refused(office):
+    database = "latin1_" + office.world.tag
+    office.world.servers.postgres.sql(f"CREATE DATABASE {database} OWNER {office.name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    for command in ("check", "init"):
+        done = office.run(command, database=office.world.servers.postgres.conninfo(database, office.name))
+        assert done.returncode == 78 and "the encoding of the database is LATIN1" in done.stderr, done.stderr
+
+
+def halted(sink, words):
+    wait_until(lambda: words in sink.get("/readyz")[1], 60, words)
+    assert sink.get("/readyz")[0] == 503
+
+
+def test_a_sink_runs_nothing_of_two_statements(world):
+    office = Office(world)
+    world.expects("halted: ")
+    office.write("requests.sql", MAPPING + ";\nDELETE FROM r;")
+    sink = programs.sink(world.folder, BINARIES, office.folder, world.conninfo("peta", "sink_" + office.name), world.brokers,
+                         world.schemas, retry_ms=200, halt_retry_ms=500)
+    world.start(sink)
+    halted(sink, "cannot insert multiple commands")
+    assert world.sql("peta", "SELECT desa FROM peta.r") == [("LAMA",)]
+    sink.stop()
+    office.write("requests.sql", MAPPING)
+    sink.start()
+    wait_until(lambda: sink.get("/readyz")[0] == 200, 60, "ready")
+
+
+def test_all_rows_of_a_try_are_printed_from_a_time_of_jember(world):
+    office = Office(world)
+    gateway = world.gateway()
+    assert post(gateway, "/v1/payments", payment_body())[0] == 201
+    wait_until(lambda: json.loads(gateway.get("/v1/status")[1])["pending"] == 0, 60, "it is in Kafka")
+    office.change("^fields.requests = .*$", "fields.payments = action")
+    os.remove(office.folder + "/requests.sql")
+    office.write("payments.sql", "INSERT INTO r SELECT event_id, village_code, n FROM batch_payments, generate_series(1, 1200) AS n")
+    done = office.run("try", "--brokers", world.brokers, "--from", "2026-01-01T00:00", "--json")
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["records"] == 1 and sorted(row["after"]["seq"] for row in seen["rows"]) == list(range(1, 1201))
+    assert office.run("try", "--brokers", world.brokers, "--from", "2026-01-01T00:00", "--limit", "0").returncode == 64
+    with psycopg2.connect(world.conninfo("peta")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT desa FROM peta.r")
+        assert cursor.fetchall() == [("LAMA",)]
