@@ -79,7 +79,7 @@ static bool prepare_lane(struct apply *apply, struct lane *lane, struct fault *f
 bool apply_connect(struct apply *apply, const char *database, const char *name,
         struct fault *fault)
 {
-	bool ok = true;
+	bool ok;
 
 	if (table_is_open(apply->table))
 		return true;
@@ -87,6 +87,7 @@ bool apply_connect(struct apply *apply, const char *database, const char *name,
 	if (!table_open(
 	            &apply->table, database, name, apply->department->schema, fault))
 		return false;
+	ok = department_owns(apply->department, apply->table, fault);
 	for (size_t i = 0; ok && i < apply->batch.lane_count; i++)
 		ok = prepare_lane(apply, &apply->batch.lanes[i], fault);
 	if (!ok)

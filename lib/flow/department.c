@@ -400,3 +400,48 @@ bool department_prepare(const struct department_topic *topic, struct table *tabl
 	               || blame_mapping(topic, table, fault))
 	       && has_no_parameters(topic, table, batch, fault);
 }
+
+/* Whose database it is */
+
+struct owner {
+	const char *wanted;
+	bool is_known;
+	bool is_wanted;
+	char name[DEPARTMENT_NAME_BYTES];
+};
+
+static bool note_owner(
+        void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	struct owner *owner = context;
+
+	(void)count;
+	(void)fault;
+	owner->is_known = true;
+	owner->is_wanted = strcmp(texts[0], owner->wanted) == 0;
+	snprintf(owner->name, sizeof owner->name, "%s", texts[0]);
+	return true;
+}
+
+bool department_owns(
+        const struct department *department, struct table *table, struct fault *fault)
+{
+	struct owner owner = { .wanted = department->name };
+
+	if (!table_query(table, "SELECT name FROM kentongan.department", note_owner,
+	            &owner, fault)
+	        && strcmp(fault->code, "42P01") != 0)
+		return false;
+	if (owner.is_wanted)
+		return true;
+	if (owner.is_known)
+		return fault_code(fault, FAULT_STOP, "owner",
+		        "the database is that of the department %s, and this is %s: "
+		        "each "
+		        "has its own; after a renaming kentongan department init DIR "
+		        "--was %s",
+		        owner.name, department->name, owner.name);
+	return fault_code(fault, FAULT_STOP, "owner",
+	        "the database was not made ready for this release; run kentongan "
+	        "department init");
+}

@@ -81,4 +81,11 @@ MUST_CHECK bool department_prepare(const struct department_topic *topic,
 bool department_blame(const char *file, const char *sql, const struct table *table,
         struct fault *fault);
 
+/*
+ * Positions are those of one department, so a database is, too: which one,
+ * `kentongan department init` keeps there. FAULT_STOP when it is another's or nobody's.
+ */
+MUST_CHECK bool department_owns(
+        const struct department *department, struct table *table, struct fault *fault);
+
 #endif

@@ -9,6 +9,13 @@
 
 CREATE SCHEMA IF NOT EXISTS kentongan;
 
+-- Whose database this is: the positions below are those of one department.
+CREATE TABLE IF NOT EXISTS kentongan.department (
+    one   boolean PRIMARY KEY DEFAULT true CHECK (one),
+    name  text NOT NULL,
+    since timestamptz NOT NULL DEFAULT now()
+);
+
 CREATE TABLE IF NOT EXISTS kentongan.log_position (
     topic         text   NOT NULL,
     partition     int    NOT NULL,

@@ -86,6 +86,48 @@ static bool run_own(struct work *work, const char *name, struct fault *fault)
 
 /* Init */
 
+static bool note_name(
+        void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	(void)count;
+	(void)fault;
+	snprintf(context, DEPARTMENT_NAME_BYTES, "%s", texts[0]);
+	return true;
+}
+
+static bool is_its_database(struct work *work, struct fault *fault)
+{
+	const char *wanted = conf_text(work->department->conf, "database");
+	char name[DEPARTMENT_NAME_BYTES] = "";
+
+	return table_query(
+	               work->table, "SELECT current_database()", note_name, name, fault)
+	       && (strcmp(name, wanted) == 0
+	               || fault_set(fault, FAULT_STOP,
+	                       "this is the database %s; the one of %s is %s, by its "
+	                       "department.conf",
+	                       name, work->department->name, wanted));
+}
+
+/* A name is kept once, and changes only for who knows the one before. */
+static bool take_home(struct work *work, const char *was, struct fault *fault)
+{
+	struct buffer sql = { 0 };
+	bool ok;
+
+	buffer_format(&sql,
+	        "INSERT INTO kentongan.department AS d (name) VALUES ('%s') ON "
+	        "CONFLICT (one) DO UPDATE SET name = excluded.name WHERE d.name = ",
+	        work->department->name);
+	ok = table_quote(work->table, bytes_of(was), &sql, fault);
+	buffer_append_byte(&sql, 0);
+	ok = ok && buffer_ok(&sql, fault)
+	     && table_run(work->table, (char *)sql.data, fault)
+	     && department_owns(work->department, work->table, fault);
+	buffer_clear(&sql);
+	return ok;
+}
+
 static bool make_tables(struct work *work, struct fault *fault)
 {
 	char schema[128];
@@ -129,14 +171,15 @@ static const char keep_sinks_out[] =
         "LOCK TABLE kentongan.log_position IN EXCLUSIVE MODE; END IF; END $$";
 
 /* All or nothing: where a mapping is wrong, a sink at work keeps what it had. */
-static bool install(struct work *work, struct fault *fault)
+static bool install(struct work *work, const char *was, struct fault *fault)
 {
 	return table_run(work->table, "BEGIN", fault)
 	       && table_run(work->table, keep_sinks_out, fault)
 	       && run_own(work, "rights.sql", fault)
 	       && table_run(work->table, "SELECT pg_temp.take_back()", fault)
-	       && run_own(work, "kentongan.sql", fault) && make_tables(work, fault)
-	       && give_rights(work, fault) && table_run(work->table, "COMMIT", fault);
+	       && run_own(work, "kentongan.sql", fault) && take_home(work, was, fault)
+	       && make_tables(work, fault) && give_rights(work, fault)
+	       && table_run(work->table, "COMMIT", fault);
 }
 
 void ctl_department_folder(const char *name, char out[512])
@@ -150,7 +193,7 @@ bool ctl_install(
 {
 	struct work work = { 0 };
 	bool ok = work_open_at(&work, ctl, folder, database, fault)
-	          && install(&work, fault);
+	          && install(&work, "", fault);
 
 	work_close(&work);
 	return ok;
@@ -159,7 +202,8 @@ bool ctl_install(
 bool ctl_department_init(struct ctl *ctl, struct fault *fault)
 {
 	struct work work = { 0 };
-	bool ok = work_open(&work, ctl, fault) && install(&work, fault);
+	bool ok = work_open(&work, ctl, fault) && is_its_database(&work, fault)
+	          && install(&work, conf_text(ctl->conf, "was"), fault);
 
 	if (ok)
 		printf(ctl->json ? "{\"department\": \"%s\", \"ready\": true}\n"
@@ -258,7 +302,8 @@ static bool check_topic(struct work *work, const struct department_topic *topic,
 
 static bool check_all(struct work *work, struct plan **plans, struct fault *fault)
 {
-	bool ok = table_run(work->table, "BEGIN", fault)
+	bool ok = department_owns(work->department, work->table, fault)
+	          && table_run(work->table, "BEGIN", fault)
 	          && run_own(work, "rights.sql", fault);
 
 	for (size_t i = 0; ok && i < work->department->topic_count; i++)

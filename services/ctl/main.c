@@ -52,6 +52,7 @@ static const struct conf_key ctl_options[] = {
 	        "libpq connection string of satu_data, which keeps who saw what"),
 	CONF_KEY(COUNT, limit, "0",
 	        "most records that are taken; 0: 100, of a replay all of them"),
+	CONF_KEY(TEXT, was, "", "name that the department had before"),
 	CONF_KEY(PATH, villages, "data/villages.csv", "register of villages"),
 	CONF_ANY(kafka, "any property of librdkafka, such as kafka.ssl.ca.location"),
 	CONF_END,
@@ -87,7 +88,7 @@ static const struct command commands[] = {
 	        "run all mappings against an empty batch; say which personal data it "
 	        "gets",
 	        ctl_department_check },
-	{ "department", "init", "DIR --database CONNINFO",
+	{ "department", "init", "DIR --database CONNINFO [--was NAME]",
 	        "as the owner: install positions, dead letters, tables and rights, all "
 	        "or nothing",
 	        ctl_department_init },

@@ -127,8 +127,8 @@ class Bench:
         if like:
             folder = shutil.copytree(folder, os.path.join(self.folder, name))
             conf = os.path.join(folder, "department.conf")
-            kept = [line for line in read(conf).splitlines() if line.partition("=")[0].strip() not in ("name", *settings)]
-            write(conf, "\n".join([*kept, f"name = {name}", *(f"{key} = {value}" for key, value in settings.items())]) + "\n")
+            kept = [line for line in read(conf).splitlines() if line.partition("=")[0].strip() not in ("name", "database", *settings)]
+            write(conf, "\n".join([*kept, f"name = {name}", f"database = {name}", *(f"{key} = {value}" for key, value in settings.items())]) + "\n")
         self.postgres.add_database(name)
         programs.kentongan(BINARIES, "department", "init", folder, "--schemas", SCHEMAS, "--database",
                            self.postgres.conninfo(name, name))

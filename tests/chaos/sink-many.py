@@ -24,6 +24,7 @@ def department(world, number):
     folder = os.path.join(world.folder, "departments", name)
     shutil.copytree(os.path.join(PROJECT, "deploy", "departments", "dpmd"), folder)
     world.rewrite(os.path.join(folder, "department.conf"), r"^name = .*$", "name = " + name)
+    world.rewrite(os.path.join(folder, "department.conf"), r"^database = .*$", "database = " + name)
     postgres = world.servers.postgres
     postgres.add_database(name)
     programs.kentongan(BINARIES, "department", "init", folder, "--schemas", world.schemas, "--database", postgres.conninfo(name, name))

@@ -155,6 +155,8 @@ class World:
             shutil.copytree(os.path.join(PROJECT, "deploy", "departments", name), folder)
             self.rewrite(os.path.join(folder, "department.conf"), r"^name = .*$",
                          f"name = {name}_{self.tag}")
+            self.rewrite(os.path.join(folder, "department.conf"), r"^database = .*$",
+                         f"database = {name}_{self.tag}")
         self.install(name)
         return folder
 
@@ -162,7 +164,7 @@ class World:
         """A department that is not among the shipped ones: granted and mappings by topic."""
         folder = os.path.join(self.folder, "departments", f"{name}_{self.tag}")
         os.makedirs(folder)
-        conf = f"name = {name}_{self.tag}\ndatabase = {name}\nschema = {name}\n"
+        conf = f"name = {name}_{self.tag}\ndatabase = {name}_{self.tag}\nschema = {name}\n"
         conf += "".join(f"fields.{topic} = {fields}\n" for topic, fields in granted.items())
         files = {"department.conf": conf, "tables.sql": tables, **{topic + ".sql": text for topic, text in mappings.items()}}
         for file, text in files.items():

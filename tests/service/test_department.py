@@ -164,12 +164,41 @@ def test_a_database_that_cannot_hold_every_name_is_refused(office):
         assert done.returncode == 78 and "the encoding of the database is LATIN1" in done.stderr, done.stderr
 
 
+def test_a_database_is_one_departments(office):
+    """The positions in it are of one, so a second would get nothing."""
+    world = office.world
+    world.write_department("dua", {"requests": "action"}, TABLES, {"requests": MAPPING})
+    other = os.path.join(world.folder, "departments", f"dua_{world.tag}")
+    done = office.run("init", folder=other)
+    assert done.returncode == 78 and f"this is the database {office.name}; the one of dua_{world.tag} is dua_{world.tag}" in done.stderr
+    world.rewrite(other + "/department.conf", "^database = .*$", "database = " + office.name)
+    for command in ("init", "check"):
+        done = office.run(command, folder=other)
+        assert done.returncode == 78 and f"the database is that of the department {office.name}, and this is dua_{world.tag}" in done.stderr
+    assert world.sql("peta", "SELECT count(*) FROM pg_namespace WHERE nspname = 'dua'") == [(0,)]
+    assert world.sql("peta", "SELECT name FROM kentongan.department") == [(office.name,)]
+
+
+def test_a_department_is_renamed_by_who_knows_its_name(office):
+    office.change("^name = .*$", "name = peta-baru")
+    office.refused("--was " + office.name, "init")
+    assert office.run("init", "--was", "lain").returncode == 78
+    assert office.run("init", "--was", office.name).stdout == "peta-baru is ready\n"
+    assert office.run("check").returncode == office.run("init").returncode == 0
+
+
+def test_a_database_that_was_not_made_ready_says_what_to_run(office):
+    office.world.sql("peta", "DROP TABLE kentongan.department")
+    done = office.run("check")
+    assert done.returncode == 78 and "not made ready for this release; run kentongan department init" in done.stderr
+
+
 def halted(sink, words):
     wait_until(lambda: words in sink.get("/readyz")[1], 60, words)
     assert sink.get("/readyz")[0] == 503
 
 
-def test_a_sink_runs_nothing_of_two_statements(world):
+def test_a_sink_runs_nothing_of_two_statements_and_nothing_in_anothers_database(world):
     office = Office(world)
     world.expects("halted: ")
     office.write("requests.sql", MAPPING + ";\nDELETE FROM r;")
@@ -180,8 +209,12 @@ def test_a_sink_runs_nothing_of_two_statements(world):
     assert world.sql("peta", "SELECT desa FROM peta.r") == [("LAMA",)]
     sink.stop()
     office.write("requests.sql", MAPPING)
+    world.sql("peta", "UPDATE kentongan.department SET name = 'lain'")
     sink.start()
-    wait_until(lambda: sink.get("/readyz")[0] == 200, 60, "ready")
+    halted(sink, "the database is that of the department lain, and this is " + office.name)
+    assert world.sql("peta", "SELECT count(*) FROM kentongan.log_position") == [(0,)]
+    world.sql("peta", "UPDATE kentongan.department SET name = %s", office.name)
+    wait_until(lambda: sink.get("/readyz")[0] == 200, 60, "ready without a restart")
 
 
 def test_all_rows_of_a_try_are_printed_from_a_time_of_jember(world):
