@@ -192,6 +192,20 @@ def test_a_lost_table_halts_and_goes_on_without_a_restart(world):
     assert world.dead_letters("dinsos") == []
 
 
+def test_a_session_that_a_trigger_has_changed_is_left_behind(world):
+    world.expects("halted: .*SQLSTATE 42P01")
+    gateway = world.gateway()
+    world.department("dinsos")
+    world.sql("dinsos", "CREATE FUNCTION dinsos.geser() RETURNS trigger LANGUAGE plpgsql AS "
+                        "$$ BEGIN IF NEW.case_id = 'SKTM-1' THEN SET search_path = public; END IF; RETURN NULL; END $$")
+    world.sql("dinsos", "CREATE TRIGGER geser AFTER INSERT ON dinsos.permohonan_sktm FOR EACH ROW EXECUTE FUNCTION dinsos.geser()")
+    world.sink("dinsos")
+    for number in (1, 2):
+        post(gateway, "/v1/requests", request_body(case_id=f"SKTM-{number}"))
+        world.wait_rows("dinsos", "SELECT count(*) FROM dinsos.permohonan_sktm", number)
+    assert world.dead_letters("dinsos") == []
+
+
 class Load(threading.Thread):
     """Posts batches until told to stop; counts what was accepted."""
 
