@@ -7,7 +7,7 @@ import tempfile
 
 import psycopg2
 import pytest
-from conftest import FULL, payment_body
+from conftest import FULL, payment_body, post
 from hub import programs
 from hub.base import wait_until
 
@@ -145,6 +145,19 @@ def test_what_a_trigger_did_to_the_session_ends_with_it(world):
         programs.post_batch(gateway, [{"record": "Payment", **payment_body(kind=kind)}])
         world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", number)
     assert world.accounts("dpmd") == (2, 0, 0, 0) and world.dead_letters("dpmd") == []
+
+
+def test_a_role_that_may_not_log_in_halts(world):
+    world.expects("halted: the database refuses the role|waiting: ")
+    sink = world.sink("dpmd")
+    wait_until(lambda: sink.get("/readyz")[0] == 200, 30, "ready")
+    role = f"sink_dpmd_{world.tag}"
+    world.servers.postgres.sql(f"ALTER ROLE {role} NOLOGIN")
+    world.servers.postgres.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'")
+    assert post(world.gateway(), "/v1/payments", payment_body())[0] == 201
+    wait_until(lambda: "refuses the role" in sink.get("/readyz")[1], 30, "halted with the reason")
+    world.servers.postgres.sql(f"ALTER ROLE {role} LOGIN")
+    world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", 1)
 
 
 @contextlib.contextmanager
