@@ -1,27 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "desk.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "cases.h"
+#include "clerk.h"
 #include "monitor.h"
 #include "port/table.h"
 
 enum {
-	WAITING = 64,
+	SEATS = 64,
 	PATIENCE_US = 5000000, /* for all that one question asks */
 	PAUSE_US = 5000000,
 	WHAT_BYTES = 512,
 };
 
 struct question {
-	struct question *next;
+	struct errand errand;         /* first */
 	struct http_request *request; /* NULL: only `what` is to be kept */
 	char what[WHAT_BYTES];
 	desk_kept *kept; /* with context; NULL: nobody is told */
@@ -33,24 +31,11 @@ struct question {
 	struct buffer out;
 };
 
-struct queue {
-	struct question *first;
-	struct question **last;
-};
-
 struct desk {
 	const char *connection;
 	struct board *board;
-	int fd; /* an eventfd: something is answered */
-	pthread_t thread;
-	bool has_thread;
-	pthread_mutex_t lock; /* of the queues, and ending */
-	pthread_cond_t wake;
-	struct queue asked;
-	struct queue answered;
-	size_t waiting;
-	bool ending;
-	/* the thread's own */
+	struct clerk *clerk;
+	/* the clerk's own */
 	struct table *table;
 	struct cases_reader *cases;
 	int64_t resume_us; /* monotonic: when to try to connect again */
@@ -73,34 +58,13 @@ static const struct http_problem no_case = { 404, "not-found", "Not found",
 	"satu_data has no event of this case.",
 	"Satu Data belum memiliki catatan perkara ini." };
 
-/* Queues */
-
-static void put(struct queue *queue, struct question *question)
-{
-	question->next = NULL;
-	*queue->last = question;
-	queue->last = &question->next;
-}
-
-static struct question *take(struct queue *queue)
-{
-	struct question *question = queue->first;
-
-	if (question == NULL)
-		return NULL;
-	queue->first = question->next;
-	if (queue->first == NULL)
-		queue->last = &queue->first;
-	return question;
-}
-
 static void question_free(struct question *question)
 {
 	buffer_clear(&question->out);
 	free(question);
 }
 
-/* The thread */
+/* The clerk's thread */
 
 static bool open_table(struct desk *desk, struct fault *fault)
 {
@@ -213,8 +177,10 @@ static void answer_village(struct desk *desk, struct question *question, bool co
 	buffer_clear(&streams);
 }
 
-static void answer(struct desk *desk, struct question *question)
+static void answer(void *context, struct errand *errand)
 {
+	struct desk *desk = context;
+	struct question *question = (struct question *)errand;
 	struct fault fault = { 0 };
 	bool ok = connect_desk(desk, &fault);
 
@@ -237,28 +203,6 @@ static void answer(struct desk *desk, struct question *question)
 		desk->resume_us = clock_monotonic_us() + PAUSE_US;
 }
 
-static void *answer_questions(void *context)
-{
-	struct desk *desk = context;
-
-	pthread_mutex_lock(&desk->lock);
-	while (!desk->ending) {
-		struct question *question = take(&desk->asked);
-
-		if (question == NULL) {
-			pthread_cond_wait(&desk->wake, &desk->lock);
-			continue;
-		}
-		pthread_mutex_unlock(&desk->lock);
-		answer(desk, question);
-		pthread_mutex_lock(&desk->lock);
-		put(&desk->answered, question);
-		(void)!write(desk->fd, &(uint64_t){ 1 }, sizeof(uint64_t));
-	}
-	pthread_mutex_unlock(&desk->lock);
-	return NULL;
-}
-
 /* The loop's side */
 
 static void tell(desk_kept *kept, void *context, const struct http_problem *problem)
@@ -269,8 +213,11 @@ static void tell(desk_kept *kept, void *context, const struct http_problem *prob
 		log_warn(NULL, "who asked for what could not be kept");
 }
 
-static void hand_out_one(struct question *question)
+static void hand_out(void *context, struct errand *errand)
 {
+	struct question *question = (struct question *)errand;
+
+	(void)context;
 	if (question->request == NULL)
 		tell(question->kept, question->context, question->problem);
 	else if (question->problem != NULL)
@@ -280,22 +227,15 @@ static void hand_out_one(struct question *question)
 	question_free(question);
 }
 
-static void hand_out(void *context)
+/* Whoever waits for a word gets one; requests are cut off with their listener. */
+static void drop(void *context, struct errand *errand)
 {
-	struct desk *desk = context;
-	struct question *question;
-	uint64_t times;
+	struct question *question = (struct question *)errand;
 
-	(void)!read(desk->fd, &times, sizeof times);
-	for (;;) {
-		pthread_mutex_lock(&desk->lock);
-		question = take(&desk->answered);
-		desk->waiting -= question != NULL;
-		pthread_mutex_unlock(&desk->lock);
-		if (question == NULL)
-			return;
-		hand_out_one(question);
-	}
+	(void)context;
+	if (question->request == NULL)
+		tell(question->kept, question->context, &away);
+	question_free(question);
 }
 
 /* NULL: too many wait. */
@@ -303,7 +243,7 @@ static struct question *question_new(struct desk *desk, const char *village_code
         const char *case_id, const struct asker *asker)
 {
 	struct question *question =
-	        desk->waiting < WAITING ? calloc(1, sizeof *question) : NULL;
+	        clerk_load(desk->clerk) < SEATS ? calloc(1, sizeof *question) : NULL;
 
 	if (question == NULL)
 		return NULL;
@@ -312,15 +252,6 @@ static struct question *question_new(struct desk *desk, const char *village_code
 	        village_code);
 	snprintf(question->case_id, sizeof question->case_id, "%s", case_id);
 	return question;
-}
-
-static void ask(struct desk *desk, struct question *question)
-{
-	pthread_mutex_lock(&desk->lock);
-	desk->waiting++;
-	put(&desk->asked, question);
-	pthread_cond_signal(&desk->wake);
-	pthread_mutex_unlock(&desk->lock);
 }
 
 static void ask_for(struct desk *desk, struct http_request *request,
@@ -334,7 +265,7 @@ static void ask_for(struct desk *desk, struct http_request *request,
 	}
 	question->request = request;
 	snprintf(question->what, sizeof question->what, "case");
-	ask(desk, question);
+	clerk_give(desk->clerk, &question->errand);
 }
 
 void desk_ask_case(struct desk *desk, struct http_request *request,
@@ -364,7 +295,7 @@ void desk_keep(struct desk *desk, const struct asker *asker, const char *what,
 	snprintf(question->what, sizeof question->what, "%s", what);
 	question->kept = kept;
 	question->context = context;
-	ask(desk, question);
+	clerk_give(desk->clerk, &question->errand);
 }
 
 void desk_ask_village(
@@ -381,24 +312,13 @@ void desk_ask_village(
 	answer_json(request, &out);
 }
 
-static bool desk_start(struct desk *desk, const struct catalog *catalog,
-        struct loop *loop, struct fault *fault)
-{
-	desk->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (desk->fd < 0)
-		return fault_memory(fault);
-	if (!cases_open(&desk->cases, catalog, fault)
-	        || !loop_watch(loop, desk->fd, hand_out, desk, fault))
-		return false;
-	desk->has_thread =
-	        pthread_create(&desk->thread, NULL, answer_questions, desk) == 0;
-	return desk->has_thread || fault_memory(fault);
-}
-
 bool desk_open(struct desk **out, const struct conf *conf,
         const struct catalog *catalog, struct board *board, struct loop *loop,
         struct fault *fault)
 {
+	static const struct clerk_duties duties = {
+		.run = answer, .done = hand_out, .drop = drop
+	};
 	struct desk *desk = calloc(1, sizeof *desk);
 
 	if (desk == NULL)
@@ -406,23 +326,8 @@ bool desk_open(struct desk **out, const struct conf *conf,
 	*out = desk;
 	desk->connection = conf_text(conf, "satu_data");
 	desk->board = board;
-	desk->asked.last = &desk->asked.first;
-	desk->answered.last = &desk->answered.first;
-	pthread_mutex_init(&desk->lock, NULL);
-	pthread_cond_init(&desk->wake, NULL);
-	return desk_start(desk, catalog, loop, fault);
-}
-
-/* Whoever waits for a word gets one; requests are cut off with their listener. */
-static void drop_all(struct queue *queue)
-{
-	struct question *question;
-
-	while ((question = take(queue)) != NULL) {
-		if (question->request == NULL)
-			tell(question->kept, question->context, &away);
-		question_free(question);
-	}
+	return cases_open(&desk->cases, catalog, fault)
+	       && clerk_open(&desk->clerk, loop, &duties, desk, fault);
 }
 
 void desk_close(struct desk **desk)
@@ -431,21 +336,10 @@ void desk_close(struct desk **desk)
 
 	if (old == NULL)
 		return;
-	pthread_mutex_lock(&old->lock);
-	old->ending = true;
-	pthread_cond_signal(&old->wake);
-	pthread_mutex_unlock(&old->lock);
-	if (old->has_thread)
-		pthread_join(old->thread, NULL);
-	drop_all(&old->asked);
-	drop_all(&old->answered);
+	clerk_close(&old->clerk);
 	table_close(&old->table);
 	cases_close(&old->cases);
 	buffer_clear(&old->sql);
-	if (old->fd >= 0)
-		close(old->fd);
-	pthread_cond_destroy(&old->wake);
-	pthread_mutex_destroy(&old->lock);
 	free(old);
 	*desk = NULL;
 }

@@ -4,7 +4,7 @@
 
 /*
  * Questions that only a database can answer: a case's whole life and a village's
- * numbers, out of satu_data. A thread of its own asks, so that a slow database delays
+ * numbers, out of satu_data. A clerk asks, so that a slow database delays
  * neither the picture nor anybody who asks for something else; while it is away,
  * questions are answered at once with 503 in words.
  *

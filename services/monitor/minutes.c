@@ -4,19 +4,14 @@
  * is read: the broker says at which offset each minute begins, and the distance of two
  * is the count. Where a minute of the past begins never changes, so it is asked once.
  *
- * Asking may wait for a broker that is down, so a thread does it, one question after
- * the other.
+ * Asking may wait for a broker that is down, so a clerk does it.
  */
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "asked.h"
 #include "base/clock.h"
+#include "clerk.h"
 #include "monitor.h"
 #include "port/topic_ranges.h"
 
@@ -27,7 +22,7 @@ enum {
 	MOST_S = 48 * 3600,
 	KNOWN = 4096,
 	PLACES = 1024,
-	QUESTIONS = 16,
+	SEATS = 16,
 	SETTLED_S = 120, /* a minute that is over for every clock */
 };
 
@@ -38,7 +33,7 @@ struct known {
 };
 
 struct question {
-	struct question *next;
+	struct errand errand; /* first */
 	struct http_request *request;
 	struct replay_wish wish;
 	int64_t from_s;
@@ -52,16 +47,8 @@ struct minutes {
 	const struct conf *conf;
 	const struct catalog *catalog;
 	struct http_route routes[2];
-	int fd;         /* readable: something is answered */
-	size_t waiting; /* questions that are not answered; the loop's */
-	pthread_t thread;
-	bool has_thread;
-	pthread_mutex_t lock; /* guards the lists and ending */
-	pthread_cond_t asked;
-	struct question *questions;
-	struct question *answered;
-	bool ending;
-	/* The thread's own. */
+	struct clerk *clerk;
+	/* The clerk's own. */
 	struct ranges *ranges;
 	struct topic_place places[PLACES];
 	size_t topics[PLACES]; /* of places, by the catalog */
@@ -69,7 +56,7 @@ struct minutes {
 	struct known known[KNOWN];
 };
 
-/* The thread */
+/* The clerk's thread */
 
 static bool find_places(struct minutes *minutes, struct fault *fault)
 {
@@ -175,8 +162,10 @@ static void put_counts(const struct minutes *minutes, struct question *question,
 	buffer_append_text(out, "}}");
 }
 
-static void answer(struct minutes *minutes, struct question *question)
+static void answer(void *context, struct errand *errand)
 {
+	struct minutes *minutes = context;
+	struct question *question = (struct question *)errand;
 	size_t steps = (size_t)((question->to_s - question->from_s) / question->step_s);
 	int64_t *counts =
 	        calloc(steps * minutes->catalog->topic_count + 1, sizeof *counts);
@@ -189,38 +178,6 @@ static void answer(struct minutes *minutes, struct question *question)
 	free(counts);
 }
 
-/* NULL when it is time to end. */
-static struct question *next_question(struct minutes *minutes)
-{
-	struct question *question;
-
-	pthread_mutex_lock(&minutes->lock);
-	while (minutes->questions == NULL && !minutes->ending)
-		pthread_cond_wait(&minutes->asked, &minutes->lock);
-	question = minutes->ending ? NULL : minutes->questions;
-	if (question != NULL)
-		minutes->questions = question->next;
-	pthread_mutex_unlock(&minutes->lock);
-	return question;
-}
-
-static void *answer_all(void *context)
-{
-	struct minutes *minutes = context;
-	const uint64_t one = 1;
-	struct question *question;
-
-	while ((question = next_question(minutes)) != NULL) {
-		answer(minutes, question);
-		pthread_mutex_lock(&minutes->lock);
-		question->next = minutes->answered;
-		minutes->answered = question;
-		pthread_mutex_unlock(&minutes->lock);
-		(void)!write(minutes->fd, &one, sizeof one);
-	}
-	return NULL;
-}
-
 /* The loop */
 
 static void question_free(struct question *question)
@@ -229,28 +186,23 @@ static void question_free(struct question *question)
 	free(question);
 }
 
-static void send_answers(void *context)
+static void send_answer(void *context, struct errand *errand)
 {
-	struct minutes *minutes = context;
-	struct question *list;
-	uint64_t count;
+	struct question *question = (struct question *)errand;
 
-	(void)!read(minutes->fd, &count, sizeof count);
-	pthread_mutex_lock(&minutes->lock);
-	list = minutes->answered;
-	minutes->answered = NULL;
-	pthread_mutex_unlock(&minutes->lock);
-	while (list != NULL) {
-		struct question *question = list;
+	(void)context;
+	if (question->answer.size > 0 && !question->answer.failed)
+		answer_json(question->request, &question->answer);
+	else
+		asked_refuse(question->request, &question->fault);
+	question_free(question);
+}
 
-		list = question->next;
-		minutes->waiting--;
-		if (question->answer.size > 0 && !question->answer.failed)
-			answer_json(question->request, &question->answer);
-		else
-			asked_refuse(question->request, &question->fault);
-		question_free(question);
-	}
+/* Its request is cut off with the listener. */
+static void forget(void *context, struct errand *errand)
+{
+	(void)context;
+	question_free((struct question *)errand);
 }
 
 /* Whole steps, from the one that holds the beginning to the one that holds the end. */
@@ -276,19 +228,6 @@ static bool take_question(struct question *question, struct http_request *reques
 	return true;
 }
 
-static void ask(struct minutes *minutes, struct question *question)
-{
-	struct question **last = &minutes->questions;
-
-	minutes->waiting++;
-	pthread_mutex_lock(&minutes->lock);
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = question;
-	pthread_cond_signal(&minutes->asked);
-	pthread_mutex_unlock(&minutes->lock);
-}
-
 static void serve_minutes(void *context, struct http_request *request)
 {
 	static const struct http_problem busy = { 503, "busy", "Try again",
@@ -296,14 +235,14 @@ static void serve_minutes(void *context, struct http_request *request)
 		"Terlalu banyak permintaan; coba lagi sebentar lagi." };
 	struct minutes *minutes = context;
 	struct question *question =
-	        minutes->waiting < QUESTIONS ? calloc(1, sizeof *question) : NULL;
+	        clerk_load(minutes->clerk) < SEATS ? calloc(1, sizeof *question) : NULL;
 	struct fault fault = { 0 };
 
 	if (question == NULL) {
 		http_answer_header(request, "Retry-After", "2");
 		http_refuse(request, &busy, NULL);
 	} else if (take_question(question, request, minutes->catalog, &fault)) {
-		ask(minutes, question);
+		clerk_give(minutes->clerk, &question->errand);
 	} else {
 		asked_refuse(request, &fault);
 		question_free(question);
@@ -314,6 +253,9 @@ bool minutes_open(struct minutes **out, const struct conf *conf,
         const struct catalog *catalog, struct loop *loop, struct http *http,
         struct fault *fault)
 {
+	static const struct clerk_duties duties = {
+		.run = answer, .done = send_answer, .drop = forget
+	};
 	struct minutes *minutes = calloc(1, sizeof *minutes);
 
 	if (minutes == NULL)
@@ -321,29 +263,10 @@ bool minutes_open(struct minutes **out, const struct conf *conf,
 	*out = minutes;
 	minutes->conf = conf;
 	minutes->catalog = catalog;
-	pthread_mutex_init(&minutes->lock, NULL);
-	pthread_cond_init(&minutes->asked, NULL);
-	minutes->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (minutes->fd < 0)
-		return fault_set(fault, FAULT_STOP, "eventfd: %s", strerror(errno));
 	minutes->routes[0] = (struct http_route){ "GET", "/v1/minutes", NULL, 0,
 		serve_minutes, minutes };
 	http_serve(http, minutes->routes);
-	if (!loop_watch(loop, minutes->fd, send_answers, minutes, fault))
-		return false;
-	minutes->has_thread =
-	        pthread_create(&minutes->thread, NULL, answer_all, minutes) == 0;
-	return minutes->has_thread || fault_memory(fault);
-}
-
-static void forget_questions(struct question *list)
-{
-	while (list != NULL) {
-		struct question *question = list;
-
-		list = question->next;
-		question_free(question);
-	}
+	return clerk_open(&minutes->clerk, loop, &duties, minutes, fault);
 }
 
 /* After the listener: nobody waits for an answer any more. */
@@ -353,21 +276,10 @@ void minutes_close(struct minutes **minutes)
 
 	if (old == NULL)
 		return;
-	pthread_mutex_lock(&old->lock);
-	old->ending = true;
-	pthread_cond_signal(&old->asked);
-	pthread_mutex_unlock(&old->lock);
-	if (old->has_thread)
-		pthread_join(old->thread, NULL);
+	clerk_close(&old->clerk);
 	ranges_close(&old->ranges);
-	forget_questions(old->questions);
-	forget_questions(old->answered);
 	for (size_t i = 0; i < KNOWN; i++)
 		free(old->known[i].offsets);
-	if (old->fd >= 0)
-		close(old->fd);
-	pthread_mutex_destroy(&old->lock);
-	pthread_cond_destroy(&old->asked);
 	free(old);
 	*minutes = NULL;
 }

@@ -41,7 +41,7 @@ MUST_CHECK bool watch_open(struct watch **out, struct board *board, struct loop 
         struct http *http, struct fault *fault);
 void watch_close(struct watch **watch);
 
-/* replay.c: the past as Server-Sent Events, each replay in a thread of its own. */
+/* replay.c: the past as Server-Sent Events, each replay by a clerk. */
 MUST_CHECK bool replays_open(struct replays **out, const struct conf *conf,
         const struct catalog *catalog, struct access *access, struct desk *desk,
         struct loop *loop, struct http *http, struct fault *fault);
@@ -68,7 +68,7 @@ MUST_CHECK bool gauges_open(struct gauges **out, struct health *health,
         struct fault *fault);
 void gauges_close(struct gauges **gauges); /* after its health */
 
-/* minutes.c: /v1/minutes, how many events came when, in a thread of its own. */
+/* minutes.c: /v1/minutes, how many events came when, by a clerk. */
 MUST_CHECK bool minutes_open(struct minutes **out, const struct conf *conf,
         const struct catalog *catalog, struct loop *loop, struct http *http,
         struct fault *fault);
