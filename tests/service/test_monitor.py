@@ -134,7 +134,7 @@ def test_the_counter_page_sends_a_request_and_shows_the_receipt(world, browse): 
 
 def test_the_counter_page_shows_each_mistake_at_its_field(world, browse):  # noqa: F811
     driver = browse(world.gateway("35.09.19.1001").url + "/")
-    wait_until(lambda: text_of(driver, "#village") == "Kelurahan 35.09.19.1001", 10, "the place, by its code")
+    wait_until(lambda: text_of(driver, "#village") == "Kelurahan Mangli, Kecamatan Kaliwates · 35.09.19.1001", 10, "the place, by its name")
     driver.execute_script("""
         document.getElementById('purpose').value = 'x'.repeat(300);
         document.getElementById('form').requestSubmit();""")
