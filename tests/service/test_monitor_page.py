@@ -320,6 +320,7 @@ def test_a_link_opens_its_replay_and_a_pause_goes_on_behind_the_last_event(world
     stamps = [time.strftime("%Y-%m-%dT%H:%M:%SZ", at) for at in (begin, end)]
     driver = open_page(browse, monitor, f"/?from={stamps[0]}&to={stamps[1]}&speed=1000&village=35.09.01.2001")
     wait_until(lambda: len(events_of_replay(driver)) == 3, 30, "three events again")
+    assert "1.000× · 35.09.01.2001" in text_of(driver, "#replaying"), "that it is not everything"
     click(driver, "#replay-toggle")
     wait_text(driver, "#replay-toggle", "Putar")
     click(driver, "#replay-toggle")

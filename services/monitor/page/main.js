@@ -44,12 +44,12 @@ async function begun() {
 }
 
 async function loadVillages() {
-  try {
-    setVillages((await ask("/v1/villages")).villages);
-    redrawEvents();
-    if (!named) showAddress(); // what is opened may name a village
-    named = true;
-  } catch { setTimeout(loadVillages, AGAIN_MS); }
+  let found;
+  try { found = await ask("/v1/villages"); } catch { setTimeout(loadVillages, AGAIN_MS); return; }
+  setVillages(found.villages);
+  redrawEvents();
+  if (!named) showAddress(); // what is opened may name a village
+  named = true;
 }
 
 function hear(event, data) {

@@ -94,7 +94,8 @@ export function showReplay() {
   for (const id of ["replay-run", "replayed", "replaying"]) $(id).hidden = !open;
   put($("events-title"), say(open ? "happenedThen" : "justNow"));
   if (!open) return writeTimes();
-  put($("replaying"), [say("replaying", when(run.from, Date.now()), when(run.to, run.from), speedWord()), run.reason && say("personalOpen")].filter(Boolean).join(" · "));
+  put($("replaying"), [say("replaying", when(run.from, Date.now()), when(run.to, run.from), speedWord()), ...Object.values(run.filters),
+    run.reason && say("personalOpen")].filter(Boolean).join(" · "));
   put($("replay-toggle"), say(run.playing ? "pause" : "play"));
   $("replay-at").max = Math.round((run.to - run.from) / 1000);
   if (!run.dragging) $("replay-at").value = Math.round((run.at - run.from) / 1000);

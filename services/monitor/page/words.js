@@ -18,7 +18,6 @@ const said = {
   trouble: ["Tidak dapat dibuka", "Cannot be opened"],
   noSuchAddress: ["Alamat ini tidak menunjuk desa atau perkara mana pun. Mungkin terpotong waktu dikirim.", "This address names no village and no case. It may have been cut off on its way."],
   unreachable: ["Pemantau tidak menjawab. Coba lagi.", "The monitor does not answer. Try again."],
-  again: ["Coba lagi", "Try again"],
 
   // the sentence
   starting: ["Menunggu kabar pertama…", "Waiting for the first word…"],
