@@ -409,8 +409,11 @@ static bool carry_row(struct spool *spool, struct wreck *wreck, struct fault *fa
 	struct row row;
 
 	row_read(salvage->read, &row);
-	wreck->at = row.seq;
-	if (!row_is_whole(wreck->lane, &row) || row.seq <= now->last_seq)
+	if (!row_is_whole(wreck->lane, &row)) /* its number may lead anywhere */
+		return true;
+	if (wreck->at < row.seq)
+		wreck->at = row.seq;
+	if (row.seq <= now->last_seq)
 		return true;
 	if (!miss_until(spool, wreck, row.seq - 1, fault)
 	        || !row_store(spool, wreck->lane, &row, fault))
@@ -425,8 +428,9 @@ static bool carry_row(struct spool *spool, struct wreck *wreck, struct fault *fa
 	return true;
 }
 
-/* Where the file cannot be read on, look further down, each time twice as far. What is
- * beyond the last number that was answered for need not be found. */
+/* Where the file cannot be read on, or nothing of what is read is whole, look further
+ * down, each time twice as far. What is beyond the last number that was answered for
+ * need not be found. */
 static void skip_on(struct salvage *salvage, struct wreck *wreck)
 {
 	salvage->skip = salvage->skip == 0             ? 1
@@ -439,6 +443,7 @@ static bool carry_slice(
         struct spool *spool, struct wreck *wreck, int limit, struct fault *fault)
 {
 	struct salvage *salvage = spool->salvage;
+	int64_t before = wreck->at;
 	bool finished = false;
 	int count = 0;
 	bool ok = true;
@@ -455,7 +460,7 @@ static bool carry_slice(
 	sqlite3_reset(salvage->read);
 	if (!ok)
 		return false;
-	if (result == SQLITE_DONE) {
+	if (result == SQLITE_DONE && (count < limit || wreck->at > before)) {
 		finished = count < limit;
 		salvage->skip = 0;
 	} else {

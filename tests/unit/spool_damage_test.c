@@ -341,18 +341,24 @@ static void a_file_that_is_no_database_is_set_aside(void **state)
 	append(place, 1);
 }
 
-/* Change the bytes of one event where they stand in the file. */
-static void spoil(const struct place *place, const char *words)
+/* Change the last of these bytes where they stand in the file. */
+static void spoil_bytes(
+        const struct place *place, const void *bytes, size_t size, int last)
 {
 	static char whole[4 << 20];
 	FILE *file = fopen(place->path, "r+");
-	size_t size = fread(whole, 1, sizeof whole, file);
-	char *at = memmem(whole, size, words, strlen(words));
+	size_t all = fread(whole, 1, sizeof whole, file);
+	char *at = memmem(whole, all, bytes, size);
 
 	assert_non_null(at);
-	fseek(file, at - whole, SEEK_SET);
-	fputc('N', file);
+	fseek(file, at - whole + (long)size - 1, SEEK_SET);
+	fputc(last, file);
 	fclose(file);
+}
+
+static void spoil(const struct place *place, const char *words)
+{
+	spoil_bytes(place, words, strlen(words), 'N');
 }
 
 static void a_changed_row_is_never_shown(void **state)
@@ -401,6 +407,27 @@ static void a_spool_of_the_old_form_is_carried_over(void **state)
 	make_old(place);
 	open_spool(place);
 	check(place, EVENTS, 0);
+}
+
+/* The number itself: 18 reads as 0 or as 64, and stands where 18 stood. */
+static void a_number_that_leads_back_or_ahead_ends_nothing(void **state)
+{
+	static const uint8_t place_of_18[] = { 0x84, 0x80, 0x80, 0x80, 0x80, 0x80,
+		18 }; /* 1 << 44 | 18, as SQLite writes a key */
+	static const uint8_t wrong[] = { 0, 64 };
+	struct place *place = *state;
+	struct fault fault;
+
+	for (size_t i = 0; i < sizeof wrong; i++) {
+		spool_close(&place->spool);
+		spoil_bytes(place, place_of_18, sizeof place_of_18, wrong[i]);
+		must(spool_set_aside(place->path, "a test", &fault), &fault);
+		open_spool(place);
+		check(place, EVENTS - 1, 1);
+		tear_down(state);
+		set_up(state);
+		place = *state;
+	}
 }
 
 static void carrying_over_goes_on_after_a_crash(void **state)
@@ -571,6 +598,9 @@ int main(void)
 		        a_changed_row_is_never_shown, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        a_spool_of_the_old_form_is_carried_over, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_number_that_leads_back_or_ahead_ends_nothing, set_up,
+		        tear_down),
 		cmocka_unit_test_setup_teardown(
 		        carrying_over_goes_on_after_a_crash, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
