@@ -798,14 +798,27 @@ const struct schema_field *schema_field(
 	return NULL;
 }
 
+/* regexec() may look for the end of what it is given, so it is given a copy with one.
+ */
 bool schema_matches(const struct schema_field *field, struct bytes text)
 {
-	regmatch_t whole = { .rm_so = 0, .rm_eo = (regoff_t)text.size };
+	char small[512];
+	char *copy = small;
+	bool matches;
 
-	return field->compiled == NULL
-	       || regexec(field->compiled, (const char *)text.data, 1, &whole,
-	                  REG_STARTEND)
-	                  == 0;
+	if (field->compiled == NULL)
+		return true;
+	if (text.size >= sizeof small)
+		copy = malloc(text.size + 1);
+	if (copy == NULL)
+		return false;
+	if (text.size > 0)
+		memcpy(copy, text.data, text.size);
+	copy[text.size] = '\0';
+	matches = regexec(field->compiled, copy, 0, NULL, 0) == 0;
+	if (copy != small)
+		free(copy);
+	return matches;
 }
 
 const char *schema_last_part(const char *name)
