@@ -196,10 +196,11 @@ def test_an_hour_again_is_record_by_record_what_kcat_reads(day):
 def test_a_replay_is_chosen_played_stepped_and_left_by_the_keyboard_alone(day, browse):  # noqa: F811
     driver = open_page(browse, day.monitor)
     first = day.busy_hour()
-    choose(driver, first, first + HOUR_MS, "1000")
+    choose(driver, first, first + HOUR_MS, "60")  # it must not end before it is paused
     tab_to(driver, "#replay-start")
     press(driver, Keys.ENTER)
     wait_until(lambda: focused(driver, "id") == "replay-toggle", 20, "the next key pauses")
+    wait_until(lambda: int(driver.execute_script("return document.querySelector('#replay-at').value")) > 0, 20, "it has left the beginning")
     press(driver, Keys.SPACE)
     wait_text(driver, "#replay-toggle", "Putar")
     ActionChains(driver).key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT).perform()
