@@ -234,11 +234,13 @@ static bool mend_all(struct rehearse *rehearse, struct fault *fault)
 	ok = buffer_ok(&parts, fault) && count_waiting(rehearse, left, fault);
 	do {
 		before = *left;
-		ok = ok
-		     && mend_partitions(&rehearse->apply, rehearse->conf,
-		             buffer_bytes(&parts), false, &round, fault)
-		     && count_waiting(rehearse, left, fault);
-	} while (ok && *left > 0 && (round.more || *left < before));
+		do
+			ok = ok
+			     && mend_partitions(&rehearse->apply, rehearse->conf,
+			             buffer_bytes(&parts), false, &round, fault);
+		while (ok && round.more);
+		ok = ok && count_waiting(rehearse, left, fault);
+	} while (ok && *left > 0 && *left < before);
 	buffer_clear(&parts);
 	return ok;
 }
