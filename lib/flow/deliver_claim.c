@@ -277,16 +277,29 @@ static bool start_reading(struct deliver *deliver, struct fault *fault)
 	return ok;
 }
 
+/* The owner's name is a setting: whatever somebody calls his machine. */
+static bool claim_rows(struct deliver *deliver, struct fault *fault)
+{
+	struct buffer after = { 0 };
+	bool ok;
+
+	buffer_append_text(&after, ", ");
+	ok = table_quote(deliver->apply.table, bytes_of(deliver->owner), &after, fault);
+	buffer_append_byte(&after, ')');
+	buffer_append_byte(&after, 0);
+	ok = ok && buffer_ok(&after, fault)
+	     && ask(deliver, "SELECT * FROM kentongan.claim(", (char *)after.data,
+	             note_claim, fault);
+	buffer_clear(&after);
+	return ok;
+}
+
 static bool claim(struct deliver *deliver, struct fault *fault)
 {
-	char after[OWNER_BYTES + 16];
-
-	snprintf(after, sizeof after, ", '%s')", deliver->owner);
 	return open_session(deliver, fault) && find_starts(deliver, fault)
-	       && ask(deliver, "SELECT * FROM kentongan.claim(", after, note_claim,
-	               fault)
-	       && deliver_learn_letters(deliver, fault) && learn_held(deliver, fault)
-	       && verify_bounds(deliver, fault) && start_reading(deliver, fault);
+	       && claim_rows(deliver, fault) && deliver_learn_letters(deliver, fault)
+	       && learn_held(deliver, fault) && verify_bounds(deliver, fault)
+	       && start_reading(deliver, fault);
 }
 
 /*
