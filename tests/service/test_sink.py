@@ -329,21 +329,21 @@ def programs_status(*words):
     return subprocess.run([os.path.join(BINARIES, "kentongan"), *words], cwd=PROJECT, capture_output=True, check=False, timeout=60).returncode
 
 
+def make_anew(world, topic):
+    for future in world.admin.delete_topics([world.topic(topic)]).values():
+        future.result()
+    wait_until(lambda: world.topic(topic) not in world.admin.list_topics(timeout=10).topics, 20, "the topic is gone")
+    world.make_topics()
+
+
 def test_a_topic_made_anew_halts_and_says_so(world, value):
     world.expects("halted: |waiting: ")
     sink = world.sink("satu_data")
     world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 1)
     sink.stop()
     world.servers.postgres.sql(f"ALTER DATABASE satu_data_{world.tag} SET bytea_output = escape")  # the anchor is read all the same
-    admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": world.brokers}) if hasattr(confluent_kafka, "admin") else None
-    if admin is None:
-        from confluent_kafka.admin import AdminClient
-        admin = AdminClient({"bootstrap.servers": world.brokers})
     world.started[0].stop()
-    for future in admin.delete_topics([world.topic("requests")]).values():
-        future.result()
-    wait_until(lambda: world.topic("requests") not in admin.list_topics(timeout=10).topics, 20, "the topic is gone")
-    world.make_topics()
+    make_anew(world, "requests")
     sink.start()
     wait_until(lambda: "went back" in sink.get("/readyz")[1], 30, "it says that the log went back")
     write(world, "requests", value.replace(b"Siti Rahayu", b"Siti Wahayu"))
@@ -356,6 +356,26 @@ def test_a_topic_made_anew_halts_and_says_so(world, value):
     wait_until(lambda: sink.get("/readyz")[0] == 200, 30, "it goes on")
     assert world.sql("satu_data", "SELECT DISTINCT why FROM kentongan.adoption") == [("topik dibuat ulang",)]
     assert world.accounts("satu_data") == (1, 0, 0, 0), "the same number again is a repeat"
+
+
+def test_a_topic_made_anew_halts_also_where_the_old_place_holds_no_record(world, value):
+    """The end of a transaction takes an offset, and is no record."""
+    world.expects("halted: ")
+    write(world, "requests", value)
+    sink = world.sink("satu_data")
+    wait_until(lambda: sink.metrics().get("kentongan_sink_repeated_events_total") == 1, 30, "the second is read: it stands at offset 1")
+    sink.stop()
+    world.started[0].stop()
+    make_anew(world, "requests")
+    producer = confluent_kafka.Producer({"bootstrap.servers": world.brokers, "transactional.id": world.tag})
+    producer.init_transactions(30)
+    for name in (b"Siti Wahayu", b"Siti Lahayu"):  # at offsets 0 and 2
+        producer.begin_transaction()
+        producer.produce(world.topic("requests"), value=value.replace(b"Siti Rahayu", name), key=VILLAGES[0], partition=partition_of(VILLAGES[0]))
+        producer.commit_transaction(30)
+    sink.start()
+    wait_until(lambda: "replaced" in sink.get("/readyz")[1], 30, "it says that the log was replaced")
+    assert world.accounts("satu_data") == (1, 0, 0, 0)
 
 
 def test_an_idle_sink_notices_that_its_database_went_away(world, servers):
@@ -442,10 +462,10 @@ def test_two_new_lives_in_one_batch_keep_what_is_theirs(world):
 
 def test_a_sleeping_owners_transaction_is_ended(world, value):
     world.expects("a claim waits for another sink's transaction")
-    sink = world.sink("satu_data", owner="lama")
+    sink = world.sink("satu_data", owner="O'Lama")
     world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 1)
     sink.stop()
-    sleeper = psycopg2.connect(world.conninfo("satu_data", f"sink_satu_data_{world.tag}"), application_name="kentongan-sink lama")
+    sleeper = psycopg2.connect(world.conninfo("satu_data", f"sink_satu_data_{world.tag}"), application_name="kentongan-sink O'Lama")
     with sleeper.cursor() as cursor:
         cursor.execute("SELECT kentongan.hold(%s, %s)", (world.topic("requests"), partition_of(VILLAGES[0])))
     sink.settings["owner"] = "baru"

@@ -133,20 +133,6 @@ def test_what_a_person_must_mend_halts(world, sqlstate):
     assert world.dead_letters("dpmd") == []
 
 
-def test_what_a_trigger_did_to_the_session_ends_with_it(world):
-    world.expects("halted: .*42P01")
-    gateway = world.gateway()
-    world.department("dpmd")
-    world.sql("dpmd", "CREATE FUNCTION dpmd.wander() RETURNS trigger LANGUAGE plpgsql AS "
-                      "$$ BEGIN IF NEW.jenis = 'jauh' THEN PERFORM set_config('search_path', 'public', false); END IF; RETURN NEW; END $$")
-    world.sql("dpmd", "CREATE TRIGGER wander BEFORE INSERT ON dpmd.keuangan FOR EACH ROW EXECUTE FUNCTION dpmd.wander()")
-    world.sink("dpmd")
-    for number, kind in enumerate(("jauh", "blt-dd"), 1):
-        programs.post_batch(gateway, [{"record": "Payment", **payment_body(kind=kind)}])
-        world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", number)
-    assert world.accounts("dpmd") == (2, 0, 0, 0) and world.dead_letters("dpmd") == []
-
-
 def test_a_role_that_may_not_log_in_halts(world):
     world.expects("halted: the database refuses the role|waiting: ")
     sink = world.sink("dpmd")
