@@ -27,7 +27,7 @@ enum {
 	FENCED_MS = 5000,
 	COLLISIONS = 5, /* tried again at once, then with half the records */
 	COLLISION_MS = 50,
-	MEND_TURN_MS = 1000, /* between two turns of a round, for everybody else */
+	MEND_TURN_MS = 250, /* between two turns of a round, for everybody else */
 };
 
 #define MINUTE_US INT64_C(60000000)
