@@ -228,6 +228,40 @@ def test_an_hour_is_chosen_by_dragging_over_the_bar_of_the_day(day, browse):  # 
     assert abs(span - 3 * 3600) < 1200, "an eighth of a day"
 
 
+def touch(driver, kind, *places):
+    driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in places]})
+
+
+def test_an_hour_is_chosen_by_a_finger_too(day, browse):  # noqa: F811
+    driver = open_page(browse, day.monitor)
+    resize(driver, 390, 844)
+    wait_until(lambda: driver.execute_script("return document.querySelector('#day-chart .u-over') !== null"), 20, "the bar")
+    box = driver.execute_script("""const over = document.querySelector('#day-chart .u-over');
+        over.scrollIntoView({ block: 'center' });
+        const { left, top, width, height } = over.getBoundingClientRect();
+        return { left, width, middle: top + height / 2 };""")
+    left, wide, middle = box["left"], box["width"], box["middle"]
+    touch(driver, "touchStart", (left + wide / 4, middle))
+    for part in range(1, 9):
+        touch(driver, "touchMove", (left + wide / 4 + part * wide / 64, middle))
+    touch(driver, "touchEnd")
+    click(driver, "#replay-start")
+    wait_until(lambda: is_shown(driver, "#replaying"), 20, "it plays")
+    span = int(driver.execute_script("return document.getElementById('replay-at').max"))
+    assert abs(span - 3 * 3600) < 1800, "an eighth of a day"
+
+
+def test_no_name_of_a_district_lies_on_another(day, browse):  # noqa: F811
+    driver = open_page(browse, day.monitor)
+    click(driver, "#view-map")
+    for width, height in ((1280, 720), (1920, 1080), (1366, 768)):
+        resize(driver, width, height)
+        wait_until(lambda: driver.execute_script("""
+            const boxes = [...document.querySelectorAll('#map .place')].filter((name) => name.checkVisibility()).map((name) => name.getBoundingClientRect());
+            return boxes.length === 31 && boxes.every((a, i) => boxes.every((b, j) => i === j
+                || a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top));"""), 10, f"31 names apart at {width}")
+
+
 def test_times_are_typed_as_people_write_them_and_what_is_none_is_said(day, browse):  # noqa: F811
     driver = open_page(browse, day.monitor)
     now = time.time() * 1000

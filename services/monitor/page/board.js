@@ -73,6 +73,21 @@ function makeMap() {
   }
 }
 
+// Names that would lie on each other move down, the northern one keeps its place.
+function spreadNames() {
+  const taken = [];
+  const names = [...$("map").querySelectorAll(".place")];
+  for (const name of names) name.style.marginTop = "";
+  const boxes = names.map((name) => [name, name.getBoundingClientRect()]).sort(([, a], [, b]) => a.top - b.top);
+  for (const [name, box] of boxes) {
+    const across = taken.filter((other) => other.left < box.right && box.left < other.right).sort((a, b) => a.top - b.top);
+    let top = box.top;
+    for (const other of across) if (top < other.bottom && other.top < top + box.height) top = other.bottom + 1;
+    if (top !== box.top) name.style.marginTop = `${top - box.top}px`;
+    taken.push({ left: box.left, right: box.right, top, bottom: top + box.height });
+  }
+}
+
 // Take the register: all villages, in the order of their codes.
 export function setVillages(all) {
   const same = all.length === villages.size;
@@ -127,6 +142,7 @@ function choose(view) {
 }
 
 export function startBoard() {
+  new ResizeObserver(spreadNames).observe($("map"));
   tidy = [walkable($("board"), ".tile"), walkable($("map"), ".tile")];
   for (const name of ["board", "map"]) $(`view-${name}`).addEventListener("click", () => choose(name));
   showLegend();

@@ -60,6 +60,16 @@ function chooseOnBar(chart) {
   chart.redraw();
 }
 
+// A finger drags as a mouse does, which is all that uPlot listens to.
+function dragByFinger(over) {
+  const names = { pointerdown: "mousedown", pointermove: "mousemove", pointerup: "mouseup", pointercancel: "mouseup" };
+  for (const [name, mouse] of Object.entries(names)) {
+    over.addEventListener(name, ({ pointerType, clientX, clientY }) => {
+      if (pointerType !== "mouse") over.dispatchEvent(new MouseEvent(mouse, { clientX, clientY, movementX: 1, bubbles: true }));
+    });
+  }
+}
+
 function makeBar() {
   const { uPlot } = window;
   bar = plot($("day-chart"), {
@@ -71,6 +81,7 @@ function makeBar() {
     cursor: { show: true, points: { show: false }, y: false, drag: { x: true, y: false, setScale: false } },
     hooks: { setSelect: [chooseOnBar], draw: [drawChosen] },
   }, emptyDay());
+  dragByFinger(bar.over);
 }
 
 // The replay itself
