@@ -19,16 +19,16 @@ static const char offset_of_jember[] = "+07:00";
 
 bool replay_parse_time(const char *text, int64_t *out_us)
 {
-	char local[CLOCK_TEXT_BYTES];
-	size_t size = strlen(text);
+	bool has_seconds = strlen(text) != strlen("2026-11-21T08:00");
+	char local[2 * CLOCK_TEXT_BYTES];
+	int size;
 
 	if (clock_parse(bytes_of(text), out_us))
 		return true;
-	if (size != strlen("2026-11-21T08:00") && size != strlen("2026-11-21T08:00:00"))
-		return false;
-	snprintf(local, sizeof local, "%s%s%s", text,
-	        size == strlen("2026-11-21T08:00") ? ":00" : "", offset_of_jember);
-	return clock_parse(bytes_of(local), out_us);
+	size = snprintf(local, sizeof local, "%s%s%s", text, has_seconds ? "" : ":00",
+	        offset_of_jember);
+	return size > 0 && (size_t)size < sizeof local
+	       && clock_parse(bytes_of(local), out_us);
 }
 
 bool replay_parse_span(const char *text, int64_t *out_us, struct fault *fault)

@@ -13,7 +13,7 @@ enum { REPLAY_CURSOR_BYTES = 80 };
 
 /*
  * A time with its offset (RFC 3339), or as the clocks of Jember show it, with or
- * without seconds: "2026-11-21T08:00".
+ * without seconds and their fraction: "2026-11-21T08:00".
  */
 MUST_CHECK bool replay_parse_time(const char *text, int64_t *out_us);
 

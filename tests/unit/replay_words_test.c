@@ -23,6 +23,10 @@ static void times_without_an_offset_are_those_of_jember(void **state)
 	(void)state;
 	assert_int_equal(between("2026-11-21T08:00", "+1h").from_us, MORNING);
 	assert_int_equal(between("2026-11-21T08:00:00", "+1h").from_us, MORNING);
+	assert_int_equal(
+	        between("2026-11-21T08:00:00.869", "+1h").from_us, MORNING + 869000);
+	assert_int_equal(
+	        between("2026-11-21T08:00:00.000001", "+1h").from_us, MORNING + 1);
 	assert_int_equal(between("2026-11-21T08:00:00+07:00", "+1h").from_us, MORNING);
 	assert_int_equal(between("2026-11-21T01:00:00Z", "+1h").from_us, MORNING);
 }
@@ -42,6 +46,7 @@ static void what_is_no_time_is_refused_without_repeating_it(void **state)
 {
 	static const char *const bad[][2] = { { "", "+1h" }, { "08:00", "+1h" },
 		{ "2026-11-21", "+1h" }, { "2026-11-21T08:0", "+1h" },
+		{ "2026-11-21T08:00:00.", "+1h" }, { "2026-11-21T08:00.5", "+1h" },
 		{ "2026-11-21T25:00", "+1h" }, { "2026-02-30T08:00", "+1h" },
 		{ "2026-11-21T08:00", "" }, { "2026-11-21T08:00", "+" },
 		{ "2026-11-21T08:00", "+2" }, { "2026-11-21T08:00", "+-2h" },
