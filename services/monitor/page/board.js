@@ -71,6 +71,7 @@ function makeMap() {
     const middle = [0, 1].map((axis) => spots.reduce((sum, at) => sum + at[axis], 0) / spots.length);
     $("map").append(setPlace(element("span", { class: "place", "aria-hidden": "true" }, name), middle));
   }
+  spreadNames();
 }
 
 // Names that would lie on each other move down, the northern one keeps its place.
