@@ -185,15 +185,14 @@ void board_broker(struct board *board, bool up)
 void board_department(struct board *board, const struct department_line *report)
 {
 	int64_t now_us = clock_wall_us();
-	struct minute *minute;
-	int64_t worst_us;
+	struct minute *minute = NULL;
 
 	pthread_mutex_lock(&board->lock);
-	departments_report(&board->departments, report, now_us, board->broker_since_us);
-	worst_us = departments_worst(&board->departments, true);
-	minute = board_minute(board, now_us);
-	if (minute != NULL && worst_us > minute->applied_p99_us)
-		minute->applied_p99_us = worst_us;
+	if (departments_report(
+	            &board->departments, report, now_us, board->broker_since_us))
+		minute = board_minute(board, report->reported_at * SECOND_US);
+	if (minute != NULL && report->p99_us > minute->applied_p99_us)
+		minute->applied_p99_us = report->p99_us;
 	pthread_mutex_unlock(&board->lock);
 }
 

@@ -29,9 +29,11 @@ bool departments_init(
 	return true;
 }
 
-void departments_report(struct departments *departments,
+bool departments_report(struct departments *departments,
         const struct department_line *report, int64_t now_us, int64_t heard_since_us)
 {
+	bool applied = false;
+
 	for (size_t i = 0; i < departments->count; i++) {
 		struct department_line *line = &departments->all[i];
 		int64_t since_us = line->since_us;
@@ -39,10 +41,12 @@ void departments_report(struct departments *departments,
 
 		if (strcmp(line->name, report->name) != 0)
 			continue;
+		applied = report->applied != line->applied;
 		*line = *report;
 		line->since_us = same && since_us > 0 ? since_us : now_us;
 	}
 	departments_settle(departments, now_us, heard_since_us);
+	return applied;
 }
 
 void departments_settle(
@@ -78,7 +82,8 @@ int64_t departments_worst(const struct departments *departments, bool p99)
 		const struct department_line *line = &departments->all[i];
 		int64_t span_us = p99 ? line->p99_us : line->p50_us;
 
-		worst = span_us > worst ? span_us : worst;
+		if (strcmp(line->state, "silent") != 0 && span_us > worst)
+			worst = span_us;
 	}
 	return worst;
 }

@@ -57,8 +57,9 @@ struct departments {
 MUST_CHECK bool departments_init(
         struct departments *departments, const char *list, struct fault *fault);
 
-/* A report takes the place of the one before, of its name. */
-void departments_report(struct departments *departments,
+/* A report takes the place of the one before, of its name. True: events were applied
+ * since that one. */
+bool departments_report(struct departments *departments,
         const struct department_line *report, int64_t now_us, int64_t heard_since_us);
 
 /* One that has reported nothing for a while, in which it could have been heard, is
@@ -69,7 +70,7 @@ void departments_settle(
 /* How old its oldest record is that is not applied, in seconds; -1: unknown. */
 int64_t department_lag_seconds(const struct department_line *line, int64_t now_us);
 
-/* The worst span of those that are known; -1: none is. */
+/* The worst span of those that are known and not silent; -1: none is. */
 int64_t departments_worst(const struct departments *departments, bool p99);
 
 /* A JSON array, appended; with the letters or without. */

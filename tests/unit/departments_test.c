@@ -16,7 +16,7 @@ static void reported(struct departments *departments, int64_t at_s, int64_t now_
 		.name = "dinsos", .state = "running", .reported_at = at_s
 	};
 
-	departments_report(
+	(void)departments_report(
 	        departments, &report, now_s * SECOND_US, heard_since_s * SECOND_US);
 }
 
@@ -68,6 +68,28 @@ static void silence_counts_from_when_kafka_came_back(void **state)
 	assert_int_equal(dinsos->since_us, (back_s + 46) * SECOND_US);
 }
 
+/* A report's spans are those of two minutes: only who applies says something new. */
+static void only_a_report_of_more_rows_says_how_long_they_took(void **state)
+{
+	struct departments departments;
+	struct department_line report = { .name = "dinsos",
+		.state = "running",
+		.reported_at = NOON_S,
+		.applied = 20,
+		.p50_us = 9000,
+		.p99_us = 90000 };
+
+	(void)state;
+	opened(&departments);
+	assert_true(departments_report(&departments, &report, NOON_US, NOON_US));
+	assert_false(departments_report(&departments, &report, NOON_US, NOON_US));
+	report.applied = 3; /* it was started anew */
+	assert_true(departments_report(&departments, &report, NOON_US, NOON_US));
+	assert_int_equal(departments_worst(&departments, true), 90000);
+	departments_settle(&departments, NOON_US + 45 * SECOND_US, NOON_US);
+	assert_int_equal(departments_worst(&departments, true), -1);
+}
+
 static void letters_are_told_where_they_are_asked_for(void **state)
 {
 	struct departments departments;
@@ -87,7 +109,7 @@ static void letters_are_told_where_they_are_asked_for(void **state)
 
 	(void)state;
 	opened(&departments);
-	departments_report(&departments, &report, NOON_US, NOON_US);
+	(void)departments_report(&departments, &report, NOON_US, NOON_US);
 	departments_put(&departments, NOON_US, true, &out);
 	buffer_append_byte(&out, 0);
 	assert_non_null(strstr((const char *)out.data,
@@ -108,6 +130,7 @@ int main(void)
 		cmocka_unit_test(
 		        who_reports_nothing_for_45_s_is_silent_since_its_last_word),
 		cmocka_unit_test(silence_counts_from_when_kafka_came_back),
+		cmocka_unit_test(only_a_report_of_more_rows_says_how_long_they_took),
 		cmocka_unit_test(letters_are_told_where_they_are_asked_for),
 	};
 
