@@ -23,11 +23,14 @@ function line({ look, dash }) {
   };
 }
 
-function axes() {
+// As wide as its longest word.
+const width = (plot, words) => rem() * (0.75 + 0.375 * Math.max(3, ...(words || []).map((word) => word.length)));
+
+function axes(text) {
   const common = () => ({ stroke: () => colour("soft"), font: font(), ticks: { show: false }, gap: 4, grid: { stroke: () => colour("faint"), width: 1 } });
   return [
     { ...common(), size: rem() * 1.125, space: rem() * 4, grid: { show: false }, values: (plot, splits) => splits.map((at) => clock(at * 1000, false)) },
-    { ...common(), size: rem() * 2.25, space: rem() * 1.5, values: (plot, splits) => splits.map((value) => number(value, 1)) },
+    { ...common(), size: width, space: rem() * 1.5, values: (plot, splits) => splits.map((value) => text(value)) },
   ];
 }
 
@@ -41,7 +44,7 @@ export function redrawCharts() {
 export function plot(holder, options, data) {
   const size = () => ({ width: Math.max(40, holder.clientWidth), height: Math.max(24, holder.clientHeight) });
   const made = new uPlot({
-    ...size(), legend: { show: false }, cursor: { show: false }, padding: [rem() / 2, rem(), 0, 0], axes: axes(),
+    ...size(), legend: { show: false }, cursor: { show: false }, padding: [rem() / 2, rem(), 0, 0],
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Asia/Jakarta"), ...options }, data, holder);
   plots.push(made);
   new ResizeObserver(() => made.setSize(size())).observe(holder);
@@ -49,12 +52,12 @@ export function plot(holder, options, data) {
   return made;
 }
 
-// The hour's chart of some series, [{look, dash}]; the axis reaches to least. Gives show(name, from, columns, text).
-export function hourChart(holder, series, least = 0) {
-  const made = plot(holder, { series: [{}, ...series.map(line)], scales: { y: { range: (u, low, high) => [0, Math.max(high * 1.1, least) || 1] } } },
+// The hour's chart of some series, [{look, dash}], whose values are written by text; the axis reaches to least. Gives show(name, from, columns).
+export function hourChart(holder, series, text, least = 0) {
+  const made = plot(holder, { axes: axes(text), series: [{}, ...series.map(line)], scales: { y: { range: (u, low, high) => [0, Math.max(high * 1.1, least) || 1] } } },
     [[0], ...series.map(() => [null])]);
   holder.setAttribute("role", "img");
-  return (name, from, columns, text = number) => {
+  return (name, from, columns) => {
     const seconds = columns[0].map((_, at) => Math.floor(from / 1000) + 60 * at);
     const most = Math.max(0, ...columns.flat().filter((value) => value !== null));
     holder.setAttribute("aria-label", say("lastHour", name, text(most)));

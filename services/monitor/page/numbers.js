@@ -16,9 +16,10 @@ const seconds = (columns) => columns.map((values) => values.map((ms) => (ms === 
 
 function makeCharts() {
   return {
-    rate: hourChart($("rate-chart"), stats.topics.map((topic) => ({ look: kind(topic.topic).look }))),
-    delay: hourChart($("delay-chart"), [{ look: "requests" }, { look: "requests", dash: [4, 3] }, { look: "approvals", dash: [4, 3] }]),
-    waiting: hourChart($("waiting-chart"), [{ look: "other" }], 10),
+    rate: hourChart($("rate-chart"), stats.topics.map((topic) => ({ look: kind(topic.topic).look })), rate),
+    delay: hourChart($("delay-chart"), [{ look: "requests" }, { look: "requests", dash: [4, 3] }, { look: "approvals", dash: [4, 3] }],
+      (seconds) => span(seconds * 1000)),
+    waiting: hourChart($("waiting-chart"), [{ look: "other" }], number, 10),
   };
 }
 
@@ -28,7 +29,7 @@ function showRate() {
     const { mark, look, word } = kind(topic.topic);
     return key(look, mark, `${capital(word)} `, element("b", {}, rate(topic.rate)));
   }));
-  charts.rate(say("rate"), from(), stats.topics.map((topic) => topic.minutes.map((count) => count / 60)), rate);
+  charts.rate(say("rate"), from(), stats.topics.map((topic) => topic.minutes.map((count) => count / 60)));
 }
 
 function showDelay() {
@@ -40,7 +41,7 @@ function showDelay() {
     key("requests", "▸", `${capital(say("toBroker"))} `, element("b", {}, `${known(latency?.p50_ms)} / ${known(latency?.p99_ms)}`)),
     key("approvals", "◆", `${capital(say("toDepartments"))} `, element("b", {}, `${known(latency?.applied_p50_ms)} / ${known(latency?.applied_p99_ms)}`)),
     element("p", { class: "key" }, say("lines")));
-  charts.delay(say("delay"), from(), seconds(delayColumns()), (value) => span(value * 1000));
+  charts.delay(say("delay"), from(), seconds(delayColumns()));
 }
 
 function showWaiting() {
