@@ -8,6 +8,7 @@ import { openLater } from "./panel.js";
 import { say } from "./words.js";
 
 const BEHIND = 1000;
+const LATE_S = 3; // what a healthy sink says last is up to so old
 const MARKS = { running: "✓", waiting: "…", halted: "✕", silent: "?", unknown: "·" };
 const WORDS = { running: "running", waiting: "waitingState", halted: "halted", silent: "silentState", unknown: "unknown" };
 const rows = new Map();
@@ -18,7 +19,7 @@ export const titleOf = (name) => title(rows.get(name)?.department || { name });
 
 const stateOf = (department) => (MARKS[department.state] ? department.state : "unknown");
 const stateCell = (state) => [element("span", { class: "mark", "aria-hidden": "true" }, MARKS[state]), " ", say(WORDS[state])];
-const behind = (department) => (department.lag > 0 && department.lag_seconds >= 1 ? span(department.lag_seconds * 1000) : "");
+const behind = (department) => (department.lag > 0 && department.lag_seconds >= LATE_S ? span(department.lag_seconds * 1000) : "");
 const lastAt = (department) => department.last_row_at || department.reported_at;
 
 function makeRow(department) {

@@ -5,7 +5,7 @@ import { stateWord, village } from "./board.js";
 import { titleOf } from "./departments.js";
 import { $, element, table } from "./dom.js";
 import { filterBy } from "./events.js";
-import { exact, moment, number, size } from "./format.js";
+import { clock, exact, moment, number, size } from "./format.js";
 import { capital, kind } from "./kinds.js";
 import { openLater } from "./panel.js";
 import { say } from "./words.js";
@@ -49,7 +49,8 @@ function draw(found) {
       ...fact(say("heard"), found.last_heard_at ? exact(found.last_heard_at) : say("none")),
       ...fact(say("pending"), found.pending ? `${number(found.pending)}, ${say("oldest", moment(found.oldest_pending_at))}` : say("nothingWaits")),
       ...fact(say("lastWord"), found.reported_at ? exact(found.reported_at) : say("none"))),
-    heading(say("numbers")), ...numbers(found), ...(found.status ? computer(found.status) : []),
+    heading(say("numbers")),
+    ...(found.reported_at ? [element("p", { class: "soft" }, say("numbersOf", clock(found.reported_at)))] : []), ...numbers(found), ...(found.status ? computer(found.status) : []),
     element("p", {}, element("button", { type: "button", onclick: () => { $("panel").close(); filterBy(found.village_code); } }, say("itsEvents"))),
   ];
 }

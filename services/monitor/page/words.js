@@ -120,6 +120,8 @@ const said = {
   letters: [{ sending: "K", quiet: "T", waiting: "M", silent: "X", blocked: "H", unknown: "·" },
     { sending: "S", quiet: "Q", waiting: "W", silent: "X", blocked: "B", unknown: "·" }],
   numbers: ["Nomor catatan", "Numbers of events"],
+  numbersOf: [(time) => `Diterima dan terkirim menurut kabar desa pukul ${time}; tercatat menurut dinas, sekarang.`,
+    (time) => `Accepted and delivered as the village said at ${time}; applied as the department has it, now.`],
   topic: ["Jenis", "Kind"],
   accepted: ["Diterima", "Accepted"],
   delivered: ["Terkirim", "Delivered"],
