@@ -8,10 +8,12 @@ import signal
 import subprocess
 import time
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 from conftest import BINARIES, FULL, PROJECT, VILLAGES, World, payment_body, request_body
 from hub.base import wait_until
+from hub.hub import Hub
 from hub.programs import post_batch
 
 DOTS = "•••"
@@ -155,6 +157,20 @@ def test_who_replays_is_kept_where_satu_data_is_known_also_masked(past, tmp_path
     assert past.world.sql("dinsos", "SELECT count(*) FROM kentongan.audit") == [(0,)]
     done = kentongan(*command, "--audit", "host=127.0.0.1 port=1 dbname=x")
     assert done.returncode == 0 and len(done.stdout.splitlines()) == len(past.rows) and "is not kept" in done.stderr
+
+
+def test_the_options_of_a_hub_on_this_machine_are_all_that_a_replay_needs(past, tmp_path):
+    world = past.world
+    world.department("satu_data")
+    (tmp_path / "conf").mkdir()
+    hub = SimpleNamespace(folder=str(tmp_path), kafka=world, monitor=lambda: SimpleNamespace(url="http://127.0.0.1:8080"),
+                          postgres=SimpleNamespace(conninfo=lambda name, role: world.conninfo(name)))
+    named = {**os.environ, "KENTONGAN_CONF": Hub.write_options(hub)}
+    span = ["replay", "--from", rfc(past.rows[0][0]), "--to", "+1d", "--village", VILLAGES[0]]
+    shown = kentongan(*span, "--reason", "laporan warga", "--schemas", world.schemas, env=named)
+    assert shown.returncode == 0 and "9909010101900001" in shown.stdout, shown.stderr
+    assert world.sql("satu_data", "SELECT reason FROM kentongan.audit ORDER BY at DESC LIMIT 1") == [("laporan warga",)]
+    assert kentongan(*span, "--out", "page", env=named).stdout.startswith("http://127.0.0.1:8080/?from=")
 
 
 def test_a_limit_takes_so_many_and_no_more(past):
