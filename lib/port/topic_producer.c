@@ -173,7 +173,7 @@ static bool event_settings(rd_kafka_conf_t *conf, bool thin, struct fault *fault
 		"reconnect.backoff.max.ms", "10000", "statistics.interval.ms", "5000",
 		"message.max.bytes", "1000000", "topic.metadata.propagation.max.ms",
 		"5000", NULL };
-	static const char *const normal[] = { "linger.ms", "1", "batch.size", "262144",
+	static const char *const normal[] = { "linger.ms", "3", "batch.size", "262144",
 		"max.in.flight.requests.per.connection", "5", "compression.codec",
 		"lz4", NULL };
 	static const char *const slow[] = { "linger.ms", "50", "batch.size", "16384",

@@ -59,7 +59,7 @@ class Kafka:
             "-XX:ArchiveClassesAtExit=" + self.own_archive]
         log4j = os.path.join(PROJECT, "deploy", "kafka", "log4j2.yaml")
         self.process.start(java(
-            "-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *archive,
+            "-Xms160m", "-Xmx256m", "-Xmn96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *archive,
             "-Xlog:disable", "-Xlog:all=off", "-Dlog4j2.configurationFile=" + log4j,
             "-cp", f"{JARS}/*", "kafka.Kafka", self.conf))
 
