@@ -76,10 +76,13 @@ static bool parse_end(
 bool replay_parse_times(
         const char *from, const char *to, struct replay_wish *wish, struct fault *fault)
 {
-	if (!replay_parse_time(from, &wish->from_us) || wish->from_us < 0)
+	if (!replay_parse_time(from, &wish->from_us))
 		return fault_code(fault, FAULT_REJECT, "from",
 		        "from: expected a time such as 2026-11-21T08:00 (of Jember) or "
 		        "2026-11-21T08:00:00+07:00");
+	if (wish->from_us < 0)
+		return fault_code(fault, FAULT_REJECT, "from",
+		        "from: expected a time from 1970 on");
 	return parse_end(to, wish->from_us, &wish->to_us, fault)
 	       && (wish->to_us > wish->from_us
 	               || fault_code(fault, FAULT_REJECT, "to",

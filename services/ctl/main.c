@@ -300,7 +300,7 @@ static const char *own_options(void)
 static bool take_option(struct ctl *ctl, struct words *words, const char *name,
         const char *value, struct fault *fault)
 {
-	if (value == NULL)
+	if (value == NULL || value[0] == '\0') /* or a script's variable, not set */
 		return ctl_usage(fault, "an option without its value");
 	if (strcmp(name, "--conf") == 0) {
 		words->conf = value;

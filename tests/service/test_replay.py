@@ -256,6 +256,9 @@ def test_a_broker_that_goes_away_meanwhile_is_told(world):
 
 @pytest.mark.parametrize("options, words", (
     (["--from", "yesterday", "--to", "+2h"], "from: expected a time"),
+    (["--from", "1969-12-31T08:00", "--to", "+2h"], "from: expected a time from 1970 on"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--case", ""], "an option without its value"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--topic", ""], "an option without its value"),
     (["--from", "2026-11-21T08:00", "--to", "2026-11-21T07:00"], "a time behind the first"),
     (["--from", "2026-11-21T08:00", "--to", "+2 hours"], "to: expected a span"),
     (["--from", "2026-11-21T08:00", "--to", "+2h", "--speed", "fast"], "speed: expected"),
