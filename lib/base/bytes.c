@@ -126,6 +126,16 @@ bool bytes_is_text(struct bytes bytes)
 	return plain || is_text_slowly(bytes);
 }
 
+bool bytes_number(const char *text, int64_t *out)
+{
+	size_t size = strspn(text, "0123456789");
+
+	if (size == 0 || size > 18 || text[size] != '\0')
+		return false;
+	*out = strtoll(text, NULL, 10);
+	return true;
+}
+
 bool bytes_is_reason(struct bytes bytes)
 {
 	size_t signs = 0;

@@ -41,6 +41,9 @@ bool bytes_is_text(struct bytes bytes);
  */
 bool bytes_is_reason(struct bytes bytes);
 
+/* A number that is written as digits and nothing else, up to 18 of them. */
+MUST_CHECK bool bytes_number(const char *text, int64_t *out);
+
 /* Whether brackets of JSON text, well-formed or not, stand at most so deep: before a
  * parser that recurses is let at a stranger's text.
  */

@@ -58,12 +58,11 @@ static void letters_close(struct letters *letters)
 static bool letter_id(const struct ctl *ctl, int64_t *out, struct fault *fault)
 {
 	const char *text;
-	char *end;
 
 	if (!ctl_one_argument(ctl, "the id of a dead letter", &text, fault))
 		return false;
-	*out = strtoll(text, &end, 10);
-	return (*end == '\0' && *out > 0) || ctl_usage(fault, "the id is a number");
+	return (bytes_number(text, out) && *out > 0)
+	       || ctl_usage(fault, "the id is a number");
 }
 
 /* List */

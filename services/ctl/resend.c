@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,14 +68,6 @@ static bool send_order(struct ctl *ctl, const struct catalog *catalog,
 	return ok;
 }
 
-static bool number_of(const char *text, long long *out)
-{
-	char *end;
-
-	*out = strtoll(text, &end, 10);
-	return *end == '\0' && *out >= 1;
-}
-
 static bool is_by_times(const struct ctl *ctl)
 {
 	return conf_text(ctl->conf, "from")[0] != '\0'
@@ -101,14 +94,15 @@ static bool write_times(struct ctl *ctl, struct buffer *out, struct fault *fault
 
 static bool write_numbers(struct ctl *ctl, struct buffer *out, struct fault *fault)
 {
-	long long from_seq;
-	long long to_seq;
+	int64_t from_seq;
+	int64_t to_seq;
 
-	if (!number_of(ctl->arguments[1], &from_seq)
-	        || !number_of(ctl->arguments[2], &to_seq) || to_seq < from_seq)
+	if (!bytes_number(ctl->arguments[1], &from_seq) || from_seq < 1
+	        || !bytes_number(ctl->arguments[2], &to_seq) || to_seq < from_seq)
 		return ctl_usage(fault, "FROM_SEQ and TO_SEQ are numbers from 1, the "
 		                        "smaller one first");
-	buffer_format(out, "\"from_seq\":%lld,\"to_seq\":%lld", from_seq, to_seq);
+	buffer_format(
+	        out, "\"from_seq\":%" PRId64 ",\"to_seq\":%" PRId64, from_seq, to_seq);
 	return true;
 }
 

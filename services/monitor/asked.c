@@ -72,10 +72,8 @@ bool asked_take_span(struct replay_wish *wish, struct http_request *request,
 
 static bool take_limit(struct asked *asked, const char *text, struct fault *fault)
 {
-	char *end;
-
-	asked->limit = strtoll(text, &end, 10);
-	return text[0] == '\0' || (end != text && *end == '\0' && asked->limit > 0)
+	return text[0] == '\0'
+	       || (bytes_number(text, &asked->limit) && asked->limit > 0)
 	       || fault_code(fault, FAULT_REJECT, "limit",
 	               "limit: expected a number of events");
 }

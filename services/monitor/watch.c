@@ -197,11 +197,10 @@ static int64_t resume_at(struct watch *watch, const char *id, bool *reset)
 	int64_t number;
 
 	*reset = false;
-	if (id != NULL && strncmp(id, watch->life, life) == 0 && id[life] == '-') {
-		number = strtoll(id + life + 1, NULL, 10);
-		if (number >= board_oldest(watch->board) - 1 && number <= newest)
-			return number;
-	}
+	if (id != NULL && strncmp(id, watch->life, life) == 0 && id[life] == '-'
+	        && bytes_number(id + life + 1, &number)
+	        && number >= board_oldest(watch->board) - 1 && number <= newest)
+		return number;
 	*reset = id != NULL;
 	return newest > FIRST_EVENTS ? newest - FIRST_EVENTS : 0;
 }

@@ -139,8 +139,13 @@ def test_a_page_that_does_not_read_is_told_and_comes_back_knowing_what_it_missed
 
 
 def test_a_stream_from_another_life_or_of_nonsense_is_told_to_start_anew(world):
+    send(world.gateway(), 0, 1)
     monitor = world.monitor()
-    for last in ("deadbeef-7", "x", "-1", "99999999999999999999"):
+    first = Watcher(monitor)
+    wait_until(lambda: first.read().cases(), 30, "an event")
+    life = next(ident for ident, event, _ in first.blocks() if event == "event").split("-")[0]
+    first.close()
+    for last in (f"{life}-1x", f"{life}-", f"{life}- 1", "deadbeef-7", "x", "-1", "99999999999999999999"):
         watcher = Watcher(monitor, last=last)
         wait_until(lambda watcher=watcher: "stats" in [event for _, event, _ in watcher.read().blocks()], 20, "a picture")
         assert watcher.blocks()[0][1] == "reset", last

@@ -320,9 +320,25 @@ static void an_arena_gives_zeroed_memory_again_and_again(void **state)
 	arena_clear(&arena);
 }
 
+static void a_number_is_digits_and_nothing_else(void **state)
+{
+	static const char *const others[] = { "", "x", "1x", " 1", "+1", "-1", "1.0",
+		"1000000000000000000" };
+	int64_t number = 0;
+
+	(void)state;
+	assert_true(bytes_number("007", &number));
+	assert_int_equal(number, 7);
+	assert_true(bytes_number("999999999999999999", &number));
+	assert_int_equal(number, INT64_C(999999999999999999));
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		assert_false(bytes_number(others[i], &number));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_number_is_digits_and_nothing_else),
 		cmocka_unit_test(only_well_formed_utf8_without_nul_is_text),
 		cmocka_unit_test(json_text_is_escaped),
 		cmocka_unit_test(times_are_read_strictly_and_written_back),
