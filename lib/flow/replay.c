@@ -354,6 +354,15 @@ void replay_release(struct replay_event *event)
 	ranges_release(&event->record, 1);
 }
 
+bool replay_waits(const struct replay *replay, int64_t *out_at_us, int64_t *out_left_us)
+{
+	if (replay->heap_count == 0 || !replay->has_due)
+		return false;
+	*out_at_us = replay->lanes[replay->heap[0]].at_us;
+	*out_left_us = replay->due_us - clock_monotonic_us();
+	return *out_left_us > 0;
+}
+
 int64_t replay_clock(const struct replay *replay)
 {
 	if (replay->heap_count == 0 || !replay->has_begun)

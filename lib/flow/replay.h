@@ -87,6 +87,12 @@ enum step replay_next(struct replay *replay, int wait_ms, struct replay_event *e
 bool replay_is_over(const struct replay *replay);
 void replay_release(struct replay_event *event);
 
+/* Whether an event is at hand that is not due yet, and of when it is and how long to
+ * wait.
+ */
+bool replay_waits(
+        const struct replay *replay, int64_t *out_at_us, int64_t *out_left_us);
+
 /* The replayed clock, and the bytes that were read so far. */
 int64_t replay_clock(const struct replay *replay);
 uint64_t replay_bytes(const struct replay *replay);

@@ -14,6 +14,8 @@
 #include "base/clock.h"
 #include "flow/replay_words.h"
 
+#define LONG_WAIT_US INT64_C(5000000)
+
 enum {
 	WAIT_MS = 100,
 	WRITE_BYTES = 128 * 1024,
@@ -155,6 +157,25 @@ static bool is_done(const struct playing *playing)
 	       || (playing->limit > 0 && playing->taken == playing->limit);
 }
 
+/* Who sees nothing for minutes shall know that it is the pace. */
+static void tell_wait(struct playing *playing)
+{
+	char first[CLOCK_TEXT_BYTES];
+	int64_t at_us;
+	int64_t left_us;
+
+	if (playing->has_told_wait || playing->taken > 0
+	        || !replay_waits(playing->replay, &at_us, &left_us)
+	        || left_us < LONG_WAIT_US)
+		return;
+	playing->has_told_wait = true;
+	clock_format(at_us, first);
+	fprintf(stderr,
+	        "kentongan: the first event is of %s; at this speed it comes in "
+	        "%" PRId64 " s (--max-gap 5s cuts silences short)\n",
+	        first, left_us / 1000000);
+}
+
 /* An event that is due must not lie in a buffer while the next is waited for. */
 static enum step next_event(
         struct playing *playing, struct replay_event *event, struct fault *fault)
@@ -181,8 +202,10 @@ static bool put_lines(struct playing *playing, struct fault *fault)
 		step = next_event(playing, &event, fault);
 		if (step == STEP_FAULT)
 			return false;
-		if (step == STEP_IDLE)
+		if (step == STEP_IDLE) {
+			tell_wait(playing);
 			continue;
+		}
 		ok = put_line(playing, &event, fault);
 		replay_release(&event);
 		playing->taken++;

@@ -16,6 +16,7 @@ struct playing {
 	struct replay *replay;
 	size_t limit; /* of records; 0: none */
 	size_t taken;
+	bool has_told_wait;
 	struct buffer out;
 };
 

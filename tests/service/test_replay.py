@@ -180,6 +180,20 @@ def test_a_limit_takes_so_many_and_no_more(past):
     assert sum(row["records"] for row in json.loads(done.stdout)) == 7
 
 
+def test_a_long_wait_for_the_first_event_is_told(past):
+    first = min(row[0] for row in past.rows)
+    span = ["replay", "--brokers", past.world.brokers, "--schemas", past.world.schemas, "--from", rfc(first - 3600000), "--to", rfc(first + 1), "--speed", "1"]
+    waiting = subprocess.Popen([os.path.join(BINARIES, "kentongan"), *span], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        told = waiting.stderr.readline()
+    finally:
+        waiting.kill()
+        waiting.communicate()
+    assert rfc(first)[:19] in told and "3599 s" in told and "--max-gap" in told
+    short = kentongan(*span, "--max-gap", "1ms")
+    assert short.returncode == 0 and short.stderr == "" and short.stdout
+
+
 @pytest.mark.parametrize("options", (["--dry-run"], [], ["--out", "page", "--monitor", "http://127.0.0.1:1"]))
 def test_what_could_not_be_written_is_no_success(past, options):
     command = [os.path.join(BINARIES, "kentongan"), "replay", "--brokers", past.world.brokers, "--schemas", past.world.schemas,
