@@ -123,6 +123,13 @@ function(unit_tests folder)
 	endforeach()
 endfunction()
 
+# A unit of a service, which no layer has: the test's module, its folder, its parts.
+function(unit_parts module folder)
+	list(TRANSFORM ARGN PREPEND ${folder}/)
+	list(TRANSFORM ARGN APPEND .c)
+	target_sources(${module}_test PRIVATE ${ARGN})
+endfunction()
+
 function(test_program name source)
 	add_executable(${name} ${source})
 	set_target_properties(${name} PROPERTIES

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the monitor makes of sinks' reports; a file of its service, which no layer has.
- */
-#include "services/monitor/departments.c"
+/* What the monitor makes of sinks' reports. */
+#include "services/monitor/departments.h"
 
 #include "unit.h"
 
