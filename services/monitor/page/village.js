@@ -18,7 +18,8 @@ function numbers(found) {
   const own = found.streams || (found.status ? found.status.topics : []) || [];
   if (own.length === 0) return [element("p", { class: "soft" }, say("noNumbers"))];
   const rows = own.map((stream) => [capital(kind(stream.topic).word), amount(stream.last_seq), amount(stream.delivered_seq)]);
-  return [table([say("topic"), say("accepted"), say("delivered")], rows), ...departments(own)];
+  const note = found.reported_at ? [element("p", { class: "soft" }, say("numbersOf", clock(found.reported_at)))] : [];
+  return [...note, table([say("topic"), say("accepted"), say("delivered")], rows), ...departments(own)];
 }
 
 // Each topic's departments: how far each has come, and what is not in order.
@@ -50,7 +51,8 @@ function draw(found) {
       ...fact(say("pending"), found.pending ? `${number(found.pending)}, ${say("oldest", moment(found.oldest_pending_at))}` : say("nothingWaits")),
       ...fact(say("lastWord"), found.reported_at ? exact(found.reported_at) : say("none"))),
     heading(say("numbers")),
-    ...(found.reported_at ? [element("p", { class: "soft" }, say("numbersOf", clock(found.reported_at)))] : []), ...numbers(found), ...(found.status ? computer(found.status) : []),
+    ...numbers(found),
+    ...(found.status ? computer(found.status) : []),
     element("p", {}, element("button", { type: "button", onclick: () => { $("panel").close(); filterBy(found.village_code); } }, say("itsEvents"))),
   ];
 }
