@@ -374,7 +374,7 @@ class Bench:
         own, bound = [], []
         for _ in range(3):
             bound.append(self.cost(kcat))
-            own.append(self.replay_command("--speed", "max", "--rate", "0"))
+            own.append(self.replay_command("--topic", "desa.requests", "--speed", "max", "--rate", "0"))
             assert own[-1][0] == bound[-1][0] >= BACKLOG
         speed = statistics.median(count / cpu for count, cpu, _ in own)
         most = statistics.median(count / cpu for count, cpu, _ in bound)
