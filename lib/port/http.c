@@ -447,13 +447,16 @@ static bool is_known_method(const char *method)
 	return false;
 }
 
-static bool route_has_path(const struct http_route *route, const char *path)
+/* The length of the route's path when it fits, else 0: the whole, or before a slash. */
+static size_t route_fits(const struct http_route *route, const char *path)
 {
-	size_t size = strlen(route->path);
+	size_t size = 0;
 
-	if (size > 1 && route->path[size - 1] == '/')
-		return strncmp(route->path, path, size) == 0;
-	return strcmp(route->path, path) == 0;
+	while (route->path[size] != '\0' && route->path[size] == path[size])
+		size++;
+	if (route->path[size] != '\0')
+		return 0;
+	return path[size] == '\0' || (size > 1 && path[size - 1] == '/') ? size : 0;
 }
 
 static bool route_has_method(const struct http_route *route, const char *method)
@@ -475,8 +478,7 @@ static void refuse_method(
 		const struct http_route *route = request->http->routes[set];
 
 		for (; route->method != NULL; route++)
-			if (route_has_path(route, path)
-			        && strlen(route->path) == longest
+			if (route_fits(route, path) == longest
 			        && strlen(allow) + strlen(route->method) + 3
 			                   < sizeof allow)
 				sprintf(allow + strlen(allow), "%s%s",
@@ -499,9 +501,9 @@ static bool find_route(
 		const struct http_route *route = request->http->routes[set];
 
 		for (; route->method != NULL; route++) {
-			size_t size = strlen(route->path);
+			size_t size = route_fits(route, path);
 
-			if (!route_has_path(route, path) || size < longest)
+			if (size == 0 || size < longest)
 				continue;
 			if (size > longest)
 				request->route = NULL;
