@@ -19,10 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-	IDLE_PAGES = 1024,     /* 4 MiB of log */
-	BUSY_PAGES = 4 * 1024, /* 16 MiB */
-};
+enum { LOG_PAGES = 256 }; /* 1 MiB: whoever posts meanwhile waits while it is moved */
 
 /* SQLite takes ENOSPC alone for a full disk; a quota and a limit are room too. */
 static bool is_no_room(sqlite3 *db)
@@ -594,9 +591,9 @@ bool spool_expire(
 	return true;
 }
 
-bool spool_checkpoint(struct spool *spool, bool idle, struct fault *fault)
+bool spool_checkpoint(struct spool *spool, struct fault *fault)
 {
-	if (spool->log_pages < (idle ? IDLE_PAGES : BUSY_PAGES))
+	if (spool->log_pages < LOG_PAGES)
 		return true;
 	if (sqlite3_wal_checkpoint_v2(
 	            spool->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL)

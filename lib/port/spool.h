@@ -263,10 +263,7 @@ int32_t spool_newest_day(const struct spool *spool); /* 0: none was noted */
 MUST_CHECK bool spool_expire(
         struct spool *spool, int32_t before_day, int limit, struct fault *fault);
 
-/*
- * Move the log into the file when it has grown: any time when idle, at four times the
- * size when busy. Outside a group only.
- */
-MUST_CHECK bool spool_checkpoint(struct spool *spool, bool idle, struct fault *fault);
+/* Move the log into the file when it has grown. Outside a group only. */
+MUST_CHECK bool spool_checkpoint(struct spool *spool, struct fault *fault);
 
 #endif

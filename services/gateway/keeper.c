@@ -25,6 +25,7 @@ enum {
 	GROUP_BYTES = 256 * 1024,
 	WAITING_POSTS = 4096,
 	WAITING_BYTES = 16 * 1024 * 1024,
+	NEWS_POSTS = 16, /* are stored while the loop takes the next */
 	MARK_MS = 50,
 	EXPIRE_ROWS = 32,
 	CARRY_ROWS = 512,
@@ -41,7 +42,7 @@ struct keeper {
 	struct room *room;
 	pthread_t thread;
 	bool has_thread;
-	bool has_news; /* posts of which the keeper has not heard; the loop's own */
+	size_t news; /* posts of which the keeper has not heard; the loop's own */
 	atomic_bool ending;
 	atomic_bool renewing;
 	int bell;
@@ -95,15 +96,16 @@ bool keeper_post(struct keeper *keeper, struct keeper_post *post, struct fault *
 	if (full)
 		return fault_code(
 		        fault, FAULT_RETRY, "busy", "too many posts are waiting");
-	keeper->has_news = true;
+	if (++keeper->news == NEWS_POSTS)
+		keeper_tell(keeper);
 	return true;
 }
 
 void keeper_tell(struct keeper *keeper)
 {
-	if (keeper->has_news)
+	if (keeper->news > 0)
 		ring(keeper);
-	keeper->has_news = false;
+	keeper->news = 0;
 }
 
 void keeper_ask(struct keeper *keeper, struct keeper_question *question)
@@ -595,8 +597,7 @@ static void *keep(void *context)
 			note_illness(keeper, &fault);
 		serve_questions(keeper);
 		write_marks(keeper);
-		if (!spool_checkpoint(
-		            keeper->spool, !stored && step == STEP_IDLE, &fault))
+		if (!spool_checkpoint(keeper->spool, &fault))
 			note_illness(keeper, &fault);
 		if (!stored && !carried && step != STEP_DONE)
 			wait_for_work(keeper);

@@ -151,7 +151,8 @@ const char *keeper_incarnation(const struct keeper *keeper);
 
 /*
  * False, FAULT_RETRY, when too much is waiting; then done is not called. The keeper
- * hears of it by the next keeper_tell(), so that what comes together is one group.
+ * hears of it by the next keeper_tell(), so that what comes together is one group, or
+ * when so many have come that storing them while more are taken is faster.
  */
 MUST_CHECK bool keeper_post(
         struct keeper *keeper, struct keeper_post *post, struct fault *fault);
