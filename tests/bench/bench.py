@@ -19,6 +19,7 @@ PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(PROJECT, "deploy", "lib"))
 
+from connect import RUNS as CONNECT_RUNS, Connect  # noqa: E402
 from hub import programs  # noqa: E402
 from hub.base import read, run, wait_until, write  # noqa: E402
 from hub.kafka import Kafka  # noqa: E402
@@ -49,6 +50,14 @@ def processor(pid):
     """Seconds of processor that a process has had."""
     fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def processor_of_tree(pid):
+    """Of a process, its children, and those that have ended."""
+    def seconds(text):
+        return sum(map(int, text.rpartition(")")[2].split()[11:15])) / os.sysconf("SC_CLK_TCK")
+    children = read(f"/proc/{pid}/task/{pid}/children").split()
+    return seconds(read(f"/proc/{pid}/stat")) + sum(seconds(read(f"/proc/{child}/stat", ") " + "0 " * 15)) for child in children)
 
 
 def timed(work):
@@ -97,6 +106,7 @@ class Bench:
         self.kafka = Kafka(self.folder)
         self.postgres = Postgres(self.folder)
         self.programs = []
+        self.own = None  # what sink_backlog found
 
     def start_servers(self):
         if self.kafka.process.is_running():
@@ -295,25 +305,71 @@ class Bench:
             most = max(most, memory(sink.process))
         return (count - first) / (time.monotonic() - began), most
 
+    def bare_copy(self, name):
+        """Rows a second of what the department's table holds, put back in one transaction by one COPY."""
+        path = os.path.join(self.folder, "rows.bin")
+        database = self.postgres.conninfo(name, name)
+        count = int(self.postgres.sql("SELECT count(*) FROM satu_data.requests", name)[0][0])
+        run(["psql", "-X", "-q", "-d", database, "-c", f"\\copy satu_data.requests TO '{path}' BINARY"])
+        run(["psql", "-X", "-q", "-d", database, "-c", "TRUNCATE satu_data.requests"])
+        self.postgres.sql("CHECKPOINT", name)
+        return count / timed(lambda: run(["psql", "-X", "-q", "-d", database, "-c", f"\\copy satu_data.requests FROM '{path}' BINARY"]))
+
     def sink_backlog(self):
         self.start_servers()
         self.department("satu_data")
         self.make_log_files()
         tool("backlog", self.kafka.brokers, "desa.requests", BACKLOG, 248)
+        database = self.postgres.process.pid()
+        before = processor_of_tree(database)
         sink = self.sink("satu_data")
         own, most = self.drain(sink, "satu_data", BACKLOG)
+        self.own = {"rows_s": own, "rss": most[1], "cpu_us": (processor(sink.process.pid()) / BACKLOG * 1e6,
+                                                             (processor_of_tree(database) - before) / BACKLOG * 1e6)}
         sink.stop()
-        path = os.path.join(self.folder, "rows.bin")
-        database = self.postgres.conninfo("satu_data", "satu_data")
-        run(["psql", "-X", "-q", "-d", database, "-c", f"\\copy satu_data.requests TO '{path}' BINARY"])
-        run(["psql", "-X", "-q", "-d", database, "-c", "TRUNCATE satu_data.requests"])
-        self.postgres.sql("CHECKPOINT", "satu_data")
-        began = time.monotonic()
-        run(["psql", "-X", "-q", "-d", database, "-c", f"\\copy satu_data.requests FROM '{path}' BINARY"])
-        bound = BACKLOG / (time.monotonic() - began)
+        bound = self.bare_copy("satu_data")
         row(f"sink, backlog of {BACKLOG:,} into satu_data.requests", f"{own:.0f} rows/s", f"bare COPY {bound:.0f} rows/s",
             f"{own / bound:.2f}", ">= 0.85")
         row("sink, most memory meanwhile", f"{most[0]:.1f} MB private", f"RSS {most[1]:.1f} MB", "", "<= 16 MB private")
+
+    def pair(self):
+        """The same with two sinks of the department, which share its partitions: a second backend has the second core."""
+        first = self.fill_for("pair", BACKLOG, 248)
+        self.make_log_files("pair")
+        second = programs.sink(os.path.join(self.folder, "second"), BINARIES, os.path.join(self.folder, "pair"),
+                               self.postgres.conninfo("pair", "sink_pair"), self.kafka.brokers, SCHEMAS)
+        sinks = [self.start(first), self.start(second)]
+        own, most = self.drain(first, "pair", BACKLOG)
+        shares = [sum(number for name, number in sink.metrics().items() if "applied_events_total" in name) / BACKLOG for sink in sinks]
+        for sink in sinks:
+            sink.stop()
+        bound = self.bare_copy("pair")
+        row("two sinks of one department, the same backlog", f"{own:.0f} rows/s, shares {shares[0]:.2f} and {shares[1]:.2f}",
+            f"bare COPY {bound:.0f} rows/s", f"{own / bound:.2f}", ">= 0.85")
+        row("one of them, most memory meanwhile", f"{most[0]:.1f} MB private", f"RSS {most[1]:.1f} MB", "", "<= 16 MB private")
+
+    def connect(self):
+        """Kafka Connect with Debezium's sink on this broker; its own table has 14 columns where ours has 21."""
+        if not Connect.is_here():
+            print("connect: skipped, ../shared/peers/connect is not here", flush=True)
+            return
+        if self.own is None:
+            self.sink_backlog()
+        peer = Connect(self.folder, self.kafka)
+        peer.prepare(BACKLOG)
+        try:
+            for words, settings in CONNECT_RUNS.items():
+                self.tell_beside(words, peer.drain(BACKLOG, settings))
+        finally:
+            peer.stop()
+
+    def tell_beside(self, words, found):
+        theirs = (found["cpu_us_row"]["worker"], found["cpu_us_row"]["pg"])
+        row(f"sink beside Kafka Connect, {words}", f"{self.own['rows_s']:.0f} rows/s", f"{found['rows_s']} rows/s",
+            f"{self.own['rows_s'] / found['rows_s']:.1f}x", ">= 3x")
+        row("processor a row, client and PostgreSQL", "{:.1f} + {:.1f} us".format(*self.own["cpu_us"]), "{:.1f} + {:.1f} us".format(*theirs),
+            f"{sum(self.own['cpu_us']) / sum(theirs):.2f}", "<= 0.25")
+        row("most memory, RSS", f"{self.own['rss']:.0f} MB", f"{found['rss_peak_mb']} MB", f"1/{found['rss_peak_mb'] / self.own['rss']:.0f}", "<= 1/50")
 
     def fill_for(self, name, count, villages, **settings):
         """Requests of that many villages, and a department like satu_data that begins with them."""
@@ -537,7 +593,7 @@ def main():
     bench = Bench()
     kinds = {"decode": bench.decode, "gateway": bench.gateway_posts, "batches": bench.batches, "answer": bench.answer, "attack": bench.attack, "link": bench.link,
              "pending": bench.pending, "latency": bench.latency, "departments": bench.departments,
-             "chain": bench.chain, "sink": bench.sink_backlog, "streams": bench.streams, "poison": bench.poison,
+             "chain": bench.chain, "sink": bench.sink_backlog, "pair": bench.pair, "connect": bench.connect, "streams": bench.streams, "poison": bench.poison,
              "replay": bench.replay, "pacing": bench.pacing, "undisturbed": bench.undisturbed, "monitor": bench.monitor, "page": bench.page}
     wanted = sys.argv[1:] or list(kinds)
     print("| measure | here | bound, same run | ratio | goal |\n|---|---|---|---|---|", flush=True)
