@@ -87,6 +87,22 @@ static bool journal_is_wal(struct spool *spool, struct fault *fault)
 	return ok;
 }
 
+/* Until the second witness has agreed, closing leaves the log as it is. */
+static void keep_closed_log(const struct spool *spool, bool keep)
+{
+	sqlite3_db_config(
+	        spool->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, (int)keep, (int *)NULL);
+}
+
+/* The lock is taken by the first write; now is when to learn of another. */
+static bool lock_spool(struct spool *spool, struct fault *fault)
+{
+	if (!spool_run(spool, "BEGIN IMMEDIATE", fault))
+		return false;
+	log_keep(spool->path);
+	return spool_run(spool, "COMMIT", fault);
+}
+
 static bool spool_connect(struct spool *spool, struct fault *fault)
 {
 	static const char pragmas[] =
@@ -100,13 +116,13 @@ static bool spool_connect(struct spool *spool, struct fault *fault)
 	        NULL);
 	bool ok = result == SQLITE_OK || spool_fault(spool, fault);
 
-	ok = ok && spool_run(spool, pragmas, fault) && journal_is_wal(spool, fault)
+	keep_closed_log(spool, true);
+	ok = ok && spool_run(spool, pragmas, fault) && lock_spool(spool, fault)
+	     && journal_is_wal(spool, fault)
 	     && spool_run(spool,
 	             "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
 	             "PRAGMA journal_size_limit=67108864;",
 	             fault)
-	     /* The lock is taken by the first write; now is when to learn of another.
-	      */
 	     && spool_run(spool, "BEGIN IMMEDIATE", fault)
 	     && spool_run(spool, (const char *)embedded_spool[0].bytes, fault)
 	     && spool_run(spool, "COMMIT", fault);
@@ -518,6 +534,9 @@ static bool spool_start(struct spool *spool, const char *village_code,
         const char *machine, const char *const *topics, size_t topic_count,
         struct fault *fault)
 {
+	if (log_is_alone(spool->path))
+		return fault_code(fault, FAULT_STOP, "damaged",
+		        "spool: its file is gone, its log is there");
 	if (!spool_connect(spool, fault) || !spool_prepare(spool, fault)
 	        || !spool_identify(spool, village_code, fault)
 	        || !settle(spool, village_code, machine, fault))
@@ -540,8 +559,12 @@ static bool open_once(struct spool **out, const char *path, const char *village_
 	snprintf(spool->path, sizeof spool->path, "%s", path);
 	if (!spool_start(spool, village_code, machine, topics, topic_count, fault)) {
 		spool_close(&spool);
+		if (strcmp(fault->code, "damaged") != 0)
+			log_forget(path);
 		return fault_wrap(fault, "open %s", path);
 	}
+	log_forget(path);
+	keep_closed_log(spool, false);
 	*out = spool;
 	return true;
 }

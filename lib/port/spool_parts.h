@@ -127,6 +127,26 @@ MUST_CHECK bool row_store(
 MUST_CHECK bool lane_open(struct spool *spool, const char *incarnation,
         const char *topic, struct fault *fault);
 
+/* The write-ahead log of the file at path, as it was before SQLite looked at it. */
+#define LOG_KEPT "-wal.kept"
+
+/* The log is there and the file it belongs to is not, or is empty. */
+bool log_is_alone(const char *path);
+
+/*
+ * Copy the log, under SQLite's lock and before anything is written: a crash while
+ * opening leaves a copy, which is older than what stands there now and stays. Without
+ * room on the disk there is none.
+ */
+void log_keep(const char *path);
+void log_forget(const char *path);
+
+/*
+ * Of a file that was set aside: make its log one that SQLite reads to the end. What was
+ * found stays beside it as -wal.found.
+ */
+void log_mend(const char *name);
+
 /*
  * What was set aside before, if anything: its streams become lanes of this spool and
  * their rows are carried over by spool_carry_over(). Called while opening.

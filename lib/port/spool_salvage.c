@@ -66,16 +66,20 @@ static bool write_note(
 	return (ok && rename(draft, note) == 0) || file_fault(note, fault);
 }
 
-/* A second name first, then the first one goes: a crash between leaves both. */
+/*
+ * A second name first, then the first one goes: a crash between leaves both. A log that
+ * was kept is the one that SQLite has not written to.
+ */
 static bool give_names(const char *path, const char *name, struct fault *fault)
 {
-	static const char *const parts[] = { "", "-wal", ".head" };
-	char from[SPOOL_PATH_BYTES + 8];
+	static const char *const parts[] = { "", LOG_KEPT, "-wal", ".head" };
+	static const char *const names[] = { "", "-wal", "-wal", ".head" };
+	char from[SPOOL_PATH_BYTES + 16];
 	char to[SPOOL_PATH_BYTES + 64];
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		snprintf(from, sizeof from, "%s%s", path, parts[i]);
-		snprintf(to, sizeof to, "%s%s", name, parts[i]);
+		snprintf(to, sizeof to, "%s%s", name, names[i]);
 		if (link(from, to) != 0 && errno != ENOENT && errno != EEXIST)
 			return file_fault(from, fault);
 	}
@@ -159,9 +163,13 @@ static bool prepare_read(struct salvage *salvage)
 
 static bool open_damaged(struct salvage *salvage, const char *name)
 {
+	log_mend(name);
 	return sqlite3_open_v2(name, &salvage->db,
 	               SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL)
 	               == SQLITE_OK
+	       && sqlite3_db_config(
+	                  salvage->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL)
+	                  == SQLITE_OK
 	       && sqlite3_exec(salvage->db,
 	                  "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cell_size_check=ON; "
 	                  "PRAGMA trusted_schema=OFF; PRAGMA cache_size=-1024",

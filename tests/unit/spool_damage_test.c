@@ -312,6 +312,88 @@ static void a_lost_tail_of_the_log_is_noticed(void **state)
 	assert_int_equal(seen.count, loss.carried);
 }
 
+static void overwrite(const char *path, long at, int value, int count)
+{
+	FILE *file = fopen(path, "r+");
+
+	assert_non_null(file);
+	assert_int_equal(fseek(file, at, SEEK_SET), 0);
+	while (count-- > 0)
+		fputc(value, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* What was answered for is in the log alone, and each row has a digest of its own. */
+static void bad_bytes_in_the_log_cost_what_they_held(void **state)
+{
+	struct place *place = *state;
+	struct stat info;
+	char log[128];
+
+	crash(place);
+	file_of(place, "-wal", log);
+	assert_int_equal(stat(log, &info), 0);
+	overwrite(log, info.st_size / 10, 'x', 3);
+	overwrite(log, info.st_size / 2, 'x', 3);
+	open_spool(place);
+	check(place, EVENTS, 0);
+}
+
+static void a_bad_header_of_the_log_costs_nothing(void **state)
+{
+	struct place *place = *state;
+	char log[128];
+
+	crash(place);
+	file_of(place, "-wal", log);
+	overwrite(log, 0, 'x', 32);
+	open_spool(place);
+	check(place, EVENTS, 0);
+}
+
+static void a_log_whose_file_is_gone_is_read(void **state)
+{
+	struct place *place = *state;
+
+	crash(place);
+	assert_int_equal(unlink(place->path), 0);
+	open_spool(place);
+	check(place, EVENTS, 0);
+}
+
+static void a_log_whose_file_is_empty_is_read(void **state)
+{
+	struct place *place = *state;
+
+	crash(place);
+	assert_int_equal(truncate(place->path, 0), 0);
+	open_spool(place);
+	check(place, EVENTS, 0);
+}
+
+/* As it was found, for a person. */
+static void a_bad_log_stays_beside_what_was_set_aside(void **state)
+{
+	struct place *place = *state;
+	struct spool_loss loss;
+	struct stat before;
+	struct stat after;
+	char log[128];
+	char found[512];
+
+	crash(place);
+	file_of(place, "-wal", log);
+	overwrite(log, 100, 'x', 3);
+	assert_int_equal(stat(log, &before), 0);
+	open_spool(place);
+	spool_loss(place->spool, &loss);
+	assert_true(loss.any);
+	snprintf(found, sizeof found, "%.60s/%.255s-wal.found", place->folder,
+	        loss.file);
+	assert_int_equal(stat(found, &after), 0);
+	assert_int_equal(after.st_size, before.st_size);
+}
+
 static void a_lost_witness_begins_a_new_life(void **state)
 {
 	struct place *place = *state;
@@ -590,6 +672,16 @@ int main(void)
 		        a_copy_that_went_its_own_way_is_noticed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        a_lost_tail_of_the_log_is_noticed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        bad_bytes_in_the_log_cost_what_they_held, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_bad_header_of_the_log_costs_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_log_whose_file_is_gone_is_read, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_log_whose_file_is_empty_is_read, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_bad_log_stays_beside_what_was_set_aside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        a_lost_witness_begins_a_new_life, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
