@@ -331,16 +331,20 @@ const char *http_query(const struct http_request *request, const char *name)
 
 struct repeats {
 	const struct http_request *request;
+	const char *only; /* NULL: any name */
 	bool found;
 };
 
+/* A lookup finds the first one of a name. */
 static enum MHD_Result look_for_repeat(
         void *context, enum MHD_ValueKind kind, const char *name, const char *value)
 {
 	struct repeats *repeats = context;
 
-	(void)kind;
-	repeats->found |= http_query(repeats->request, name) != value;
+	if (repeats->only == NULL || strcasecmp(repeats->only, name) == 0)
+		repeats->found |=
+		        MHD_lookup_connection_value(repeats->request->mhd, kind, name)
+		        != value;
 	return MHD_YES;
 }
 
@@ -350,6 +354,15 @@ bool http_query_repeats(const struct http_request *request)
 
 	MHD_get_connection_values(
 	        request->mhd, MHD_GET_ARGUMENT_KIND, look_for_repeat, &repeats);
+	return repeats.found;
+}
+
+bool http_header_repeats(const struct http_request *request, const char *name)
+{
+	struct repeats repeats = { .request = request, .only = name };
+
+	MHD_get_connection_values(
+	        request->mhd, MHD_HEADER_KIND, look_for_repeat, &repeats);
 	return repeats.found;
 }
 
@@ -1119,6 +1132,14 @@ void http_stream_close(struct http_stream *stream)
 		stream->ended_us = clock_monotonic_us();
 	stream->ended = true;
 	stream_resume(stream);
+}
+
+void http_end_streams(struct http *http)
+{
+	for (struct http_stream *at = http->streams; at != NULL; at = at->next) {
+		at->waiting.size = at->sent;
+		http_stream_close(at);
+	}
 }
 
 size_t http_stream_waiting(const struct http_stream *stream)

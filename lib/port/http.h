@@ -88,6 +88,7 @@ const char *http_tail(const struct http_request *request); /* behind the route's
 const char *http_query(const struct http_request *request, const char *name);
 bool http_query_repeats(const struct http_request *request); /* a name stands twice */
 const char *http_header(const struct http_request *request, const char *name);
+bool http_header_repeats(const struct http_request *request, const char *name);
 struct bytes http_body(const struct http_request *request);
 
 /*
@@ -130,5 +131,8 @@ size_t http_stream_waiting(const struct http_stream *stream);
  * them within ten seconds is cut off.
  */
 void http_stream_end(struct http_stream *stream, struct bytes last);
+
+/* End all streams, and what waits in them: who may go on watching comes back. */
+void http_end_streams(struct http *http);
 
 #endif

@@ -119,6 +119,8 @@ static struct key *find_key(struct access *access, const struct http_request *re
 	                           ? http_header(request, access->user_header)
 	                           : NULL;
 
+	if (user != NULL && http_header_repeats(request, access->user_header))
+		return NULL; /* a proxy that adds its word leaves the caller's too */
 	if (user != NULL)
 		return keyring_named(access->roles, user);
 	return keyring_find(access->tokens, request);

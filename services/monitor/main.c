@@ -196,16 +196,18 @@ static bool monitor_check(const struct conf *conf, struct fault *fault)
 	return ok;
 }
 
-/* What can be changed without a start: who may look. */
+/* What can be changed without a start: who may look. Streams are asked for anew. */
 static void monitor_reload(void *service)
 {
 	struct monitor *monitor = service;
 	struct fault fault = { 0 };
 
-	if (access_reload(monitor->access, &fault))
-		log_info(NULL, "tokens and roles were read again");
-	else
+	if (!access_reload(monitor->access, &fault)) {
 		log_fault(NULL, "tokens and roles stay as they were", &fault);
+		return;
+	}
+	http_end_streams(monitor->http);
+	log_info(NULL, "tokens and roles were read again");
 }
 
 static const struct svc_program monitor_program = {

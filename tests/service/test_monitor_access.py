@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Who may look at the monitor: nothing is shown to a stranger."""
 import hashlib
+import http.client
 import json
 import os
 import signal
@@ -49,6 +50,24 @@ def test_who_asks_is_told_his_name_and_roles(lonely):
     monitor = lonely.monitor(tokens=path)
     for secret, name, roles in ((WATCHER, "ruang-pantau", ["watch"]), (AUDITOR, "inspektorat", ["watch", "audit"])):
         assert json.loads(monitor.get("/v1/me", bearer(secret))[1]) == {"name": name, "roles": roles}
+
+
+def test_whose_token_is_taken_away_sees_no_more_of_an_open_stream(lonely):
+    path = tokens_file(lonely, ("ruang-pantau", WATCHER, "watch"), ("inspektorat", AUDITOR, "audit"))
+    monitor = lonely.monitor(tokens=path)
+    place = urllib.parse.urlsplit(monitor.url)
+    streams = []
+    for secret in (WATCHER, AUDITOR):
+        stream = http.client.HTTPConnection(place.hostname, place.port, timeout=20)
+        stream.request("GET", "/events", headers=bearer(secret))
+        streams.append(stream.getresponse())
+        assert streams[-1].status == 200 and streams[-1].readline()
+    tokens_file(lonely, ("ruang-pantau", WATCHER, "watch"))
+    monitor.process.send(signal.SIGHUP)
+    for stream in streams:
+        stream.read()  # to its end: both must ask again
+    assert monitor.get("/v1/me", bearer(WATCHER))[0] == 200
+    assert monitor.get("/events", bearer(AUDITOR), seconds=5)[0] == 401
 
 
 def test_without_tokens_everybody_on_the_machine_watches_and_no_more(lonely):
@@ -137,6 +156,7 @@ def test_a_proxy_says_who_asks_over_a_socket_file(lonely, tmp_path):
         assert ask_socket(path, "http://pantau/v1/summary")[0] == 401
         assert ask_socket(path, "-H", "X-Remote-User: tamu", "http://pantau/v1/summary")[0] == 401
         assert ask_socket(path, "-H", "X-Remote-User: rina", "http://pantau/v1/summary")[0] == 200
+        assert ask_socket(path, "-H", "X-Remote-User: rina", "-H", "x-remote-user: tamu", "http://pantau/v1/summary")[0] == 401
         write(roles, "rina watch\ntamu watch\n", 0o600)
         monitor.process.send(signal.SIGHUP)
         wait_until(lambda: ask_socket(path, "-H", "X-Remote-User: tamu", "http://pantau/v1/summary")[0] == 200, 20, "roles are read again")

@@ -144,12 +144,18 @@ const queryOf = (more) => new URLSearchParams({ from: stamp(run.start), to: stam
 async function follow(more) {
   const mine = run;
   const own = new AbortController();
+  let ended = false;
+  const hear = (event, ...rest) => {
+    ended = ended || event === "end" || event === "refused";
+    take(mine, event, ...rest);
+  };
   mine.stream?.abort();
   mine.stream = own;
   mine.word = null;
   showReplay();
   try {
-    await read(`/replay?${queryOf(more)}`, (...block) => take(mine, ...block), { headers: because(mine.reason), signal: own.signal });
+    await read(`/replay?${queryOf(more)}`, hear, { headers: because(mine.reason), signal: own.signal });
+    if (!ended) mine.word = () => say("replayBroke");
   } catch (fault) {
     if (!own.signal.aborted) mine.word = () => fault.message || say("replayBroke");
   }
