@@ -9,7 +9,11 @@
 #include "event/envelope.h"
 #include "port/topic_producer.h"
 
-enum { RANGES = 100, WAIT_US = 5000000 };
+enum {
+	RANGES = 100,
+	WAIT_US = 5000000,
+	AT_ONCE = 8
+}; /* fewer than wait for a producer */
 
 struct order {
 	char village_code[16];
@@ -42,7 +46,7 @@ static const char missing_sql[] =
         "AND l.seq BETWEEN s.first_seq AND s.high_seq), '{}') FROM "
         "kentongan.stream_position s WHERE "
         "s.missing "
-        "> 0 ORDER BY s.village_code, s.incarnation, s.topic";
+        "> 0 ORDER BY random()"; /* not the same hundred each time */
 
 static bool note_missing(
         void *context, const char *const *texts, size_t count, struct fault *fault)
@@ -72,14 +76,25 @@ static bool note_missing(
 	return ok;
 }
 
+/* Until the broker has said something of that many. */
+static void wait_reports(const struct ask *ask, struct producer *producer,
+        size_t wanted, int64_t until_us)
+{
+	struct pollfd ready = { .fd = producer_fd(producer), .events = POLLIN };
+
+	while (ask->reported < wanted && clock_monotonic_us() < until_us) {
+		poll(&ready, 1, 100);
+		producer_poll(producer);
+	}
+}
+
 static bool send_orders(struct ask *ask, struct producer *producer,
         const struct catalog_channel *channel, struct fault *fault)
 {
 	int64_t until_us = clock_monotonic_us() + WAIT_US;
 	struct header header = { "content-type", bytes_of("application/json") };
-	struct pollfd ready = { .fd = producer_fd(producer), .events = POLLIN };
 
-	for (size_t i = 0; i < ask->count; i++) {
+	for (size_t i = 0; i < ask->count && clock_monotonic_us() < until_us; i++) {
 		struct bytes village_code = bytes_of(ask->orders[i].village_code);
 		struct producer_record record = { .topic = channel->topic,
 			.partition =
@@ -89,13 +104,11 @@ static bool send_orders(struct ask *ask, struct producer *producer,
 			.headers = &header,
 			.header_count = 1 };
 
+		wait_reports(ask, producer, i < AT_ONCE ? 0 : i - AT_ONCE, until_us);
 		if (!producer_send(producer, &record, fault))
 			return false;
 	}
-	while (ask->reported < ask->count && clock_monotonic_us() < until_us) {
-		poll(&ready, 1, 100);
-		producer_poll(producer);
-	}
+	wait_reports(ask, producer, ask->count, until_us);
 	return true;
 }
 

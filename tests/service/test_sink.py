@@ -128,21 +128,31 @@ def test_a_number_too_far_away_is_set_aside(world, value):
     assert world.dead_letters("satu_data")[0][0] == "sequence"
 
 
-def test_missing_numbers_are_named_and_late_ones_fill_them(world, value):
+def numbered(value, seq):
+    """The event under another number, up to 63, and another id."""
     at = value.index(b"35.09.01.2001") + 13 + 37
+    fresh = value[5 + 1:5 + 37].replace(value[5 + 1 + 34:5 + 37], b"%02x" % seq)
+    return value[:6] + fresh + value[5 + 37:at] + bytes([seq * 2]) + value[at + 1:]
 
-    def numbered(seq):
-        fresh = value[5 + 1:5 + 37].replace(value[5 + 1 + 34:5 + 37], b"%02x" % seq)
-        return value[:6] + fresh + value[5 + 37:at] + bytes([seq * 2]) + value[at + 1:]
 
+def test_however_many_are_missing_all_are_asked_for(world, value):
+    for seq in range(3, 62, 2):
+        write(world, "requests", numbered(value, seq))
     world.sink("satu_data")
-    write(world, "requests", numbered(5))
+    wait_until(lambda: world.accounts("satu_data")[2] == 30, 30, "thirty are missing")
+    wait_until(lambda: {json.loads(order)["resend"]["from_seq"] for order in read_values(world, "commands")} == set(range(2, 62, 2)), 30,
+               "the village is asked for each")
+
+
+def test_missing_numbers_are_named_and_late_ones_fill_them(world, value):
+    world.sink("satu_data")
+    write(world, "requests", numbered(value, 5))
     wait_until(lambda: world.accounts("satu_data") == (2, 0, 3, 0), 20, "three are missing")
     assert world.sql("satu_data", "SELECT gaps::text FROM kentongan.stream_position") == [("{[2,5)}",)]
     wait_until(lambda: read_values(world, "commands"), 30, "the village is asked to send them again")
     order = json.loads(read_values(world, "commands")[0])["resend"]
     assert (order["topic"], order["from_seq"], order["to_seq"]) == (world.topic("requests"), 2, 4)
-    write(world, "requests", numbered(3))
+    write(world, "requests", numbered(value, 3))
     wait_until(lambda: world.accounts("satu_data") == (3, 0, 2, 0), 20, "one came late")
     assert world.sql("satu_data", "SELECT gaps::text FROM kentongan.stream_position") == [("{[2,3),[4,5)}",)]
     assert world.sql("satu_data", "SELECT seq FROM satu_data.requests WHERE late") == [(3,)]
