@@ -199,9 +199,15 @@ MUST_CHECK bool batch_refuse(struct batch *batch, struct lane *lane, struct item
 /* The key of an item's case; empty when unknown. */
 struct bytes batch_case(const struct lane *lane, const struct item *item);
 
-/* Add the texts of an item's fields that hold no personal data, by the schema. */
-MUST_CHECK bool batch_harmless(struct batch *batch, struct lane *lane,
-        const struct item *item, struct cases *out, struct fault *fault);
+/*
+ * Show each granted field of the item's record that is not null. Cells live until the
+ * next one of them is decoded; the fault of visit ends it.
+ */
+typedef bool cell_visitor(void *context, const struct column *column,
+        const struct cell *cell, struct fault *fault);
+MUST_CHECK bool batch_visit(struct batch *batch, struct lane *lane,
+        const struct item *item, cell_visitor *visit, void *context,
+        struct fault *fault);
 
 /* What the streams gained, as calls of kentongan.advance(); nothing where none did. */
 void batch_moves(struct batch *batch, struct buffer *out);

@@ -337,8 +337,8 @@ bool batch_letters(
 	return buffer_ok(out, fault);
 }
 
-bool batch_harmless(struct batch *batch, struct lane *lane, const struct item *item,
-        struct cases *out, struct fault *fault)
+bool batch_visit(struct batch *batch, struct lane *lane, const struct item *item,
+        cell_visitor *visit, void *context, struct fault *fault)
 {
 	struct item again = { .record = item->record };
 	struct head head;
@@ -346,14 +346,10 @@ bool batch_harmless(struct batch *batch, struct lane *lane, const struct item *i
 
 	if (!batch_decode(batch, lane, &again, &head, &is_void, fault) || is_void)
 		return true;
-	for (size_t i = 0; i < lane->column_count; i++) {
-		const struct column *column = &lane->columns[i];
-		bool text = column->type == COLUMN_TEXT || column->type == COLUMN_UUID;
-
-		if (text && strcmp(column->pii, "none") == 0 && !batch->cells[i].is_null
-		        && !cases_add(out, batch->cells[i].bytes, fault))
+	for (size_t i = 0; i < lane->column_count; i++)
+		if (!batch->cells[i].is_null
+		        && !visit(context, &lane->columns[i], &batch->cells[i], fault))
 			return false;
-	}
 	return true;
 }
 

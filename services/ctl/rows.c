@@ -5,12 +5,15 @@
  */
 #include "rows.h"
 
-#include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
+
+#include "base/clock.h"
+#include "event/mask.h"
 
 struct written {
 	char *table; /* quoted by the database */
@@ -82,23 +85,57 @@ static const char tables_sql[] =
 
 /* Masking */
 
-static bool is_time(const char *text)
+static const int64_t moment_us = 10 * 60 * 1000000LL;
+static const int64_t ahead_us = 7 * 3600 * 1000000LL; /* Jember, of UTC */
+
+static const char *const zones[] = { "", "Z", "+07:00" };
+
+static bool has(const struct rows *rows, const char *text)
 {
-	return isdigit((unsigned char)text[0]) && isdigit((unsigned char)text[1])
-	       && isdigit((unsigned char)text[2]) && isdigit((unsigned char)text[3])
-	       && text[4] == '-' && strspn(text, "0123456789-T:.+Z") == strlen(text);
+	return cases_has(&rows->harmless, bytes_of(text));
+}
+
+static void time_key(int64_t us, char out[64])
+{
+	snprintf(out, 64, "@%" PRId64, us);
+}
+
+static void number_key(double number, char out[64])
+{
+	snprintf(out, 64, "#%.17g", number);
+}
+
+/* Of one of the records, or of now: a birthday is neither. */
+static bool is_known_time(const struct rows *rows, const char *text)
+{
+	char zoned[64];
+	char key[64];
+	int64_t us;
+
+	for (size_t i = 0; i < sizeof zones / sizeof *zones; i++) {
+		snprintf(zoned, sizeof zoned, "%.40s%s", text, zones[i]);
+		if (!clock_parse(bytes_of(zoned), &us))
+			continue;
+		time_key(us, key);
+		if (has(rows, key) || llabs(us - clock_wall_us()) < moment_us)
+			return true;
+	}
+	return false;
 }
 
 static bool is_harmless(const struct rows *rows, const json_t *value)
 {
 	const char *text = json_string_value(value);
+	char key[64];
 
 	if (json_is_boolean(value) || json_is_null(value))
 		return true;
-	if (json_is_number(value)) /* a NIK has 16 digits, an amount fewer */
-		return json_number_value(value) < 1e12;
-	return text != NULL
-	       && (is_time(text) || cases_has(&rows->harmless, bytes_of(text)));
+	if (json_is_number(value)) {
+		number_key(json_number_value(value), key);
+		return has(rows, key);
+	}
+	return text != NULL && !cases_has(&rows->concerning, bytes_of(text))
+	       && (has(rows, text) || is_known_time(rows, text));
 }
 
 static void mask(const struct rows *rows, json_t *row)
@@ -127,7 +164,95 @@ static char *masked(const struct rows *rows, const char *text)
 	return out;
 }
 
-/* What stands in fields without personal data may be shown where it comes out. */
+/* Learning what is harmless */
+
+static bool learn(struct rows *rows, const char *key, struct fault *fault)
+{
+	return cases_add(&rows->harmless, bytes_of(key), fault);
+}
+
+/* An instant, and the dates that it is written as. */
+static bool learn_time(struct rows *rows, int64_t us, struct fault *fault)
+{
+	char text[CLOCK_TEXT_BYTES];
+	char key[64];
+
+	time_key(us, key);
+	if (!learn(rows, key, fault))
+		return false;
+	for (int64_t at = us; at <= us + ahead_us; at += ahead_us) {
+		clock_format(at, text);
+		text[strlen("2026-11-21")] = '\0';
+		if (!learn(rows, text, fault))
+			return false;
+	}
+	return true;
+}
+
+/* As docs/decisions/0062 has it: the shape of a NIK is shown nowhere. */
+static bool has_hidden_number(const struct bytes *text)
+{
+	struct buffer quoted = { 0 };
+	bool hidden;
+
+	buffer_append_byte(&quoted, '"');
+	buffer_append(&quoted, text->data, text->size);
+	buffer_append_byte(&quoted, '"');
+	mask_hide_numbers(&quoted, 0);
+	hidden = quoted.size != text->size + 2
+	         || memcmp(quoted.data + 1, text->data, text->size) != 0;
+	buffer_clear(&quoted);
+	return hidden;
+}
+
+static bool learn_number(struct rows *rows, const struct column *column,
+        const struct cell *cell, struct fault *fault)
+{
+	struct buffer text = { 0 };
+	char key[64];
+	bool ok;
+
+	cell_json(column, cell, &text);
+	buffer_append_byte(&text, '\0');
+	ok = buffer_ok(&text, fault);
+	if (ok) {
+		number_key(
+		        strtod((char *)text.data + (text.data[0] == '"'), NULL), key);
+		ok = learn(rows, key, fault);
+	}
+	buffer_clear(&text);
+	return ok;
+}
+
+/* A field without personal data may be shown where it comes out. */
+static bool learn_cell(void *context, const struct column *column,
+        const struct cell *cell, struct fault *fault)
+{
+	struct rows *rows = context;
+	bool is_text = column->type == COLUMN_TEXT || column->type == COLUMN_UUID;
+
+	if (strcmp(column->pii, "none") != 0)
+		return !is_text || cases_add(&rows->concerning, cell->bytes, fault);
+	switch (column->type) {
+	case COLUMN_TEXT:
+	case COLUMN_UUID:
+		return has_hidden_number(&cell->bytes)
+		       || cases_add(&rows->harmless, cell->bytes, fault);
+	case COLUMN_INT4:
+	case COLUMN_INT8:
+	case COLUMN_FLOAT4:
+	case COLUMN_FLOAT8:
+	case COLUMN_NUMERIC:
+		return learn_number(rows, column, cell, fault);
+	case COLUMN_TIMESTAMPTZ:
+		return learn_time(rows, cell->integer, fault);
+	case COLUMN_DATE:
+		return learn_time(rows, cell->integer * 86400 * 1000000, fault);
+	default:
+		return true;
+	}
+}
+
 static bool learn_harmless(struct apply *apply, struct rows *rows, struct fault *fault)
 {
 	struct batch *batch = &apply->batch;
@@ -135,11 +260,16 @@ static bool learn_harmless(struct apply *apply, struct rows *rows, struct fault 
 	for (size_t i = 0; i < batch->lane_count; i++) {
 		struct lane *lane = &batch->lanes[i];
 
-		for (size_t j = 0; j < lane->item_count; j++)
-			if (lane->items[j].stream != NULL
-			        && !batch_harmless(batch, lane, &lane->items[j],
-			                &rows->harmless, fault))
+		for (size_t j = 0; j < lane->item_count; j++) {
+			const struct item *item = &lane->items[j];
+
+			if (item->stream != NULL
+			        && (!learn_time(
+			                    rows, item->record->appended_at_us, fault)
+			                || !batch_visit(batch, lane, item, learn_cell,
+			                        rows, fault)))
 				return false;
+		}
 	}
 	return true;
 }
@@ -239,4 +369,5 @@ bool rows_look(struct apply *apply, void *context, struct fault *fault)
 void rows_clear(struct rows *rows)
 {
 	cases_clear(&rows->harmless);
+	cases_clear(&rows->concerning);
 }

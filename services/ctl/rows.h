@@ -4,9 +4,10 @@
 
 /*
  * The rows that a transaction wrote, before and after, for people. A department's own
- * columns do not say whom they concern, so values are masked unless they are known to
- * be harmless: numbers, times, and what stands in a field that the schema calls free of
- * personal data.
+ * columns do not say whom they concern, so values are masked unless one of the records
+ * has the same in a field that the schema calls free of personal data and none has it
+ * in another: texts, numbers and times alike. Truths, and the present moment, are
+ * shown.
  *
  * The transaction reads repeatably, has a number of its own and a savepoint before_all
  * (lib/flow/mend.c); it is at before_all when rows_look() returns.
@@ -16,9 +17,10 @@
 
 struct rows {
 	bool json;
-	bool personal; /* show everything */
-	size_t count;  /* printed so far */
-	struct cases harmless;
+	bool personal;           /* show everything */
+	size_t count;            /* printed so far */
+	struct cases harmless;   /* values of fields without personal data */
+	struct cases concerning; /* texts of the others */
 };
 
 /* An apply_words; context is a struct rows. Prints. */
