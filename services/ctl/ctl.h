@@ -68,6 +68,9 @@ size_t ctl_limit(const struct ctl *ctl, size_t standard);
 bool ctl_one_argument(
         const struct ctl *ctl, const char *what, const char **out, struct fault *fault);
 
+/* --village has a village's shape, or is not given where it need not be. */
+bool ctl_village(const struct ctl *ctl, bool must, struct fault *fault);
+
 /* name is a folder, or the name of one of those that come with the hub. */
 void ctl_department_folder(const char *name, char out[512]);
 

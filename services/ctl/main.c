@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "ctl.h"
+#include "event/format.h"
 #include "run/svc.h"
 
 static const struct conf_key ctl_options[] = {
@@ -63,70 +64,74 @@ struct command {
 	const char *second;
 	const char *arguments;
 	const char *help;
+	const char *options; /* besides those that stand for all commands */
 	bool (*run)(struct ctl *ctl, struct fault *fault);
 };
 
 static const struct command commands[] = {
 	{ "topics", "create", "--brokers HOST:PORT",
 	        "make the catalog's topics, with the settings that one node needs too",
-	        ctl_topics_create },
-	{ "schemas", "show", "[NAME]", "the catalog, or one record's fields",
+	        "", ctl_topics_create },
+	{ "schemas", "show", "[NAME]", "the catalog, or one record's fields", "",
 	        ctl_schemas_show },
 	{ "schemas", "check", "[FILE] [--against DIR|URL|FILE]",
 	        "whether every version reads every other; one sentence for each reason "
 	        "against",
-	        ctl_schemas_check },
+	        "against", ctl_schemas_check },
 	{ "schemas", "push", "URL",
-	        "register the catalog's versions under its ids, and read them back",
+	        "register the catalog's versions under its ids, and read them back", "",
 	        ctl_schemas_push },
 	{ "schemas", "pull", "URL DIR",
-	        "write what a registry has into a new folder with its catalog.json",
+	        "write what a registry has into a new folder with its catalog.json", "",
 	        ctl_schemas_pull },
 	{ "schemas", "diff", "URL|DIR",
-	        "versions that only one side has, or that differ", ctl_schemas_diff },
+	        "versions that only one side has, or that differ", "",
+	        ctl_schemas_diff },
 	{ "department", "check", "DIR --database CONNINFO",
 	        "run all mappings against an empty batch; say which personal data it "
 	        "gets",
-	        ctl_department_check },
+	        "database", ctl_department_check },
 	{ "department", "init", "DIR --database CONNINFO [--was NAME]",
 	        "as the owner: install positions, dead letters, tables and rights, all "
 	        "or nothing",
-	        ctl_department_init },
+	        "database was", ctl_department_init },
 	{ "department", "try",
 	        "DIR --database CONNINFO --brokers HOST:PORT --from TIME",
 	        "run real records through the mapping, print the rows, keep nothing",
-	        ctl_department_try },
+	        "database from limit personal", ctl_department_try },
 	{ "department", "diff", "DIR --live CONNINFO --scratch CONNINFO",
 	        "what a rehearsal has made otherwise: rows by table, counted, values "
 	        "not shown",
-	        ctl_department_diff },
+	        "live scratch", ctl_department_diff },
 	{ "dead-letters", "list", "--department DIR --database CONNINFO",
 	        "what the tables refused and how much waits behind it",
-	        ctl_letters_list },
+	        "department database limit", ctl_letters_list },
 	{ "dead-letters", "show",
 	        "ID --department DIR --database CONNINFO [--personal]",
-	        "one of them, personal data masked", ctl_letters_show },
+	        "one of them, personal data masked", "department database personal",
+	        ctl_letters_show },
 	{ "dead-letters", "retry",
 	        "ID --department DIR --database CONNINFO --brokers HOST:PORT "
 	        "[--preview]",
 	        "apply it and what waits behind it; --preview prints rows and keeps "
 	        "nothing",
-	        ctl_letters_retry },
+	        "department database preview personal reason", ctl_letters_retry },
 	{ "dead-letters", "waive",
 	        "ID --reason WHY --department DIR --database CONNINFO --brokers "
 	        "HOST:PORT",
 	        "drop it for good, so that what waits behind it goes on; --all drops "
 	        "that "
 	        "too",
-	        ctl_letters_waive },
+	        "department database preview personal reason all", ctl_letters_waive },
 	{ "account", "",
 	        "--brokers HOST:PORT --departments.NAME CONNINFO ... [--village CODE]",
 	        "accepted, in Kafka, applied, waiting, dead, missing of every stream",
-	        ctl_account },
+	        "departments village", ctl_account },
 	{ "log", "adopt",
 	        "TOPIC --reason WHY --department DIR --database CONNINFO --brokers "
 	        "HOST:PORT",
-	        "go on with a topic that was lost or made anew", ctl_log_adopt },
+	        "go on with a topic that was lost or made anew",
+	        "department database reason", ctl_log_adopt },
 	{ "replay", "",
 	        "--brokers HOST:PORT --from TIME --to TIME|+2h [--topic T ...] "
 	        "[--speed 10] [--max-gap 5s] [--village CODE] [--district NAME] "
@@ -134,15 +139,17 @@ static const struct command commands[] = {
 	        "[--dry-run] [--reason WHY --audit CONNINFO]",
 	        "what happened, again: in order, by the broker's time, masked unless a "
 	        "reason is kept",
+	        "from to topic speed max-gap rate limit village district case service "
+	        "out dry-run monitor audit reason database department",
 	        ctl_replay },
 	{ "resend", "",
 	        "TOPIC FROM_SEQ TO_SEQ [INCARNATION] | TOPIC --from TIME --to TIME "
 	        "--village CODE --brokers HOST:PORT",
 	        "order a village to send these once more, as far as it still has them",
-	        ctl_resend },
-	{ "villages", "find", "NAME", "codes of the villages of that name",
+	        "village from to", ctl_resend },
+	{ "villages", "find", "NAME", "codes of the villages of that name", "",
 	        ctl_villages_find },
-	{ "version", "", "", "print the version", ctl_version },
+	{ "version", "", "", "print the version", "", ctl_version },
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -230,6 +237,15 @@ bool ctl_one_argument(
 	return true;
 }
 
+bool ctl_village(const struct ctl *ctl, bool must, struct fault *fault)
+{
+	const char *code = conf_text(ctl->conf, "village");
+
+	return (code[0] == '\0' && !must)
+	       || format_find("village-code")->fits(bytes_of(code))
+	       || ctl_usage(fault, "--village takes a code such as 35.09.01.2001");
+}
+
 bool ctl_reason(const struct ctl *ctl, struct fault *fault)
 {
 	const char *why = conf_text(ctl->conf, "reason");
@@ -295,6 +311,62 @@ static const char *own_options(void)
 	if (named != NULL && named[0] != '\0')
 		return named;
 	return access(standard, F_OK) == 0 ? standard : NULL;
+}
+
+/* Whether the option, without its --, is in the list; of a family, its first word. */
+static bool is_among(const char *list, const char *option)
+{
+	size_t size = strcspn(option, ".");
+
+	for (; *list != '\0'; list += strcspn(list, " "), list += strspn(list, " ")) {
+		size_t at = 0;
+
+		while (at < size
+		        && (list[at] == '_' ? '-' : list[at])
+		                   == (option[at] == '_' ? '-' : option[at]))
+			at++;
+		if (at == size && strcspn(list, " ") == size)
+			return true;
+	}
+	return false;
+}
+
+static bool is_known(const char *option)
+{
+	for (const struct conf_key *key = ctl_options; key->name != NULL; key++)
+		if (is_among(key->name, option))
+			return true;
+	return false;
+}
+
+/* Who types an option means something by it: none is passed over in silence. */
+static bool check_options(
+        const struct ctl *ctl, const struct command *command, struct fault *fault)
+{
+	static const char everywhere[] = "brokers schemas mode villages kafka";
+	char text[160];
+
+	for (size_t i = 0; i < ctl->option_count; i += 2) {
+		const char *name = ctl->options[i] + 2;
+		bool again = false;
+
+		if (!is_known(name))
+			continue; /* conf_read_options() says what was meant */
+
+		for (size_t j = 0; j < i; j += 2)
+			again = again || strcmp(ctl->options[j], ctl->options[i]) == 0;
+		if (!again
+		        && (is_among(everywhere, name)
+		                || is_among(command->options, name)))
+			continue;
+		snprintf(text, sizeof text, "--%.60s: %s%s%s %s", name, command->first,
+		        command->second[0] ? " " : "", command->second,
+		        again ? "takes it once" : "does not take it");
+		return ctl_usage(fault, text);
+	}
+	if (ctl->topic_count > 0 && !is_among(command->options, "topic"))
+		return ctl_usage(fault, "--topic: this command does not take it");
+	return true;
 }
 
 static bool take_option(struct ctl *ctl, struct words *words, const char *name,
@@ -376,6 +448,8 @@ static bool run(struct ctl *ctl, int argc, char **argv, struct fault *fault)
 		print_help(command->first, command->second);
 		return true;
 	}
+	if (!check_options(ctl, command, fault))
+		return false;
 	return conf_read_options(&ctl->conf, ctl_options,
 	               words.conf ? words.conf : own_options(), ctl->options,
 	               ctl->option_count, fault)

@@ -85,8 +85,6 @@ static bool read_wish(struct playing *playing, struct fault *fault)
 /* What was typed and would not be heeded is refused: people believe that it was. */
 static bool check_options(const struct ctl *ctl, bool rehearses, struct fault *fault)
 {
-	static const char *const never[] = { "preview", "personal", "all", "against",
-		"departments", "live", "scratch", NULL };
 	static const char *const of_rehearsals[] = { "database", "department", NULL };
 	static const char *const of_lines[] = { "limit", NULL };
 	static const char *const not_of_pages[] = { "limit", "max_gap", "rate",
@@ -94,8 +92,7 @@ static bool check_options(const struct ctl *ctl, bool rehearses, struct fault *f
 	static const char *const of_pages[] = { "monitor", NULL };
 	bool is_page = conf_is(ctl->conf, "out", "page");
 
-	return ctl_without(ctl, never, "a replay knows no such option", fault)
-	       && (rehearses
+	return (rehearses
 	               || ctl_without(ctl, of_rehearsals,
 	                       "only with --out department=DIR", fault))
 	       && (!rehearses

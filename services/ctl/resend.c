@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "event/catalog.h"
 #include "event/envelope.h"
+#include "event/identity.h"
 #include "flow/replay_words.h"
 #include "port/topic_producer.h"
 
@@ -112,6 +113,7 @@ static bool write_order(struct ctl *ctl, const struct catalog *catalog,
 {
 	bool by_times = is_by_times(ctl);
 	size_t words = by_times ? 1 : 3;
+	uint8_t id[16];
 
 	if (ctl->count < words || ctl->count > words + 1)
 		return ctl_usage(fault, "resend takes TOPIC FROM_SEQ TO_SEQ "
@@ -123,6 +125,8 @@ static bool write_order(struct ctl *ctl, const struct catalog *catalog,
 	buffer_format(out, "{\"resend\":{\"topic\":\"%s\",", ctl->arguments[0]);
 	if (!(by_times ? write_times(ctl, out, fault) : write_numbers(ctl, out, fault)))
 		return false;
+	if (ctl->count > words && !identity_parse(bytes_of(ctl->arguments[words]), id))
+		return ctl_usage(fault, "INCARNATION is a UUID, as account prints it");
 	if (ctl->count > words) {
 		buffer_append_text(out, ",\"incarnation\":");
 		buffer_append_json(out, bytes_of(ctl->arguments[words]));
@@ -137,10 +141,11 @@ bool ctl_resend(struct ctl *ctl, struct fault *fault)
 	struct buffer order = { 0 };
 	bool ok;
 
-	if (conf_text(ctl->conf, "brokers")[0] == '\0'
-	        || conf_text(ctl->conf, "village")[0] == '\0')
+	if (conf_text(ctl->conf, "brokers")[0] == '\0')
 		return ctl_usage(
 		        fault, "resend takes --village CODE and --brokers HOST:PORT");
+	if (!ctl_village(ctl, true, fault))
+		return false;
 	ok = catalog_open(&catalog, conf_text(ctl->conf, "schemas"),
 	             conf_text(ctl->conf, "mode"), fault)
 	     && write_order(ctl, catalog, &order, fault)
@@ -150,7 +155,7 @@ bool ctl_resend(struct ctl *ctl, struct fault *fault)
 		        conf_text(ctl->conf, "village"));
 	else if (ok)
 		printf("ordered; the village obeys within two minutes of having a "
-		       "link\n");
+		       "link, if it has such a stream\n");
 	buffer_clear(&order);
 	catalog_close(&catalog);
 	return ok;
