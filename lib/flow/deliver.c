@@ -121,9 +121,17 @@ const struct deliver_counters *deliver_counters(const struct deliver *deliver)
 	return &deliver->counters;
 }
 
+/* Offset of the record that it waits for; past markers, which are nobody's. */
+static int64_t next_of(const struct deliver *deliver, const struct partition *partition)
+{
+	return consumer_beyond(deliver->consumer, partition->topic, partition->number,
+	        partition->next);
+}
+
 bool deliver_lag(const struct deliver *deliver, size_t index, struct deliver_lag *out)
 {
 	const struct partition *partition;
+	int64_t next;
 	int64_t end;
 
 	if (index >= deliver->partition_count)
@@ -132,9 +140,8 @@ bool deliver_lag(const struct deliver *deliver, size_t index, struct deliver_lag
 	end = consumer_end(deliver->consumer, partition->topic, partition->number);
 	out->topic = partition->topic;
 	out->partition = partition->number;
-	out->records = !deliver->running || end < 0 ? -1
-	               : end > partition->next      ? end - partition->next
-	                                            : 0;
+	next = next_of(deliver, partition);
+	out->records = !deliver->running || end < 0 ? -1 : end > next ? end - next : 0;
 	out->seconds = out->records <= 0 || partition->appended_us == 0
 	                       ? 0
 	                       : (clock_wall_us() - partition->appended_us) / 1000000;
@@ -210,7 +217,7 @@ static void report_beside(
 	for (size_t i = 0; places != NULL && i < count; i++)
 		places[i] = (struct topic_place){ deliver->partitions[first + i].topic,
 			deliver->partitions[first + i].number,
-			deliver->partitions[first + i].next };
+			next_of(deliver, &deliver->partitions[first + i]) };
 	if (count > 0 && places != NULL && !text.failed)
 		consumer_commit(
 		        deliver->consumer, places, count, (const char *)text.data);

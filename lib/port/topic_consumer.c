@@ -21,6 +21,15 @@ enum {
 	NUDGE_BYTES = 256 * 1024, /* taken at once: there is a backlog */
 };
 
+/* How far reading of a partition came: between next and end there is no record. */
+struct reach {
+	const rd_kafka_topic_t *handle; /* to compare by */
+	char topic[250];                /* Kafka's names are no longer */
+	int32_t partition;
+	int64_t next; /* behind what was lent last; 0: nothing yet */
+	int64_t end;  /* where the log ended when it was looked at last */
+};
+
 struct consumer {
 	rd_kafka_t *rk;
 	rd_kafka_queue_t *queue;
@@ -34,6 +43,9 @@ struct consumer {
 	bool must_nudge;
 	rd_kafka_message_t **batch;
 	size_t batch_room;
+	struct reach *reaches;
+	size_t reach_count;
+	size_t reach_last; /* that was asked for: records come in runs */
 };
 
 static void keep_assignment(
@@ -76,7 +88,8 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t error,
 /* The database says where to read on, and nobody else. */
 static const char *const promised[] = { "partition.assignment.strategy", "range",
 	"enable.auto.commit", "false", "enable.auto.offset.store", "false",
-	"auto.offset.reset", "error", "isolation.level", "read_committed", NULL };
+	"auto.offset.reset", "error", "isolation.level", "read_committed",
+	"enable.partition.eof", "true", NULL };
 
 static bool consumer_settings(
         rd_kafka_conf_t *settings, const char *group, struct fault *fault)
@@ -163,6 +176,7 @@ void consumer_close(struct consumer **consumer)
 		rd_kafka_topic_partition_list_destroy(old->reading);
 	free(old->places);
 	free(old->batch);
+	free(old->reaches);
 	free(old);
 }
 
@@ -189,11 +203,72 @@ const struct topic_place *consumer_assignment(
 	return consumer->places;
 }
 
+static struct reach *add_reach(
+        struct consumer *consumer, const rd_kafka_message_t *message)
+{
+	struct reach *more =
+	        realloc(consumer->reaches, (consumer->reach_count + 1) * sizeof *more);
+	struct reach *reach;
+
+	if (more == NULL)
+		return NULL;
+	consumer->reaches = more;
+	consumer->reach_last = consumer->reach_count;
+	reach = &more[consumer->reach_count++];
+	*reach = (struct reach){ .handle = message->rkt,
+		.partition = message->partition };
+	snprintf(reach->topic, sizeof reach->topic, "%s",
+	        rd_kafka_topic_name(message->rkt));
+	return reach;
+}
+
+/* NULL: no memory; then what is behind markers counts as waiting. */
+static struct reach *reach_of(
+        struct consumer *consumer, const rd_kafka_message_t *message)
+{
+	for (size_t i = 0; i < consumer->reach_count; i++) {
+		size_t at = (consumer->reach_last + i) % consumer->reach_count;
+		struct reach *reach = &consumer->reaches[at];
+
+		if (reach->partition == message->partition
+		        && reach->handle == message->rkt) {
+			consumer->reach_last = at;
+			return reach;
+		}
+	}
+	return add_reach(consumer, message);
+}
+
+static void lend(struct consumer *consumer, rd_kafka_message_t *message,
+        struct topic_record *out)
+{
+	struct reach *reach = reach_of(consumer, message);
+
+	if (reach != NULL)
+		reach->next = message->offset + 1;
+	topic_lend(message, out);
+}
+
+int64_t consumer_beyond(const struct consumer *consumer, const char *topic,
+        int32_t partition, int64_t offset)
+{
+	for (size_t i = 0; i < consumer->reach_count; i++) {
+		const struct reach *reach = &consumer->reaches[i];
+
+		if (reach->partition == partition && offset >= reach->next
+		        && offset < reach->end && strcmp(reach->topic, topic) == 0)
+			return reach->end;
+	}
+	return offset;
+}
+
 bool consumer_start(struct consumer *consumer, const struct topic_place *places,
         size_t count, struct fault *fault)
 {
 	rd_kafka_topic_partition_list_t *list = topic_list(places, count);
 	rd_kafka_resp_err_t error = rd_kafka_assign(consumer->rk, list);
+
+	consumer->reach_count = 0;
 
 	if (consumer->reading != NULL)
 		rd_kafka_topic_partition_list_destroy(consumer->reading);
@@ -230,6 +305,20 @@ static void nudge(struct consumer *consumer)
 	rd_kafka_offsets_for_times(consumer->rk, consumer->reading, 0);
 }
 
+/* What came in a record's place. False: reading cannot go on. */
+static bool heed(
+        struct consumer *consumer, rd_kafka_message_t *message, struct fault *fault)
+{
+	bool is_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+	struct reach *reach = is_end ? reach_of(consumer, message) : NULL;
+	bool ok = is_end || topic_goes_on(message, fault);
+
+	if (reach != NULL)
+		reach->end = message->offset;
+	rd_kafka_message_destroy(message);
+	return ok;
+}
+
 /* Take what waits in the queue, without waiting, in slices that keep to the bytes. */
 static enum consumer_news drain(struct consumer *consumer, struct topic_record *records,
         size_t room, size_t most_bytes, size_t bytes, size_t *count,
@@ -249,13 +338,12 @@ static enum consumer_news drain(struct consumer *consumer, struct topic_record *
 			rd_kafka_message_t *message = consumer->batch[i];
 
 			if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-				if (!topic_goes_on(message, fault))
+				if (!heed(consumer, message, fault))
 					news = NEWS_FAULT;
-				rd_kafka_message_destroy(message);
 				continue;
 			}
 			bytes += message->len + message->key_len;
-			topic_lend(message, &records[(*count)++]);
+			lend(consumer, message, &records[(*count)++]);
 		}
 	}
 	if (bytes >= NUDGE_BYTES)
@@ -268,16 +356,16 @@ static enum consumer_news read_records(struct consumer *consumer, int wait_ms,
         struct fault *fault)
 {
 	rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->rk, wait_ms);
-	enum consumer_news news;
 
+	while (message != NULL && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+		(void)heed(consumer, message, fault);
+		message = rd_kafka_consumer_poll(consumer->rk, wait_ms);
+	}
 	if (message == NULL)
 		return NEWS_NOTHING;
-	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-		news = topic_goes_on(message, fault) ? NEWS_NOTHING : NEWS_FAULT;
-		rd_kafka_message_destroy(message);
-		return news;
-	}
-	topic_lend(message, &records[(*count)++]);
+	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return heed(consumer, message, fault) ? NEWS_NOTHING : NEWS_FAULT;
+	lend(consumer, message, &records[(*count)++]);
 	return drain(consumer, records, room, most_bytes, message->len, count, fault);
 }
 

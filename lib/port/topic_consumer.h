@@ -88,6 +88,14 @@ MUST_CHECK bool consumer_bounds(struct consumer *consumer, const char *topic,
 int64_t consumer_end(
         const struct consumer *consumer, const char *topic, int32_t partition);
 
+/*
+ * Where the next record may be, of one who has done with all before offset: offset
+ * itself, or the end, when reading found nothing up to there but markers of
+ * transactions, which are counted but never lent.
+ */
+int64_t consumer_beyond(const struct consumer *consumer, const char *topic,
+        int32_t partition, int64_t offset);
+
 /* Set each place's offset to the first record at or after time_us. */
 MUST_CHECK bool consumer_offsets_at(struct consumer *consumer, int64_t time_us,
         struct topic_place *places, size_t count, struct fault *fault);

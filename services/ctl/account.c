@@ -20,9 +20,11 @@
 #include "flow/cases.h"
 #include "port/table.h"
 #include "port/topic_consumer.h"
+#include "span.h"
 
 enum {
 	DEPARTMENTS = 64,
+	TOPICS = 16,
 	PARTITIONS = 256,
 	BUCKETS = 4096,
 	CELLS = 64,
@@ -33,7 +35,6 @@ enum {
 };
 
 struct share {
-	bool has;
 	int64_t first;
 	int64_t high;
 	int64_t applied;
@@ -42,6 +43,7 @@ struct share {
 	int64_t voided;
 	int64_t missing;
 	char *gaps;
+	int64_t pending; /* in Kafka, behind what the department has read */
 };
 
 struct stream {
@@ -70,7 +72,8 @@ struct account {
 	size_t stream_count;
 	const char *departments[DEPARTMENTS];
 	const char *databases[DEPARTMENTS];
-	bool takes[DEPARTMENTS][16]; /* by index of the catalog's topics */
+	bool takes[DEPARTMENTS][TOPICS]; /* by index of the catalog's topics */
+	int64_t next[DEPARTMENTS][TOPICS][PARTITIONS]; /* offset that it reads next */
 	size_t department_count;
 	size_t department; /* that is being asked */
 };
@@ -113,41 +116,39 @@ static struct stream *find_stream(struct account *account, const char *village_c
 typedef bool reader(struct account *account, const struct topic_record *record,
         struct fault *fault);
 
-static size_t bounds_of(struct account *account, const char *topic,
-        struct topic_place places[PARTITIONS], int64_t ends[PARTITIONS],
+static bool bounds_of(struct account *account, const char *topic, struct span *span,
         struct fault *fault)
 {
 	int32_t partitions;
-	size_t count = 0;
 
 	if (!consumer_partitions(account->consumer, topic, &partitions, fault))
-		return SIZE_MAX;
-	for (int32_t i = 0; i < partitions && count < PARTITIONS; i++) {
+		return false;
+	for (int32_t i = 0; i < partitions; i++) {
 		int64_t low;
+		int64_t high;
 
-		ends[i] = 0;
-		if (!consumer_bounds(
-		            account->consumer, topic, i, &low, &ends[i], fault))
-			return SIZE_MAX;
-		if (low < ends[i])
-			places[count++] = (struct topic_place){ topic, i, low };
+		if (!consumer_bounds(account->consumer, topic, i, &low, &high, fault))
+			return false;
+		if (low < high
+		        && !span_add(span, (struct topic_place){ topic, i, low }, high))
+			break;
 	}
-	return count;
+	return true;
 }
 
 static bool read_topic(
         struct account *account, const char *topic, reader *read, struct fault *fault)
 {
-	struct topic_place places[PARTITIONS];
 	struct topic_record *records = calloc(READ_ROOM, sizeof *records);
-	int64_t ends[PARTITIONS];
-	size_t left = bounds_of(account, topic, places, ends, fault);
+	struct span span = { .count = 0 };
 	int patience = PATIENCE;
-	bool ok = records != NULL ? left != SIZE_MAX : fault_memory(fault);
+	bool ok = (records != NULL || fault_memory(fault))
+	          && bounds_of(account, topic, &span, fault)
+	          && (span.count == 0
+	                  || consumer_start(
+	                          account->consumer, span.places, span.count, fault));
 
-	ok = ok
-	     && (left == 0 || consumer_start(account->consumer, places, left, fault));
-	while (ok && left > 0) {
+	while (ok && !span_is_read(&span, account->consumer)) {
 		size_t count;
 
 		ok = consumer_read(account->consumer, READ_MS, records, READ_ROOM,
@@ -158,7 +159,7 @@ static bool read_topic(
 		                     "%s cannot be read to its end", topic));
 		for (size_t i = 0; ok && i < count; i++) {
 			ok = read(account, &records[i], fault);
-			left -= records[i].offset == ends[records[i].partition] - 1;
+			span_pass(&span, &records[i]);
 		}
 		consumer_release(account->consumer, records, count);
 	}
@@ -224,6 +225,28 @@ static bool read_status(
 
 /* What is in Kafka */
 
+/* Index of a topic in the catalog; TOPICS: it is none of them. */
+static size_t topic_index(const struct account *account, const char *topic)
+{
+	for (size_t i = 0; i < account->catalog->topic_count && i < TOPICS; i++)
+		if (strcmp(account->catalog->topics[i].topic, topic) == 0)
+			return i;
+	return TOPICS;
+}
+
+static void note_pending(const struct account *account, struct stream *stream,
+        const struct topic_record *record)
+{
+	size_t topic = topic_index(account, record->topic);
+
+	if (topic == TOPICS || record->partition >= PARTITIONS)
+		return;
+	for (size_t i = 0; i < account->department_count; i++)
+		stream->shares[i].pending +=
+		        record->offset >= account->next[i][topic][record->partition];
+}
+
+/* As the sinks do, it takes a record for what a village says of itself only. */
 static bool read_event(
         struct account *account, const struct topic_record *record, struct fault *fault)
 {
@@ -249,6 +272,9 @@ static bool read_event(
 	plan_head(account->plans[i], account->cells, &head);
 	if (!bytes_equal(record->key, head.village_code)
 	        || head.village_code.size != VILLAGE_BYTES
+	        || record->partition
+	                   != envelope_partition(
+	                           head.village_code, account->catalog->modulus)
 	        || !identity_parse(head.incarnation, uuid))
 		return true;
 	identity_format(uuid, incarnation);
@@ -267,6 +293,7 @@ static bool read_event(
 		break;
 	}
 	stream->in_kafka++;
+	note_pending(account, stream, record);
 	return place_take(&stream->place, head.seq, fault);
 }
 
@@ -276,12 +303,16 @@ static bool note_takes(
         void *context, const char *const *texts, size_t count, struct fault *fault)
 {
 	struct account *account = context;
+	size_t topic = topic_index(account, texts[0]);
+	long partition = strtol(texts[1], NULL, 10);
 
 	(void)count;
 	(void)fault;
-	for (size_t i = 0; i < account->catalog->topic_count && i < 16; i++)
-		if (strcmp(account->catalog->topics[i].topic, texts[0]) == 0)
-			account->takes[account->department][i] = true;
+	if (topic == TOPICS || partition >= PARTITIONS)
+		return true;
+	account->takes[account->department][topic] = true;
+	account->next[account->department][topic][partition] =
+	        strtoll(texts[2], NULL, 10);
 	return true;
 }
 
@@ -296,11 +327,11 @@ static bool note_share(
 	if (stream == NULL)
 		return true;
 	share = &stream->shares[account->department];
-	*share = (struct share){ true, strtoll(texts[3], NULL, 10),
+	*share = (struct share){ strtoll(texts[3], NULL, 10),
 		strtoll(texts[4], NULL, 10), strtoll(texts[5], NULL, 10),
 		strtoll(texts[6], NULL, 10), strtoll(texts[7], NULL, 10),
 		strtoll(texts[8], NULL, 10), strtoll(texts[9], NULL, 10),
-		strdup(texts[10]) };
+		strdup(texts[10]), 0 };
 	return share->gaps != NULL || fault_memory(fault);
 }
 
@@ -310,7 +341,8 @@ static bool ask_department(struct account *account, struct fault *fault)
 	bool ok = table_open(&table, account->databases[account->department],
 	                  "kentongan account", "kentongan", fault)
 	          && table_query(table,
-	                  "SELECT DISTINCT topic FROM kentongan.log_position",
+	                  "SELECT topic, partition, next_offset FROM "
+	                  "kentongan.log_position",
 	                  note_takes, account, fault)
 	          && table_query(table,
 	                  "SELECT village_code, incarnation, topic, first_seq, "
@@ -358,6 +390,8 @@ static bool account_open(struct account *account, struct ctl *ctl, struct fault 
 	account->ctl = ctl;
 	if (ctl->count != 0 || conf_text(ctl->conf, "brokers")[0] == '\0')
 		return ctl_usage(fault, "account takes --brokers HOST:PORT");
+	if (!ctl_village(ctl, false, fault))
+		return false;
 	while (account->department_count < DEPARTMENTS
 	        && conf_member(ctl->conf, "departments", account->department_count,
 	                &name, &value)) {
@@ -412,22 +446,15 @@ static bool collect(struct account *account, struct fault *fault)
 
 static bool takes(const struct account *account, size_t department, const char *topic)
 {
-	for (size_t i = 0; i < account->catalog->topic_count && i < 16; i++)
-		if (strcmp(account->catalog->topics[i].topic, topic) == 0)
-			return account->takes[department][i];
-	return false;
+	size_t index = topic_index(account, topic);
+
+	return index < TOPICS && account->takes[department][index];
 }
 
 static void print_share(
         const struct account *account, const struct stream *stream, size_t department)
 {
-	static const struct share nothing = { .gaps = NULL };
-	const struct share *share =
-	        stream->shares[department].has ? &stream->shares[department] : &nothing;
-	int64_t first = stream->place.first_seq; /* 0: nothing is in Kafka yet */
-	int64_t came = share->has ? share->high : first > 0 ? first - 1 : 0;
-	int64_t pending =
-	        stream->place.high_seq > came ? stream->place.high_seq - came : 0;
+	const struct share *share = &stream->shares[department];
 
 	if (account->ctl->json)
 		printf("{\"department\": \"%s\", \"applied\": %" PRId64
@@ -436,14 +463,14 @@ static void print_share(
 		       ", \"first_seq\": %" PRId64 ", \"high_seq\": %" PRId64
 		       ", \"missing\": %" PRId64 ", \"missing_numbers\": \"%s\"}",
 		        account->departments[department], share->applied, share->parked,
-		        share->dead, share->voided, pending, share->first, share->high,
-		        share->missing, share->gaps ? share->gaps : "{}");
+		        share->dead, share->voided, share->pending, share->first,
+		        share->high, share->missing, share->gaps ? share->gaps : "{}");
 	else
 		printf("    %-18s applied %" PRId64 ", waiting %" PRId64
 		       ", dead %" PRId64 ", void %" PRId64 ", pending %" PRId64
 		       ", missing %" PRId64 " %s\n",
 		        account->departments[department], share->applied, share->parked,
-		        share->dead, share->voided, pending, share->missing,
+		        share->dead, share->voided, share->pending, share->missing,
 		        share->missing > 0 ? share->gaps : "");
 }
 
@@ -491,6 +518,7 @@ static int by_key(const void *a, const void *b)
 
 static bool print_all(const struct account *account, struct fault *fault)
 {
+	const char *only = conf_text(account->ctl->conf, "village");
 	const struct stream **sorted =
 	        calloc(account->stream_count + 1, sizeof(struct stream *));
 	size_t count = 0;
@@ -506,7 +534,9 @@ static bool print_all(const struct account *account, struct fault *fault)
 		print_stream(account, sorted[i], i == 0);
 	printf("%s", account->ctl->json ? "]\n" : "");
 	free(sorted);
-	return true;
+	return count > 0 || only[0] == '\0'
+	       || fault_set(fault, FAULT_REJECT,
+	               "nothing is known of village %s, here or in Kafka", only);
 }
 
 bool ctl_account(struct ctl *ctl, struct fault *fault)

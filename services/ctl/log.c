@@ -13,8 +13,9 @@
 #include "flow/replay_words.h"
 #include "port/topic_consumer.h"
 #include "rows.h"
+#include "span.h"
 
-enum { PARTITIONS = 256, READ_MS = 200, READ_BYTES = 8 * 1024 * 1024 };
+enum { READ_MS = 200, READ_BYTES = 8 * 1024 * 1024 };
 
 struct bench {
 	struct catalog *catalog;
@@ -146,7 +147,7 @@ bool ctl_log_adopt(struct ctl *ctl, struct fault *fault)
 
 /* Where every partition of the department's topics stood at a time. */
 static bool places_at(struct bench *bench, int64_t time_us,
-        struct topic_place places[PARTITIONS], size_t *count, struct fault *fault)
+        struct topic_place places[SPAN_PARTITIONS], size_t *count, struct fault *fault)
 {
 	*count = 0;
 	for (size_t i = 0; i < bench->department->topic_count; i++) {
@@ -155,7 +156,7 @@ static bool places_at(struct bench *bench, int64_t time_us,
 
 		if (!consumer_partitions(bench->consumer, topic, &partitions, fault))
 			return false;
-		for (int32_t j = 0; j < partitions && *count < PARTITIONS; j++)
+		for (int32_t j = 0; j < partitions && *count < SPAN_PARTITIONS; j++)
 			places[(*count)++] =
 			        (struct topic_place){ .topic = topic, .partition = j };
 	}
@@ -163,13 +164,16 @@ static bool places_at(struct bench *bench, int64_t time_us,
 }
 
 /* Those that hold something from there on; the others would be waited for. */
-static bool drop_empty(struct bench *bench, struct topic_place *places, size_t *count,
+static bool find_span(struct bench *bench, int64_t from_us, struct span *span,
         int64_t *records, struct fault *fault)
 {
-	size_t kept = 0;
+	struct topic_place places[SPAN_PARTITIONS];
+	size_t count;
 
 	*records = 0;
-	for (size_t i = 0; i < *count; i++) {
+	if (!places_at(bench, from_us, places, &count, fault))
+		return false;
+	for (size_t i = 0; i < count; i++) {
 		int64_t low;
 		int64_t high;
 
@@ -179,30 +183,29 @@ static bool drop_empty(struct bench *bench, struct topic_place *places, size_t *
 		if (places[i].offset < 0 || places[i].offset >= high)
 			continue;
 		*records += high - places[i].offset;
-		places[kept++] = places[i];
+		if (!span_add(span, places[i], high))
+			break;
 	}
-	*count = kept;
 	return true;
 }
 
 static bool read_some(
         struct bench *bench, struct ctl *ctl, int64_t from_us, struct fault *fault)
 {
-	struct topic_place places[PARTITIONS];
+	struct span span = { .count = 0 };
 	size_t limit = ctl_limit(ctl, 100);
 	int64_t there;
-	size_t count;
 
-	if (!places_at(bench, from_us, places, &count, fault)
-	        || !drop_empty(bench, places, &count, &there, fault))
+	if (!find_span(bench, from_us, &span, &there, fault))
 		return false;
 	bench->room = (int64_t)limit < there ? limit : (size_t)there;
 	bench->records = calloc(bench->room + 1, sizeof *bench->records);
 	if (bench->records == NULL)
 		return fault_memory(fault);
-	if (bench->room > 0 && !consumer_start(bench->consumer, places, count, fault))
+	if (bench->room > 0
+	        && !consumer_start(bench->consumer, span.places, span.count, fault))
 		return false;
-	while (bench->count < bench->room) {
+	while (bench->count < bench->room && !span_is_read(&span, bench->consumer)) {
 		size_t got;
 
 		if (consumer_read(bench->consumer, READ_MS,
@@ -210,6 +213,8 @@ static bool read_some(
 		            READ_BYTES, &got, fault)
 		        == NEWS_FAULT)
 			return false;
+		for (size_t i = 0; i < got; i++)
+			span_pass(&span, &bench->records[bench->count + i]);
 		bench->count += got;
 	}
 	return true;

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 
+import confluent_kafka
 from conftest import BINARIES, PROJECT, VILLAGES, payment_body, post, request_body
 from hub import programs
 from hub.base import wait_until
@@ -42,3 +43,40 @@ def test_every_number_is_accounted_for(world):
     assert seen[(VILLAGES[1], "requests")]["in_kafka"] == 1
     assert {share["pending"] for row in seen.values() for share in row["departments"]} == {0}, "also where nothing was sent yet"
     assert {code for code, _ in account(world, village=VILLAGES[1])} == {VILLAGES[1]}
+
+
+def test_what_no_sink_takes_is_not_counted_and_a_marker_is_no_record(world):
+    """A transaction's end takes an offset; a record in a strange partition is no word of its village's."""
+    world.expects("dead letter class=origin")
+    gateway = world.gateway(VILLAGES[0])
+    assert post(gateway, "/v1/payments", payment_body())[0] == 201
+    topic = world.topic("payments")
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": world.brokers, "group.id": world.tag + "-copy", "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    found = []
+    wait_until(lambda: found.append(consumer.poll(1)) or found[-1], 60, "the payment")
+    consumer.close()
+    payment = found[-1]
+    producer = confluent_kafka.Producer({"bootstrap.servers": world.brokers, "transactional.id": world.tag})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, value=payment.value(), key=payment.key(), partition=payment.partition())  # again
+    producer.produce(topic, value=payment.value(), key=payment.key(), partition=(payment.partition() + 1) % 12)
+    producer.commit_transaction(30)
+    sink = world.sink("satu_data")
+    wait_until(lambda: len(world.dead_letters("satu_data")) == 1, 60, "the strange one")
+    row = account(world, "satu_data")[(VILLAGES[0], "payments")]
+    assert (row["in_kafka"], row["not_in_kafka"], row["departments"][0]["applied"], row["departments"][0]["pending"]) == (1, "{}", 1, 0)
+    lags = [f'kentongan_sink_lag_records{{topic="{topic}",partition="{(payment.partition() + more) % 12}"}}' for more in (0, 1)]
+    wait_until(lambda: [sink.metrics().get(lag) for lag in lags] == [0, 0], 30, "nothing waits")
+
+
+def test_a_department_of_today_owes_nothing_of_yesterday(world):
+    gateway = world.gateway(VILLAGES[0])
+    assert post(gateway, "/v1/payments", payment_body())[0] == 201
+    wait_until(lambda: json.loads(gateway.get("/v1/status")[1])["pending"] == 0, 60, "it is in Kafka")
+    folder = world.department("dinsos")
+    world.rewrite(os.path.join(folder, "department.conf"), "^schema = dinsos$", "schema = dinsos\nstart = latest")
+    world.sink("dinsos")
+    world.wait_rows("dinsos", "SELECT count(*) FROM kentongan.log_position WHERE topic LIKE '%%payments' AND next_offset > 0", 1)
+    assert account(world, "dinsos")[(VILLAGES[0], "payments")]["departments"][0]["pending"] == 0
