@@ -55,6 +55,10 @@ bool spool_fault(struct spool *spool, struct fault *fault)
 		if (is_no_room(spool->db))
 			return fault_code(fault, FAULT_RETRY, "disk-full",
 			        "spool: no room on the disk");
+		if (code == SQLITE_IOERR_READ || code == SQLITE_IOERR_SHORT_READ
+		        || code == SQLITE_IOERR_CORRUPTFS) /* a bad sector */
+			return fault_code(fault, FAULT_STOP, "damaged",
+			        "spool: the disk does not give back what is in it");
 		/* What was written since the last good answer is not to be believed. */
 		return fault_code(fault, FAULT_STOP, "internal", "spool: %s", text);
 	case SQLITE_CORRUPT:
@@ -567,6 +571,11 @@ bool spool_note_day(struct spool *spool, int32_t day, struct fault *fault)
 	}
 	spool->newest_day = day; /* a group that is rolled back only skips a day */
 	return true;
+}
+
+int64_t spool_hidden(const struct spool *spool)
+{
+	return spool->hidden;
 }
 
 int32_t spool_newest_day(const struct spool *spool)

@@ -115,6 +115,17 @@ MUST_CHECK bool spool_open(struct spool **out, const char *path,
         size_t topic_count, struct fault *fault);
 void spool_close(struct spool **spool);
 
+/*
+ * Whether its files are still those that it has open: what is written into others is
+ * found by nobody. FAULT_STOP, code "internal", when not; a file that is gone is then
+ * written anew, with all that was in it.
+ */
+MUST_CHECK bool spool_is_there(struct spool *spool, struct fault *fault);
+
+/* Events of earlier lives for which there was no stream left; the next opening has it.
+ */
+int64_t spool_hidden(const struct spool *spool);
+
 const char *spool_incarnation(const struct spool *spool);
 bool spool_is_copy(const struct spool *spool); /* this opening found it elsewhere */
 const struct spool_stream *spool_stream(const struct spool *spool, size_t stream);

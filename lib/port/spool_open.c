@@ -19,6 +19,10 @@ enum { ENDING_MS = 3000 };
 
 extern const struct embedded embedded_spool[];
 
+static const char *const file_suffixes[SPOOL_FILES] = {
+	[SPOOL_FILE] = "", [SPOOL_LOG] = "-wal", [SPOOL_HEAD] = ".head"
+};
+
 static const char *const query_texts[QUERY_COUNT] = {
 	[QUERY_BEGIN] = "BEGIN IMMEDIATE",
 	[QUERY_COMMIT] = "COMMIT",
@@ -379,7 +383,29 @@ bool lane_open(struct spool *spool, const char *incarnation, const char *topic,
 	return ok;
 }
 
-/* Streams of earlier lives: some still have something to send, all have receipts. */
+static bool note_hidden(struct spool *spool, struct fault *fault)
+{
+	sqlite3_stmt *statement;
+	bool ok = sqlite3_prepare_v2(spool->db,
+	                  "SELECT coalesce(sum(next_seq - 1 - delivered_seq), 0) "
+	                  "FROM stream",
+	                  -1, &statement, NULL)
+	                  == SQLITE_OK
+	          && sqlite3_step(statement) == SQLITE_ROW;
+
+	spool->hidden = ok ? sqlite3_column_int64(statement, 0) : 0;
+	for (size_t i = 0; i < spool->lane_count; i++)
+		spool->hidden -= spool->lanes[i].now.stream.last_seq
+		                 - spool->lanes[i].now.stream.delivered_seq;
+	ok = ok || spool_fault(spool, fault);
+	sqlite3_finalize(statement);
+	return ok;
+}
+
+/*
+ * Streams of earlier lives: some still have something to send, all have receipts. Where
+ * there are too many, first those that have something to send, the oldest first.
+ */
 static bool open_old_lanes(struct spool *spool, struct fault *fault)
 {
 	sqlite3_stmt *statement;
@@ -388,7 +414,9 @@ static bool open_old_lanes(struct spool *spool, struct fault *fault)
 
 	if (sqlite3_prepare_v2(spool->db,
 	            "SELECT incarnation, topic FROM stream WHERE incarnation <> ? "
-	            "ORDER BY id DESC LIMIT ?",
+	            "ORDER BY delivered_seq < next_seq - 1 DESC, "
+	            "CASE WHEN delivered_seq < next_seq - 1 THEN id ELSE -id END "
+	            "LIMIT ?",
 	            -1, &statement, NULL)
 	        != SQLITE_OK)
 		return spool_fault(spool, fault);
@@ -401,7 +429,7 @@ static bool open_old_lanes(struct spool *spool, struct fault *fault)
 	if (ok && result != SQLITE_DONE)
 		ok = spool_fault(spool, fault);
 	sqlite3_finalize(statement);
-	return ok;
+	return ok && note_hidden(spool, fault);
 }
 
 static struct lane *find_lane(struct spool *spool, const uint8_t name[HEAD_NAME_BYTES])
@@ -530,6 +558,23 @@ static bool read_newest_day(struct spool *spool, struct fault *fault)
 	return result == SQLITE_ROW || result == SQLITE_DONE;
 }
 
+static bool file_of(const struct spool *spool, size_t file, struct stat *out)
+{
+	char path[SPOOL_PATH_BYTES + 8];
+
+	snprintf(path, sizeof path, "%s%s", spool->path, file_suffixes[file]);
+	return stat(path, out) == 0;
+}
+
+/* What must still be there while the spool is open. */
+static void note_files(struct spool *spool)
+{
+	struct stat info;
+
+	for (size_t i = 0; i < SPOOL_FILES; i++)
+		spool->files[i] = file_of(spool, i, &info) ? info.st_ino : 0;
+}
+
 static bool spool_start(struct spool *spool, const char *village_code,
         const char *machine, const char *const *topics, size_t topic_count,
         struct fault *fault)
@@ -565,6 +610,7 @@ static bool open_once(struct spool **out, const char *path, const char *village_
 	}
 	log_forget(path);
 	keep_closed_log(spool, false);
+	note_files(spool);
 	*out = spool;
 	return true;
 }
@@ -605,6 +651,40 @@ bool spool_open(struct spool **out, const char *path, const char *village_code,
 	fault_clear(fault);
 	return open_patiently(
 	        out, path, village_code, machine, topics, topic_count, fault);
+}
+
+/* A name of nobody: all that is in it, and in its log, in a file of its own. */
+static void write_again(struct spool *spool)
+{
+	sqlite3_stmt *statement;
+	mode_t mask = umask(0077);
+
+	if (sqlite3_prepare_v2(spool->db, "VACUUM INTO ?", -1, &statement, NULL)
+	        == SQLITE_OK) {
+		sqlite3_bind_text(statement, 1, spool->path, -1, SQLITE_STATIC);
+		sqlite3_step(statement);
+		sqlite3_finalize(statement);
+	}
+	umask(mask);
+}
+
+bool spool_is_there(struct spool *spool, struct fault *fault)
+{
+	struct stat info;
+
+	for (size_t i = 0; i < SPOOL_FILES; i++) {
+		bool found = file_of(spool, i, &info);
+
+		if (found && info.st_ino == spool->files[i]
+		        && (i != SPOOL_LOG || info.st_size >= log_size(spool)))
+			continue;
+		if (!found && i == SPOOL_FILE)
+			write_again(spool);
+		return fault_code(fault, FAULT_STOP, "internal",
+		        "spool: %s%s was taken away or changed under it", spool->path,
+		        file_suffixes[i]);
+	}
+	return true;
 }
 
 void spool_close(struct spool **spool)

@@ -5,6 +5,7 @@
 /* What spool.c and its helpers share; nobody else includes it. */
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include "port/spool.h"
 #include "port/spool_head.h"
@@ -51,11 +52,15 @@ enum query {
 
 struct salvage;
 
+enum spool_file { SPOOL_FILE, SPOOL_LOG, SPOOL_HEAD, SPOOL_FILES };
+
 struct spool {
 	sqlite3 *db;
 	sqlite3_stmt *queries[QUERY_COUNT];
 	struct lane lanes[HEAD_STREAMS];
 	size_t lane_count;
+	int64_t hidden; /* events that wait in streams which are no lanes yet */
+	ino_t files[SPOOL_FILES];
 	char incarnation[UUID_TEXT_BYTES];
 	bool is_copy;
 	char path[SPOOL_PATH_BYTES];
@@ -146,6 +151,8 @@ void log_forget(const char *path);
  * found stays beside it as -wal.found.
  */
 void log_mend(const char *name);
+
+int64_t log_size(const struct spool *spool); /* at least, as far as was committed */
 
 /*
  * What was set aside before, if anything: its streams become lanes of this spool and

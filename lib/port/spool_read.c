@@ -316,7 +316,7 @@ bool spool_status(struct spool *spool, struct spool_status *out, struct fault *f
 	struct stat file;
 	int64_t oldest_us;
 
-	*out = (struct spool_status){ 0 };
+	*out = (struct spool_status){ .pending = spool->hidden };
 	for (size_t i = 0; i < spool->lane_count; i++) {
 		const struct spool_stream *stream = &spool->lanes[i].committed.stream;
 

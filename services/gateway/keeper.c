@@ -38,6 +38,7 @@ struct keeper {
 	int32_t newest_day; /* when it was opened */
 	int64_t next_order; /* when it was opened */
 	struct spool *spool;
+	size_t topic_count;
 	struct forward *forward;
 	struct room *room;
 	pthread_t thread;
@@ -579,6 +580,38 @@ static void wait_for_work(struct keeper *keeper)
 		return;
 }
 
+/* Older lives than there is room for are opened when those before have nothing left. */
+static bool is_time_for_older(const struct keeper *keeper)
+{
+	if (spool_hidden(keeper->spool) == 0 || forward_has_marks(keeper->forward))
+		return false;
+	for (size_t i = keeper->topic_count; i < spool_stream_count(keeper->spool);
+	        i++) {
+		const struct spool_stream *stream = spool_stream(keeper->spool, i);
+
+		if (stream->delivered_seq < stream->last_seq)
+			return false;
+	}
+	return true;
+}
+
+static const struct fault *older_lives_wait(struct fault *fault)
+{
+	(void)fault_code(
+	        fault, FAULT_STOP, "internal", "spool: older lives wait to be opened");
+	return fault;
+}
+
+static void look_at_spool(struct keeper *keeper)
+{
+	struct fault fault = { 0 };
+
+	if (!spool_is_there(keeper->spool, &fault))
+		note_illness(keeper, &fault);
+	else if (is_time_for_older(keeper) && !is_broken(keeper))
+		note_illness(keeper, older_lives_wait(&fault));
+}
+
 static void *keep(void *context)
 {
 	struct keeper *keeper = context;
@@ -592,7 +625,8 @@ static void *keep(void *context)
 		if (atomic_exchange(&keeper->renewing, false))
 			forward_renew(keeper->forward);
 		step = forward_step(keeper->forward, &fault);
-		room_look(keeper->room);
+		if (room_look(keeper->room))
+			look_at_spool(keeper);
 		if (step == STEP_FAULT)
 			note_illness(keeper, &fault);
 		serve_questions(keeper);
@@ -643,6 +677,7 @@ static bool keeper_start(
 	        || !forward_open(&keeper->forward, keeper->spool, keeper->conf, village,
 	                catalog->modulus, fault))
 		return false;
+	keeper->topic_count = catalog->topic_count;
 	keeper->newest_day = spool_newest_day(keeper->spool);
 	if (!spool_next_order(keeper->spool, &keeper->next_order, fault))
 		return false;

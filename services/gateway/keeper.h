@@ -44,7 +44,7 @@ struct keeper_post {
 	size_t bytes;
 };
 
-enum { KEEPER_RANGES = 10 };
+enum { KEEPER_RANGES = 100 }; /* as many as a heartbeat has room for */
 
 /* What a damaged spool lost of a stream. */
 struct keeper_missing {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A disk that does not obey, for a program that is started with LD_PRELOAD of this
- * library: its writes and syncs below the folder SICK_DISK_FOLDER fail as the file
- * SICK_DISK_ORDERS says, which the test changes while the program runs. The file holds
- * struct orders; a count below zero never ends.
+ * library: its reads, writes and syncs below the folder SICK_DISK_FOLDER fail as the
+ * file SICK_DISK_ORDERS says, which the test changes while the program runs. The file
+ * holds struct orders; a count below zero never ends.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -24,6 +24,7 @@ struct orders {
 	_Atomic int32_t writes; /* so many fail */
 	int32_t write_errno;
 	_Atomic int32_t shorts; /* so many write half of what was asked */
+	_Atomic int32_t reads;  /* so many fail with EIO */
 };
 
 static struct orders *orders;
@@ -140,4 +141,29 @@ ssize_t write(int fd, const void *data, size_t size)
 
 	*(void **)&real = next("write");
 	return wanted < 0 ? -1 : real(fd, data, (size_t)wanted);
+}
+
+static bool spoil_read(int fd)
+{
+	if (orders == NULL || atomic_load(&orders->reads) == 0 || !is_meant(fd)
+	        || !take(&orders->reads))
+		return false;
+	errno = EIO;
+	return true;
+}
+
+ssize_t pread(int fd, void *out, size_t size, off_t offset)
+{
+	ssize_t (*real)(int, void *, size_t, off_t);
+
+	*(void **)&real = next("pread");
+	return spoil_read(fd) ? -1 : real(fd, out, size, offset);
+}
+
+ssize_t pread64(int fd, void *out, size_t size, off64_t offset)
+{
+	ssize_t (*real)(int, void *, size_t, off64_t);
+
+	*(void **)&real = next("pread64");
+	return spoil_read(fd) ? -1 : real(fd, out, size, offset);
 }

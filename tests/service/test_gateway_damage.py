@@ -2,10 +2,13 @@
 """A spool that a disk has changed: the gateway says so, begins a new life and sends what can still be believed."""
 import glob
 import json
+import os
 import signal
 
-from conftest import VILLAGES, payment_body, post
+from conftest import VILLAGES, payment_body, post, request_body
+from hub import programs
 from hub.base import wait_until
+from sick_disk import SickDisk
 
 EVENTS = 300
 NOWHERE = "127.0.0.1:1"
@@ -88,3 +91,48 @@ def test_noise_in_place_of_the_file_ends_in_a_gateway_that_accepts(world):
     assert loss["missing"] > 0 and loss["carried"] + loss["missing"] == events
     payments = [stream for stream in status(gateway)["earlier"] if stream["topic"] == world.topic("payments")]
     assert payments[0]["missing_count"] == loss["missing"], "the witness names what neither file nor log holds"
+
+
+def test_files_that_are_taken_away_under_it_are_noticed_and_written_anew(world):
+    world.expects("link down|damaged|beginning again|carried over|taken away")
+    gateway = world.gateway(brokers=NOWHERE)
+    for number in range(20):
+        assert post(gateway, "/v1/payments", payment_body(case_id=f"kasus-{number}"))[0] == 201
+    incarnation = status(gateway)["incarnation"]
+    for suffix in ("", "-wal", ".head"):
+        os.remove(spool_of(world, suffix))
+
+    def has_begun_again():
+        code, text = gateway.get("/v1/status")
+        return code == 200 and json.loads(text)["incarnation"] != incarnation
+    wait_until(has_begun_again, 30, "it began again")
+    assert post(gateway, "/v1/payments", payment_body(case_id="sesudah"))[0] == 201
+    gateway.stop()
+    gateway = world.gateway()
+    world.sink("dpmd")
+    world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", 21)
+
+
+def test_a_sector_that_cannot_be_read_is_no_reason_not_to_start(world):
+    world.expects("link down|damaged|carried over")
+    fill(world, 20)
+    disk = SickDisk(world.folder, os.path.join(world.folder, "spool"))
+    disk.order(reads=1)
+    world.start(programs.gateway(world.folder, world.folder, VILLAGES[0], world.brokers, world.schemas))
+    world.sink("dpmd")
+    world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", 20)
+
+
+def test_more_lives_than_there_are_streams_for_are_all_sent(world):
+    world.expects("link down|a new life begins|older lives wait")
+    for life in range(15):
+        gateway = world.gateway(brokers=NOWHERE, machine=f"mesin-{life}")
+        for path, body in (("requests", request_body()), ("payments", payment_body())):
+            assert post(gateway, "/v1/" + path, body)[0] == 201
+        assert status(gateway)["pending"] == 2 * (life + 1)
+        gateway.process.stop(signal.SIGKILL)
+    gateway = world.gateway(machine="mesin-14")
+    world.sink("dpmd")
+    world.wait_rows("dpmd", "SELECT coalesce(sum(applied), 0)::int FROM kentongan.stream_position", 30)
+    again = {line for line in world.logs().splitlines() if "older lives wait to be opened; beginning again" in line}
+    assert len(again) == 1
