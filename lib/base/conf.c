@@ -349,7 +349,11 @@ static bool conf_complete(struct conf *conf, const char *path, struct fault *fau
 	for (size_t i = 0; i < conf->count; i++) {
 		const struct conf_key *key = &conf->keys[i];
 
-		if (key->type == CONF_FAMILY || conf->values[i].text != NULL)
+		const char *text = conf->values[i].text;
+		bool is_empty = text == NULL || text[0] == '\0';
+
+		if (key->type == CONF_FAMILY
+		        || (text != NULL && !(is_empty && key->standard == NULL)))
 			continue;
 		if (key->standard == NULL)
 			return fault_set(fault, FAULT_STOP,

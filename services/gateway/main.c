@@ -24,8 +24,8 @@ static const struct conf_key gateway_keys[] = {
 	CONF_KEY(PATH, schemas, "schemas", "folder of catalog.json and the schemas"),
 	CONF_ONE_OF(mode, "live", "live|latihan",
 	        "latihan is for training: other topics that reach no department"),
-	CONF_KEY(COUNT, max_connections, "512", "connections at the same time"),
-	CONF_KEY(COUNT, max_connections_per_address, "64",
+	CONF_KEY(SOME, max_connections, "512", "connections at the same time"),
+	CONF_KEY(SOME, max_connections_per_address, "64",
 	        "of them from one address; this machine's own are not counted"),
 	CONF_KEY(MS, request_deadline_ms, "10000",
 	        "longest that a request may take to arrive"),
@@ -35,7 +35,7 @@ static const struct conf_key gateway_keys[] = {
 	CONF_KEY(PATH, tokens, "",
 	        "file of lines `name sha256 scope,scope`; without it the gateway "
 	        "listens on this machine only"),
-	CONF_KEY(COUNT, requests_per_second, "200", "most that one token may ask"),
+	CONF_KEY(SOME, requests_per_second, "200", "most that one token may ask"),
 	CONF_KEY(PATH, tls_certificate, "", "PEM file with the chain; with it TLS"),
 	CONF_KEY(PATH, tls_key, "", "PEM file with the certificate's key"),
 	SVC_KEYS,
@@ -130,6 +130,17 @@ static bool read_openapi(struct gateway *gateway, struct fault *fault)
 	return file_read(path, &gateway->openapi, fault);
 }
 
+/* A key alone, or a certificate alone, is a listener without TLS that was meant to be
+ * one. */
+static bool check_tls(const struct conf *conf, struct fault *fault)
+{
+	return (conf_text(conf, "tls_certificate")[0] == '\0')
+	               == (conf_text(conf, "tls_key")[0] == '\0')
+	       || fault_set(fault, FAULT_STOP,
+	               "tls_certificate and tls_key belong together: set both, or "
+	               "none");
+}
+
 static bool check_village(const struct conf *conf, struct fault *fault)
 {
 	static const char shape[] = "99.99.99.9999";
@@ -142,6 +153,11 @@ static bool check_village(const struct conf *conf, struct fault *fault)
 	return fits
 	       || fault_set(fault, FAULT_STOP,
 	               "village: expected a code such as 35.09.01.2001");
+}
+
+static bool gateway_check(const struct conf *conf, struct fault *fault)
+{
+	return check_village(conf, fault) && check_tls(conf, fault);
 }
 
 /* Whoever can reach the gateway can write in the village's name. */
@@ -186,9 +202,8 @@ static bool gateway_open(struct gateway *gateway, struct fault *fault)
 	struct clock_reading now;
 	struct loop_timer *refresh;
 
-	if (!check_village(conf, fault)
-	        || !catalog_open(&gateway->catalog, conf_text(conf, "schemas"),
-	                conf_text(conf, "mode"), fault)
+	if (!catalog_open(&gateway->catalog, conf_text(conf, "schemas"),
+	            conf_text(conf, "mode"), fault)
 	        || !read_openapi(gateway, fault)
 	        || !health_open(&gateway->health, fault)
 	        || !open_intakes(gateway, fault) || !loop_open(&gateway->loop, fault)
@@ -299,6 +314,7 @@ static const struct svc_program gateway_program = {
 	.binary = "kentongan-gateway",
 	.purpose = "takes a village's events and sends them to the hub",
 	.keys = gateway_keys,
+	.check = gateway_check,
 	.step = gateway_step,
 	.hurry = gateway_hurry,
 	.reload = gateway_reload,

@@ -19,8 +19,9 @@ enum { LOOK_MS = 200, PATH_BYTES = 4096 };
 struct room {
 	const struct conf *conf;
 	char ballast[PATH_BYTES + 16];
-	int64_t looked_us; /* monotonic; 0: never */
-	bool spent;        /* the ballast is given back */
+	uint64_t ballast_bytes; /* 0: none is kept, or none can be made */
+	int64_t looked_us;      /* monotonic; 0: never */
+	bool spent;             /* the ballast is given back */
 	_Atomic enum room_stage stage;
 };
 
@@ -48,25 +49,39 @@ static void note_stage(struct room *room, enum room_stage stage, uint64_t free_b
 		        room_stage_name(stage), (unsigned long long)free_bytes);
 }
 
-static bool make_ballast(struct room *room)
+/* 0, or the system's number of what is in the way. */
+static int write_ballast(const struct room *room)
 {
-	off_t size = (off_t)conf_number(room->conf, "ballast_bytes");
+	off_t size = (off_t)room->ballast_bytes;
+	int fd = open(room->ballast, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	struct stat info;
-	bool ok;
-	int fd;
+	int error = 0;
 
-	if (size == 0)
-		return true;
-	fd = open(room->ballast, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return false;
-	ok = fstat(fd, &info) == 0
-	     && ((info.st_size == size && info.st_blocks * 512 >= size)
-	             || posix_fallocate(fd, 0, size) == 0);
+		return errno;
+	if (fstat(fd, &info) != 0 || info.st_size != size
+	        || info.st_blocks * 512 < size)
+		error = posix_fallocate(fd, 0, size);
 	close(fd);
-	if (!ok)
+	if (error != 0)
 		unlink(room->ballast);
-	return ok;
+	return error;
+}
+
+/* False: there is no room for it now. One that can never be made is done without. */
+static bool make_ballast(struct room *room, const struct statvfs *disk)
+{
+	bool fits = room->ballast_bytes / disk->f_frsize < disk->f_blocks;
+	int error = room->ballast_bytes == 0 ? 0 : fits ? write_ballast(room) : EFBIG;
+
+	if (error == 0)
+		return true;
+	if (fits && (error == ENOSPC || error == EDQUOT))
+		return false;
+	log_warn(NULL, "no ballast, %s: %s; a full disk will be harder to leave",
+	        room->ballast, strerror(error));
+	room->ballast_bytes = 0;
+	return true;
 }
 
 static enum room_stage stage_of(const struct room *room, uint64_t free_bytes)
@@ -91,19 +106,20 @@ static void look(struct room *room)
 	free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
 	if (room->spent
 	        && free_bytes > conf_number(room->conf, "disk_full_bytes")
-	                                + conf_number(room->conf, "ballast_bytes"))
-		room->spent = !make_ballast(room);
+	                                + room->ballast_bytes)
+		room->spent = !make_ballast(room, &disk);
 	note_stage(room, stage_of(room, free_bytes), free_bytes);
 }
 
-void room_look(struct room *room)
+bool room_look(struct room *room)
 {
 	int64_t now_us = clock_monotonic_us();
 
 	if (room->looked_us != 0 && now_us - room->looked_us < LOOK_MS * 1000)
-		return;
+		return false;
 	room->looked_us = now_us;
 	look(room);
+	return true;
 }
 
 void room_give_ballast(struct room *room)
@@ -118,13 +134,16 @@ void room_give_ballast(struct room *room)
 bool room_open(struct room **out, const struct conf *conf, struct fault *fault)
 {
 	struct room *room = calloc(1, sizeof *room);
+	struct statvfs disk;
 
 	if (room == NULL)
 		return fault_memory(fault);
 	room->conf = conf;
+	room->ballast_bytes = conf_number(conf, "ballast_bytes");
 	snprintf(room->ballast, sizeof room->ballast, "%s.ballast",
 	        conf_text(conf, "spool"));
-	room->spent = !make_ballast(room);
+	room->spent = statvfs(conf_text(conf, "spool"), &disk) == 0
+	              && !make_ballast(room, &disk);
 	room_look(room);
 	*out = room;
 	return true;

@@ -33,8 +33,8 @@ MUST_CHECK bool room_open(
 /* The ballast stays on the disk. */
 void room_close(struct room **room);
 
-/* Look at the disk, if it is time to. */
-void room_look(struct room *room);
+/* Look at the disk, if it is time to; then true. */
+bool room_look(struct room *room);
 
 /* The disk has refused a write. */
 void room_give_ballast(struct room *room);

@@ -72,10 +72,17 @@ static const char *scope_of(const struct http_route *route)
 	return route->path + 4;
 }
 
+/* No page of a name that was made to point here: a browser always says the host. */
+static bool is_no_strangers_page(const struct http_request *request)
+{
+	return http_header(request, "Host") == NULL || http_host_is_known(request);
+}
+
 /* The page on this machine, which has no token; who shows one is held to it. */
 static bool is_the_counter(const struct http_request *request)
 {
-	return http_is_local(request) && http_header(request, "Authorization") == NULL;
+	return http_is_local(request) && is_no_strangers_page(request)
+	       && http_header(request, "Authorization") == NULL;
 }
 
 bool tokens_may_post(
@@ -99,10 +106,18 @@ bool tokens_admit(
 	static const struct http_problem often = { 429, "too-often", "Too often",
 		"This token asks more often than it may; wait a second.",
 		"Terlalu sering; tunggu sebentar lalu coba lagi." };
+	static const struct http_problem foreign = { 403, "host", "Foreign name",
+		"The gateway is not served under that name; see the setting hosts.",
+		"Gerbang ini tidak disajikan dengan nama itu; lihat pengaturan "
+		"hosts." };
 	struct tokens *tokens = context;
 	const char *scope = scope_of(route);
 	struct key *key;
 
+	if (!tokens_any(tokens) && !is_no_strangers_page(request)) {
+		http_refuse(request, &foreign, NULL);
+		return false;
+	}
 	if (!tokens_any(tokens) || scope == NULL)
 		return true;
 	key = keyring_find(tokens->keyring, request);

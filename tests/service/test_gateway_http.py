@@ -106,6 +106,9 @@ def test_media_type_origin_and_method_are_checked(gateway):
     own = gateway.url.split("//")[1]
     assert post(gateway, "/v1/requests", request_body(), Origin="http://" + own, Host=own)[0] == 201
     assert post(gateway, "/v1/requests", request_body(), Origin="http://jahat.example", Host="jahat.example")[0] == 403
+    for path in ("/", "/v1/status", "/v1/events?state=pending"):  # of a page whose name was made to point here
+        assert gateway.get(path, {"Host": "jahat.example"})[0] == 403
+    assert post(gateway, "/v1/requests", request_body(), Host="jahat.example")[0] == 403
     assert gateway.get("/v1/requests")[0] == 405
     assert gateway.get("/v1/nothing")[0] == 404
 

@@ -90,3 +90,16 @@ def test_a_disk_full_to_the_last_block_keeps_what_was_answered(world, small_disk
     assert answer[0] == 201 and answer[1]["seq"] == kept + 1
     world.sink("dpmd")
     world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", kept + 1)
+
+
+def test_a_ballast_that_cannot_be_made_is_done_without(lonely):
+    lonely.expects("no ballast|link down")
+    folder = os.path.join(lonely.folder, "spool")
+    os.makedirs(os.path.join(folder, VILLAGES[0] + ".db.ballast"), mode=0o700)
+    gateway = lonely.gateway(brokers="127.0.0.1:1")
+    assert post(gateway, "/v1/requests", request_body())[0] == 201
+    assert status(gateway)["disk"]["state"] == "ok" and ".db.ballast: " in lonely.logs()
+    gateway.stop()
+    os.rmdir(os.path.join(folder, VILLAGES[0] + ".db.ballast"))
+    gateway = lonely.gateway(brokers="127.0.0.1:1", ballast_bytes="900000G")
+    assert post(gateway, "/v1/requests", request_body())[0] == 201

@@ -3,7 +3,9 @@
 import os
 import signal
 import stat
+import subprocess
 
+import pytest
 from conftest import VILLAGES, payment_body, post
 from hub.base import wait_until
 from test_gateway_broker import sequence, status
@@ -45,6 +47,21 @@ def test_the_way_to_the_hub_is_taken_over_on_a_signal(world):
     assert "kafka is what the file says now" in world.logs()
     assert sequence(world, "payments") == [1, 2, 3]
     Beats(world).wait(lambda beat: beat["link"]["state"] == "up")
+
+
+@pytest.mark.parametrize("settings, words", [
+    ({"brokers": ""}, "the setting brokers is missing"),
+    ({"max_connections": 0}, "max_connections takes a whole number from 1 on"),
+    ({"requests_per_second": 0}, "requests_per_second takes a whole number from 1 on"),
+    ({"tls_key": "/etc/hostname"}, "tls_certificate and tls_key belong together"),
+    ({"village": "xx"}, "expected a code such as 35.09.01.2001")])
+def test_settings_that_cannot_work_are_refused_also_by_the_check(lonely, settings, words):
+    lonely.expects(words)
+    gateway = lonely.gateway(wait=False, **{"brokers": NOWHERE, **settings})
+    done = subprocess.run([gateway.binary, "--conf", gateway.conf, "--check"], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 78 and words in done.stderr
+    wait_until(lambda: not gateway.process.is_running(), 20, "it ends")
+    assert words in lonely.logs()
 
 
 def test_how_much_is_logged_is_taken_over_on_a_signal(lonely):
