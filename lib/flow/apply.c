@@ -231,11 +231,16 @@ static bool refuse(
 		        constraint[0] ? constraint : "-");
 	if (breaker_failed(&apply->breaker, village_code, sqlstate, constraint,
 	            lane->taken + (item - lane->items))
-	        && conf_flag(apply->department->conf, "breaker"))
+	        && conf_flag(apply->department->conf, "breaker")) {
+		if (apply->doubt.kind != FAULT_NONE) {
+			*fault = apply->doubt; /* it says more */
+			return false;
+		}
 		return fault_code(fault, FAULT_STOP, "breaker",
 		        "too many records fail alike, so the mapping or a table is "
 		        "wrong: %s, SQLSTATE %s, constraint %s",
 		        lane->topic->file, sqlstate, constraint[0] ? constraint : "-");
+	}
 	return true;
 }
 
@@ -249,6 +254,29 @@ static bool undo_range(struct apply *apply, struct fault *fault)
 		return true;
 	*fault = own;
 	return false;
+}
+
+/*
+ * A policy or a view may refuse a row by codes that else mean a wrong mapping or a
+ * missing right. It is the row where others of its topic pass, and the mapping where
+ * none does.
+ */
+static bool is_doubtful(const struct fault *fault)
+{
+	return fault->kind == FAULT_STOP && strlen(fault->code) == 5
+	       && strncmp(fault->code, "KT", 2) != 0
+	       && strncmp(fault->code, "XX", 2) != 0
+	       && strncmp(fault->code, "58", 2) != 0;
+}
+
+static bool is_refusal(struct apply *apply, const struct fault *fault)
+{
+	if (fault->kind == FAULT_REJECT)
+		return true;
+	if (!is_doubtful(fault))
+		return false;
+	apply->doubt = *fault;
+	return true;
 }
 
 /*
@@ -270,7 +298,7 @@ static bool isolate(struct apply *apply, struct lane *lane, size_t from, size_t 
 			breaker_passed(&apply->breaker, (int64_t)rows);
 			return true;
 		}
-		if (fault->kind != FAULT_REJECT || !undo_range(apply, fault))
+		if (!is_refusal(apply, fault) || !undo_range(apply, fault))
 			return false;
 	}
 	if (to - from == 1) {
@@ -305,8 +333,13 @@ static bool map_apart(struct apply *apply, bool refused_whole, struct fault *fau
 		size_t refused = 0;
 
 		lane->mapped = 0;
+		fault_clear(&apply->doubt);
 		if (!isolate(apply, lane, 0, lane->item_count, surely, &refused, fault))
 			return false;
+		if (apply->doubt.kind != FAULT_NONE && lane->mapped == 0) {
+			*fault = apply->doubt;
+			return false;
+		}
 	}
 	return true;
 }
@@ -369,7 +402,7 @@ static bool run_batch(
 		if (run_once(apply, frame, false, fault))
 			return true;
 		apply->breaker = before;
-		if (fault->kind != FAULT_REJECT
+		if ((fault->kind != FAULT_REJECT && !is_doubtful(fault))
 		        || !table_run(apply->table, "ROLLBACK", &ignored))
 			return false;
 	}

@@ -23,7 +23,9 @@ struct apply {
 	struct table *table;
 	struct batch batch;
 	struct breaker breaker;
-	struct buffer sql; /* what will be sent next */
+	struct fault doubt; /* of a lane: what was taken for a bad record and may be a
+	                       wrong mapping; NONE: nothing */
+	struct buffer sql;  /* what will be sent next */
 	struct buffer text;
 };
 

@@ -42,7 +42,7 @@ static const char missing_sql[] =
         "SELECT s.village_code, s.incarnation, s.topic, s.gaps - coalesce((SELECT "
         "range_agg(int8range(l.seq, l.seq + 1)) FROM kentongan.dead_letter l WHERE "
         "l.topic = s.topic AND l.village_code = s.village_code AND l.incarnation IS "
-        "NULL "
+        "NULL AND l.class <> 'origin' AND l.set_aside_at >= s.begun_at "
         "AND l.seq BETWEEN s.first_seq AND s.high_seq), '{}') FROM "
         "kentongan.stream_position s WHERE "
         "s.missing "

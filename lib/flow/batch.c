@@ -86,6 +86,7 @@ bool batch_open(struct batch *batch, const struct department *department,
 	batch->catalog = catalog;
 	batch->village = format_find("village-code");
 	batch->keep_values = conf_flag(department->conf, "keep_values");
+	batch->begins_late = department->start != START_EARLIEST;
 	batch->order_wait_ms = conf_number(department->conf, "order_wait_ms");
 	batch->lane_count = department->topic_count;
 	batch->lanes = calloc(batch->lane_count, sizeof *batch->lanes);
@@ -605,6 +606,10 @@ static bool place_item(
 		        NULL; /* the number has no place, so nothing is counted */
 		return true;
 	case PLACE_LATE:
+		if (batch->begins_late && item->seq < stream->place.first_seq) {
+			item->fate = FATE_REPEAT; /* another department asked for it */
+			return true;
+		}
 		/* The row's last byte is the value of its last column. */
 		if (item->fate == FATE_ROW)
 			lane->rows.data[item->row_start + item->row_size - 1] = 1;

@@ -117,6 +117,7 @@ struct batch {
 	struct lane *lanes;
 	size_t lane_count;
 	bool keep_values;       /* the raw bytes of dead letters too */
+	bool begins_late;       /* it owes nothing from before its first record */
 	uint64_t order_wait_ms; /* how long one waits for a row of others */
 	struct cases awaiting;  /* cases of any topic of which one does */
 	struct earlier earlier; /* events of villages that began a new life */

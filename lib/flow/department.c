@@ -207,6 +207,19 @@ static bool check_names(const struct department *department, struct fault *fault
 	return true;
 }
 
+/* The bytes of a record hold what is not granted, too. */
+static bool check_values(const struct department *department, struct fault *fault)
+{
+	for (size_t i = 0; i < department->topic_count; i++)
+		if (conf_flag(department->conf, "keep_values")
+		        && !department->topics[i].grant.everything)
+			return fault_set(fault, FAULT_STOP,
+			        "keep_values keeps whole records: only with "
+			        "fields.%s = *, and for all topics",
+			        department->topics[i].topic->name);
+	return true;
+}
+
 static bool read_start(struct department *department, struct fault *fault)
 {
 	const char *start = conf_text(department->conf, "start");
@@ -240,7 +253,8 @@ static bool department_read(struct department *department, const char *folder,
 		if (!read_topic(department, folder, &catalog->topics[i], fault))
 			return false;
 	if (!check_members(department, "fields", catalog, fault)
-	        || !check_members(department, "policy", catalog, fault))
+	        || !check_members(department, "policy", catalog, fault)
+	        || !check_values(department, fault))
 		return fault_wrap(fault, "%s", path);
 	return department->topic_count > 0
 	       || fault_set(fault, FAULT_STOP,

@@ -57,6 +57,19 @@ static void keep(char *out, size_t size, const char *text)
 	snprintf(out, size, "%s", text ? text : "");
 }
 
+/* A function may raise with any words in a name's place, a person's too. */
+static void keep_name(char *out, size_t size, const char *name)
+{
+	static const char letters[] =
+	        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+	static const char more[] =
+	        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789$";
+	bool fits = name != NULL && strspn(name, letters) > 0
+	            && strspn(name, more) == strlen(name);
+
+	keep(out, size, fits ? name : "");
+}
+
 static const char *meaning(const char *state)
 {
 	if (strcmp(state, "KT001") == 0)
@@ -99,7 +112,7 @@ static bool result_fault(
 	if (state == NULL || PQstatus(table->connection) == CONNECTION_BAD)
 		return fault_code(fault, FAULT_UNSURE, "",
 		        "the connection to the database was lost");
-	keep(table->constraint, sizeof table->constraint,
+	keep_name(table->constraint, sizeof table->constraint,
 	        PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME));
 	if (begins(state, "42"))
 		keep(table->words, sizeof table->words,
@@ -109,7 +122,7 @@ static bool result_fault(
 	name = PQresultErrorField(result, PG_DIAG_COLUMN_NAME);
 	if (name == NULL)
 		name = PQresultErrorField(result, PG_DIAG_TABLE_NAME);
-	keep(table->object, sizeof table->object, name);
+	keep_name(table->object, sizeof table->object, name);
 	return fault_code(fault, table_fault_kind(state), state,
 	        "database: SQLSTATE %s%s%s%s%s: %s", state,
 	        table->constraint[0] ? ", constraint " : "", table->constraint,

@@ -14,6 +14,7 @@
 #include "ctl.h"
 #include "event/catalog.h"
 #include "event/envelope.h"
+#include "event/format.h"
 #include "event/identity.h"
 #include "event/place.h"
 #include "event/plan.h"
@@ -167,6 +168,15 @@ static bool read_topic(
 	return ok;
 }
 
+/* Index of a topic in the catalog; TOPICS: it is none of them. */
+static size_t topic_index(const struct account *account, const char *topic)
+{
+	for (size_t i = 0; i < account->catalog->topic_count && i < TOPICS; i++)
+		if (strcmp(account->catalog->topics[i].topic, topic) == 0)
+			return i;
+	return TOPICS;
+}
+
 /* What the villages say */
 
 static void take_said(struct account *account, const char *village_code,
@@ -174,10 +184,14 @@ static void take_said(struct account *account, const char *village_code,
 {
 	const char *topic = json_string_value(json_object_get(said, "topic"));
 	const char *own = json_string_value(json_object_get(said, "incarnation"));
-	struct stream *stream = topic == NULL ? NULL
-	                                      : find_stream(account, village_code,
-	                                              own ? own : incarnation, topic);
+	const char *life = own ? own : incarnation;
+	struct stream *stream;
+	uint8_t id[16];
 
+	if (topic == NULL || topic_index(account, topic) == TOPICS
+	        || !identity_parse(bytes_of(life), id))
+		return; /* whoever may write there may write anything */
+	stream = find_stream(account, village_code, life, topic);
 	if (stream == NULL)
 		return;
 	stream->accepted = json_integer_value(json_object_get(said, "last_seq"));
@@ -198,7 +212,10 @@ static bool read_status(
 	        || id != account->status_id
 	        || !plan_decode(account->status, value, account->cells,
 	                &account->scratch, fault)
-	        || record->key.size != VILLAGE_BYTES)
+	        || !format_find("village-code")->fits(record->key)
+	        || record->partition
+	                   != envelope_partition(
+	                           record->key, account->catalog->modulus))
 		return fault->kind != FAULT_STOP; /* a stranger's: no village says it */
 	snprintf(village_code, sizeof village_code, "%.*s", (int)record->key.size,
 	        (const char *)record->key.data);
@@ -224,15 +241,6 @@ static bool read_status(
 }
 
 /* What is in Kafka */
-
-/* Index of a topic in the catalog; TOPICS: it is none of them. */
-static size_t topic_index(const struct account *account, const char *topic)
-{
-	for (size_t i = 0; i < account->catalog->topic_count && i < TOPICS; i++)
-		if (strcmp(account->catalog->topics[i].topic, topic) == 0)
-			return i;
-	return TOPICS;
-}
 
 static void note_pending(const struct account *account, struct stream *stream,
         const struct topic_record *record)

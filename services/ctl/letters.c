@@ -94,6 +94,9 @@ static bool print_letter(
 		else
 			buffer_append_json(&out, bytes_of(texts[i]));
 	}
+	if (!letters->ctl->json)
+		buffer_append_json(&out, bytes_of(texts[7] ? texts[7] : "-"));
+	mask_hide_numbers(&out, 0); /* the case is a stranger's word */
 	buffer_append_byte(&out, 0);
 	if (!buffer_ok(&out, fault))
 		return false;
@@ -103,7 +106,7 @@ static bool print_letter(
 		printf("%6s  %s  %-14s %s/%s offset %s  village %s case %s  %s %s  %s "
 		       "wait\n",
 		        texts[0], texts[10], texts[2], texts[3], texts[4], texts[5],
-		        texts[6] ? texts[6] : "-", texts[7] ? texts[7] : "-",
+		        texts[6] ? texts[6] : "-", (char *)out.data,
 		        texts[8] ? texts[8] : "-", texts[9] ? texts[9] : "-",
 		        texts[11]);
 	letters->printed++;
@@ -125,6 +128,9 @@ bool ctl_letters_list(struct ctl *ctl, struct fault *fault)
 		ok = apply_ask(&letters.apply, print_letter, &letters, fault);
 		printf("%s", ctl->json ? "]\n" : "");
 	}
+	if (ok && letters.printed == ctl_limit(ctl, 100))
+		fprintf(stderr, "kentongan: the first %zu; --limit N shows more\n",
+		        (size_t)letters.printed);
 	letters_close(&letters);
 	return ok;
 }

@@ -311,15 +311,19 @@ static bool look_before(struct apply *apply, struct look *look,
 static void print_row(struct rows *rows, const struct written *table,
         const char *before, const char *after)
 {
+	json_t *name = json_string(table->table);
+	char *quoted = json_dumps(name, JSON_ENCODE_ANY);
 	char *old = masked(rows, before);
 	char *new = masked(rows, after);
 
 	if (rows->json)
-		printf("%s{\"table\": \"%s\", \"before\": %s, \"after\": %s}",
-		        rows->count > 0 ? ", " : "", table->table, old, new);
+		printf("%s{\"table\": %s, \"before\": %s, \"after\": %s}",
+		        rows->count > 0 ? ", " : "", quoted, old, new);
 	else
 		printf("%s\n  before %s\n  after  %s\n", table->table, old, new);
 	rows->count++;
+	json_decref(name);
+	free(quoted);
 	free(old);
 	free(new);
 }

@@ -80,3 +80,20 @@ def test_a_department_of_today_owes_nothing_of_yesterday(world):
     world.sink("dinsos")
     world.wait_rows("dinsos", "SELECT count(*) FROM kentongan.log_position WHERE topic LIKE '%%payments' AND next_offset > 0", 1)
     assert account(world, "dinsos")[(VILLAGES[0], "payments")]["departments"][0]["pending"] == 0
+
+
+def test_a_repeat_from_before_a_department_was_born_is_none_of_its_own(world):
+    """Another department asked the village for it; the topic is everybody's."""
+    gateway = world.gateway(VILLAGES[0])
+    for number in range(5):
+        assert post(gateway, "/v1/payments", payment_body(case_id=f"A-{number}"))[0] == 201
+    wait_until(lambda: json.loads(gateway.get("/v1/status")[1])["pending"] == 0, 60, "it is in Kafka")
+    folder = world.department("dinsos")
+    world.rewrite(os.path.join(folder, "department.conf"), "^schema = dinsos$", "schema = dinsos\nstart = latest")
+    sink = world.sink("dinsos")
+    world.wait_rows("dinsos", "SELECT count(*) FROM kentongan.log_position WHERE topic LIKE '%%payments' AND next_offset > 0", 1)
+    assert post(gateway, "/v1/payments", payment_body(case_id="B"))[0] == 201
+    world.wait_rows("dinsos", "SELECT count(*) FROM dinsos.penyaluran_blt", 1)
+    assert post(gateway, "/v1/resend", {"topic": world.topic("payments"), "from_seq": 2, "to_seq": 3})[0] == 202
+    wait_until(lambda: sink.metrics().get("kentongan_sink_repeated_events_total") == 2, 60, "they come again")
+    assert world.sql("dinsos", "SELECT first_seq::int, high_seq::int, applied::int, missing::int FROM kentongan.stream_position") == [(6, 6, 1, 0)]

@@ -109,13 +109,14 @@ def test_tables_that_are_wrong_are_named_with_their_line(office):
 
 @pytest.mark.parametrize("pattern, text, words", [
     ("^fields.requests = .*$", "fields.requests = *\nfields.requests = action", "department.conf:5: fields.requests stands here again; first at"),
-    ("^name = .*$", "name =", "department.conf: name takes at most 63 small letters"),
+    ("^name = .*$", "name =", "department.conf: the setting name is missing"),
     ("^name = .*$", "name = dinas sosial/x", "name takes at most 63 small letters"),
     ("^name = .*$", 'name = ko"nf', "name takes at most 63 small letters"),
-    ("^name = .*$", "name = " + 64 * "a", "name takes at most 63 small letters"),
+    ("^name = .*$", "name = " + 64 * "a", "the setting name is missing"),
     ("^schema = .*$", 'schema = a"; DROP SCHEMA peta; --', "schema takes at most 63 small letters"),
     ("^schema = .*$", "schema = kentongan", "schema must be the department's own, not kentongan"),
     ("^schema = .*$", "schema = peta\nstart = kemarin", "start must be earliest, latest or a time"),
+    ("^schema = .*$", "schema = peta\nkeep_values = yes", "keep_values keeps whole records: only with fields."),
     ("^schema = .*$", "schema = peta\nfields.payments = action", "there is no mapping payments.sql in the folder"),
     ("^schema = .*$", "schema = peta\npolicy.payments = halt", "there is no mapping payments.sql in the folder"),
 ], ids=range(10))

@@ -160,6 +160,23 @@ def test_waiving_all_drops_what_waits_too_and_needs_no_kafka(world):
         ("A", "waived", 3), ("B", "open", 1)]
 
 
+def test_a_row_that_a_policy_refuses_is_a_dead_letter_and_a_missing_right_halts(world):
+    """Both are SQLSTATE 42501: it is the row where others pass, and the department's rights where none does."""
+    world.expects("dead letter class=data|halted: ")
+    gateway = world.gateway()
+    pay(gateway, ("A", "1.00"), ("B", "7.00"), ("C", "3.00"), ("B", "2.00"))
+    world.department("dinsos")
+    world.sql("dinsos", "ALTER TABLE dinsos.penyaluran_blt ENABLE ROW LEVEL SECURITY")
+    world.sql("dinsos", "CREATE POLICY semua ON dinsos.penyaluran_blt USING (true) WITH CHECK (jumlah < 5)")
+    sink = world.sink("dinsos")
+    wait_numbers(world, (2, 1, 1, 0, 0))
+    assert world.dead_letters("dinsos")[0][:2] == ("data", "42501")
+    world.sql("dinsos", "DROP POLICY semua ON dinsos.penyaluran_blt")
+    pay(gateway, ("D", "1.00"), ("E", "1.00"))
+    wait_until(lambda: "42501" in sink.get("/readyz")[1], 60, "it halts")
+    assert numbers(world) == (2, 1, 1, 0, 0), "and nobody is blamed"
+
+
 def test_a_preview_shows_rows_masked_and_keeps_nothing(world):
     world.expects("dead letter class=data")
     gateway = world.gateway()
