@@ -112,14 +112,14 @@ def test_tables_that_are_wrong_are_named_with_their_line(office):
     ("^name = .*$", "name =", "department.conf: the setting name is missing"),
     ("^name = .*$", "name = dinas sosial/x", "name takes at most 63 small letters"),
     ("^name = .*$", 'name = ko"nf', "name takes at most 63 small letters"),
-    ("^name = .*$", "name = " + 64 * "a", "the setting name is missing"),
+    ("^name = .*$", "name = " + 64 * "a", "name takes at most 63 small letters"),
     ("^schema = .*$", 'schema = a"; DROP SCHEMA peta; --', "schema takes at most 63 small letters"),
     ("^schema = .*$", "schema = kentongan", "schema must be the department's own, not kentongan"),
     ("^schema = .*$", "schema = peta\nstart = kemarin", "start must be earliest, latest or a time"),
     ("^schema = .*$", "schema = peta\nkeep_values = yes", "keep_values keeps whole records: only with fields."),
     ("^schema = .*$", "schema = peta\nfields.payments = action", "there is no mapping payments.sql in the folder"),
     ("^schema = .*$", "schema = peta\npolicy.payments = halt", "there is no mapping payments.sql in the folder"),
-], ids=range(10))
+], ids=range(11))
 def test_settings_that_would_be_in_force_otherwise_than_meant_are_refused(office_of_all, pattern, text, words):
     conf = os.path.join(office_of_all.folder, "department.conf")
     office_of_all.write("requests.sql", MAPPING)
