@@ -221,5 +221,10 @@ bool replay_parse_cursor(
 		return fault_code(fault, FAULT_REJECT, "after",
 		        "after: expected the id of an event of the same replay");
 	after->partition = partition;
-	return true;
+	return (after->at_us >= wish->from_us && after->at_us < wish->to_us
+	               && after->topic < REPLAY_TOPICS && wish->topics[after->topic]
+	               && partition >= 0 && after->offset >= 0
+	               && after->offset < INT64_MAX)
+	       || fault_code(fault, FAULT_REJECT, "after",
+	               "after: expected the id of an event of the same replay");
 }

@@ -27,6 +27,7 @@ enum {
 	HAND_OVER_BYTES = 16 * 1024,
 	AHEAD_BYTES = 64 * 1024, /* handed over, and not yet taken */
 	AGAIN_MS = 20,
+	SLOW_US = 60000000,
 };
 
 /* One replay. Its lock guards `waiting` and `done`; the stream is the loop's. */
@@ -38,6 +39,7 @@ struct play {
 	struct http_request *request; /* until it is answered */
 	struct http_stream *stream;   /* NULL: the watcher has gone */
 	struct buffer sending;        /* taken over, and not yet taken by the stream */
+	int64_t full_us;              /* monotonic: the stream takes nothing since; 0 */
 	pthread_t thread;
 	bool has_thread; /* not yet while who asks is being kept */
 	atomic_bool leaving;
@@ -267,12 +269,27 @@ static bool take_over(struct play *play)
 	return done;
 }
 
+/* Who has read nothing for a minute holds a place that others wait for. */
+static void send_away(struct play *play)
+{
+	static const char last[] = "event: slow\ndata: {}\n\n";
+	int64_t now_us = clock_monotonic_us();
+
+	if (play->full_us == 0)
+		play->full_us = now_us;
+	else if (now_us - play->full_us > SLOW_US)
+		http_stream_end(play->stream, bytes_of(last));
+}
+
 /* False: the stream is full. Where nobody watches, all is thrown away. */
 static bool send_taken(struct play *play)
 {
 	if (play->stream != NULL && play->sending.size > 0
-	        && !http_stream_send(play->stream, buffer_bytes(&play->sending)))
+	        && !http_stream_send(play->stream, buffer_bytes(&play->sending))) {
+		send_away(play);
 		return false;
+	}
+	play->full_us = 0;
 	buffer_reset(&play->sending);
 	return true;
 }

@@ -2,7 +2,7 @@
 """What the page shows of an event that its archive has not, and of a record that is nobody's."""
 import subprocess
 
-from browser import axe_findings, browse, click, complaints, text_of, wait_text  # noqa: F401
+from browser import axe_findings, browse, click, complaints, resize, text_of, wait_text  # noqa: F401
 from conftest import VILLAGES, payment_body, post, request_body
 from hub.base import wait_until
 from selenium.webdriver.common.keys import Keys
@@ -36,6 +36,36 @@ def test_a_line_opens_its_event_also_where_the_archive_has_it_not(world, browse)
     assert axe_findings(driver) == []
     driver.refresh()  # the tab remembers which event it was
     wait_until(lambda: len(steps(driver)) == 1, 30, "the same again")
+
+
+def test_a_record_that_was_taken_back_is_no_strangers(world, browse):  # noqa: F811
+    world.expects("link down")
+    gateway = world.gateway(brokers="127.0.0.1:1")
+    event = post(gateway, "/v1/requests", request_body(case_id="TARIK-1"))[1]["event_id"]
+    assert post(gateway, f"/v1/events/{event}/void", {"reason": "salah ketik oleh petugas"})[0] == 201
+    gateway.stop()
+    world.gateway()
+    driver = open_page(browse, world.monitor())
+    wait_text(driver, "#events", "ditarik kembali oleh desa")
+    tab_to(driver, "#events .line")
+    press(driver, Keys.ENTER)
+    wait_text(driver, "#panel-body", "ditarik kembali oleh desa")
+    assert "asing" not in text_of(driver, "#panel") and world.topic("requests") in text_of(driver, "#panel-body dd")
+    assert axe_findings(driver) == [] and complaints(driver) == []
+
+
+def test_odd_names_of_cases_open_and_fit(world, browse):  # noqa: F811
+    """Dots are folders to a browser; a long name without a hyphen has no place to break."""
+    gateway = world.gateway()
+    driver = open_page(browse, world.monitor())
+    for name, width in (("..", 1280), ("x" * 100, 390)):
+        resize(driver, width, 800)
+        assert post(gateway, "/v1/requests", request_body(case_id=name))[0] == 201
+        wait_text(driver, "#events", name)
+        click(driver, "#events .line")
+        wait_text(driver, "#panel", name, 30)
+        assert driver.execute_script("const panel = document.getElementById('panel'); return panel.scrollWidth <= panel.clientWidth"), name
+        click(driver, "#panel-close")
 
 
 def test_a_record_that_is_nobodys_says_where_it_lies_and_not_what_it_holds(world, browse):  # noqa: F811

@@ -181,6 +181,9 @@ def test_the_bar_of_time_counts_what_the_broker_has(hub):
     ({"from": "2026-11-21T08:00", "to": "+2h", "speed": "0"}, "speed: expected"),
     ({"from": "2026-11-21T08:00", "to": "+2h", "topic": "x"}, "topic: expected"),
     ({"from": "2026-11-21T08:00", "to": "+2h", "after": "x"}, "after: expected"),
+    ({"from": "2026-11-21T08:00", "to": "+2h", "after": "9223372036854775807-0-0-0"}, "after: expected"),
+    ({"from": "2026-11-21T08:00", "to": "+2h", "after": "-5-0-7-18"}, "after: expected"),
+    ({"from": "2026-11-21T08:00", "to": "+2h", "after": "1795222800000000-9-7-18"}, "after: expected"),
     ({"from": "2026-11-21T08:00", "to": "+2h", "limit": "-1"}, "limit: expected"),
     ({"from": "2026-11-21T08:00", "to": "+2h", "district": "Atlantis"}, "district: expected")))
 def test_what_cannot_be_understood_is_said_in_two_languages(hub, query, words):

@@ -9,6 +9,9 @@ let token = "";
 let refused = null; // the word that says why, while the form is shown
 const waiting = [];
 
+// What a header can carry: a sign that came along from a chat is none of a token's.
+const isToken = (text) => /^[\x21-\x7e]{1,1000}$/.test(text);
+
 try { token = sessionStorage.getItem(STORE) || ""; } catch { /* none, then */ }
 
 // What the server says against a question, in the reader's language.
@@ -63,10 +66,12 @@ export function startAccess() {
   $("leave").addEventListener("click", () => { keep(""); location.reload(); });
   $("access-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    keep($("token").value.trim());
+    const typed = $("token").value.trim();
     $("token").value = "";
-    refused = null;
+    refused = isToken(typed) ? null : "wrongToken";
     showAccess();
+    if (refused !== null) return;
+    keep(typed);
     for (const resolve of waiting.splice(0)) resolve();
   });
 }

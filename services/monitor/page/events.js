@@ -4,7 +4,7 @@
 import { village } from "./board.js";
 import { $, element, put, walkable } from "./dom.js";
 import { clock, number } from "./format.js";
-import { caseAddress, kind, names, what } from "./kinds.js";
+import { caseAddress, hasAddress, kind, names, what } from "./kinds.js";
 import { openRecord } from "./record.js";
 import { say } from "./words.js";
 
@@ -36,7 +36,7 @@ const placeOf = ({ topic, partition, offset, event_id }) => ({ topic, partition,
 
 function makeLine(event) {
   if (event.missed) return element("li", { class: "gap soft" }, say("missed", number(event.missed)));
-  const line = event.case_id ? element("a", { class: "line", href: caseAddress(event), "data-room": "case", tabindex: -1 })
+  const line = hasAddress(event) ? element("a", { class: "line", href: caseAddress(event), "data-room": "case", tabindex: -1 })
     : element("button", { type: "button", class: "line", tabindex: -1, onclick: () => openRecord(event) });
   line.event = placeOf(event);
   fillLine(line, event);

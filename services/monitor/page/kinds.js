@@ -23,6 +23,7 @@ export const service = (slug) => (slug || "").replace(/^surat-(keterangan-|permo
 
 export function what(event) {
   if (event.undecodable) return say("undecodable");
+  if (event.record === "Void") return say("takenBack");
   const done = [event.decision || event.action, event.step].filter(Boolean).map(symbol).join(", ");
   return [service(event.service), done].filter(Boolean).join(" ") + (event.amount ? `, ${money(event.amount, event.currency)}` : "");
 }
@@ -32,5 +33,8 @@ const DOTS = "•••";
 // Names of people, where an auditor has them shown.
 export const names = (event) => Object.entries(event)
   .filter(([field, value]) => /(^|_)name$/.test(field) && value && value !== DOTS).map(([, value]) => value).join(", ");
+
+// A browser takes dots for folders: a case that is called so has no address of its own.
+export const hasAddress = (event) => Boolean(event.case_id) && !/^\.{1,2}$/.test(event.case_id);
 
 export const caseAddress = (event) => `/cases/${encodeURIComponent(event.village_code)}/${encodeURIComponent(event.case_id)}`;

@@ -3,6 +3,7 @@
 import { ask } from "./access.js";
 import { element } from "./dom.js";
 import { exact } from "./format.js";
+import { capital, kind, what } from "./kinds.js";
 import { openLater } from "./panel.js";
 import { say } from "./words.js";
 
@@ -14,13 +15,16 @@ export async function recordAt({ topic, partition, offset }) {
 
 const fact = (word, value) => [element("dt", {}, word), element("dd", {}, value)];
 
-export function strange(event) {
-  return [element("p", {}, say("strangeRecord")), element("dl", {},
-    ...fact(say("topicName"), event.topic), ...fact(say("partition"), event.partition), ...fact(say("offset"), event.offset),
-    ...(event.appended_at ? fact(say("cameAt"), exact(event.appended_at)) : []))];
-}
+const whereItLies = (event) => element("dl", {},
+  ...fact(say("topicName"), event.topic), ...fact(say("partition"), event.partition), ...fact(say("offset"), event.offset),
+  ...(event.appended_at ? fact(say("cameAt"), exact(event.appended_at)) : []));
 
-// A line that belongs to no case: nobody can say whose it is.
+export const strange = (event) => [element("p", {}, say("strangeRecord")), whereItLies(event)];
+
+const ours = (event) => [element("p", {}, capital(what(event)), event.case_id && element("span", { class: "soft" }, ` · ${event.case_id}`)), whereItLies(event)];
+
+// A line that opens no case: one that is nobody's, or was taken back, or whose case has no address.
 export function openRecord(event) {
-  openLater(() => say("undecodable"), () => recordAt(event), strange);
+  openLater((found) => (found && !found.undecodable ? capital(kind(event.topic).word) : say("undecodable")),
+    () => recordAt(event), (found) => (found.undecodable ? strange(found) : ours(found)));
 }

@@ -158,6 +158,7 @@ const said = {
   missed: [(n) => `${n} catatan lewat terlalu cepat untuk ditampilkan.`, (n) => `${n} events passed too fast to be shown.`],
   noEvents: ["Belum ada catatan.", "No events yet."],
   noneThen: ["Tidak ada catatan.", "No events."],
+  takenBack: ["catatan yang ditarik kembali oleh desa", "a record that its village took back"],
   undecodable: ["catatan asing, tidak dapat dibaca", "a strange record that cannot be read"],
   topics: [{ requests: "permohonan", approvals: "persetujuan", payments: "pembayaran" }, {}],
   acts: [{
