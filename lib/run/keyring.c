@@ -74,8 +74,24 @@ static bool read_key(const struct keyring_kind *kind, char *line, struct key *ke
 	        || strlen(name) >= NAME_BYTES)
 		return false;
 	strcpy(key->name, name);
-	return (digest == NULL || read_hex(digest, key->digest))
+	return bytes_is_text(bytes_of(name))
+	       && (digest == NULL || read_hex(digest, key->digest))
 	       && read_scopes(kind, scopes, key);
+}
+
+/* Whether the newest key is somebody's already: one person would pass for another. */
+static bool stands_twice(const struct keyring_kind *kind, const struct list *list)
+{
+	const struct key *newest = &list->keys[list->count];
+
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->keys[i].name, newest->name) == 0
+		        || (kind->has_tokens
+		                && memcmp(list->keys[i].digest, newest->digest,
+		                           DIGEST_BYTES)
+		                           == 0))
+			return true;
+	return false;
 }
 
 static bool read_list(const struct keyring *keyring, FILE *file, struct list *out,
@@ -96,6 +112,11 @@ static bool read_list(const struct keyring *keyring, FILE *file, struct list *ou
 			        "%s",
 			        keyring->path, number,
 			        kind->has_tokens ? "sha256 " : "", kind->scopes);
+		if (stands_twice(kind, out))
+			return fault_set(fault, FAULT_STOP,
+			        "%s, line %d: that name%s stands here twice",
+			        keyring->path, number,
+			        kind->has_tokens ? " or token" : "");
 		out->count++;
 	}
 	return true;

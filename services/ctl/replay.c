@@ -343,12 +343,16 @@ static bool keep_who(const struct playing *playing, struct fault *fault)
 
 	if (conf_text(playing->ctl->conf, "audit")[0] == '\0')
 		return true;
+	if (playing->rehearses)
+		buffer_append_text(&what, "rehearsal, unmasked into a scratch "
+		                          "database: ");
 	replay_say(&playing->wish, playing->catalog, &what);
 	buffer_append_byte(&what, 0);
 	ok = buffer_ok(&what, fault)
 	     && ctl_audit(playing->ctl, (const char *)what.data, fault);
 	buffer_clear(&what);
-	if (ok || playing->view == VIEW_OPEN || fault->kind == FAULT_STOP)
+	if (ok || playing->view == VIEW_OPEN || playing->rehearses
+	        || fault->kind == FAULT_STOP)
 		return ok;
 	fprintf(stderr, "kentongan: %s; who replays this is not kept\n", fault->text);
 	fault_clear(fault);
@@ -375,6 +379,7 @@ static bool choose(struct playing *playing, struct fault *fault)
 	if (!rehearse && strcmp(out, "ndjson") != 0 && strcmp(out, "page") != 0)
 		return ctl_usage(fault, "--out takes ndjson, page, department=DIR or "
 		                        "database=CONNINFO");
+	playing->rehearses = rehearse && !conf_flag(conf, "dry_run");
 	if (!check_options(playing->ctl, rehearse, fault))
 		return false;
 	if (strcmp(out, "page") == 0)

@@ -17,6 +17,7 @@ struct playing {
 	size_t limit; /* of records; 0: none */
 	size_t taken;
 	bool has_told_wait;
+	bool rehearses; /* what comes out is not masked */
 	struct buffer out;
 };
 

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import urllib.parse
 
+import pytest
 from conftest import payment_body, post, request_body
 from hub.base import wait_until, write
 
@@ -83,6 +84,14 @@ def test_tokens_that_others_may_read_are_refused(lonely):
     os.chmod(path, 0o640)
     gateway.start()
     gateway.wait()
+
+
+@pytest.mark.parametrize("first, second", [(("auditor", AUDITOR, "read"), ("auditor", "lain", "payments")),
+                                           (("auditor", AUDITOR, "read"), ("sistem", AUDITOR, "payments"))])
+def test_one_name_and_one_token_are_one_persons(lonely, first, second):
+    lonely.expects("stands here twice")
+    gateway = lonely.gateway(wait=False, tokens=tokens_file(lonely, first, second), brokers="127.0.0.1:1")
+    assert gateway.process.child.wait(20) == 78 and "line 3: that name or token stands here twice" in lonely.logs()
 
 
 def test_without_tokens_it_listens_on_this_machine_only(lonely):
