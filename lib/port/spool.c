@@ -246,22 +246,47 @@ bool spool_undo(struct spool *spool, struct fault *fault)
 	return spool_query(spool, QUERY_UNDO, fault);
 }
 
+static bool is_reused(struct fault *fault)
+{
+	return fault_code(fault, FAULT_REJECT, "key-reused",
+	        "the key or event_id was used with another body");
+}
+
+/* The event is known, by its own id: a key that it comes with now is its key too. */
+static bool learn_key(struct spool *spool, const struct spool_draft *draft,
+        const struct spool_receipt *known, struct fault *fault)
+{
+	sqlite3_stmt *statement = spool->queries[QUERY_KEY];
+	struct spool_receipt other;
+	bool found;
+
+	if (!row_look_up(spool, draft->alias, &found, &other, NULL, fault))
+		return false;
+	if (found)
+		return strcmp(other.event_id, known->event_id) == 0 || is_reused(fault);
+	sqlite3_bind_int64(statement, 1, spool->lanes[known->stream].id);
+	sqlite3_bind_int64(statement, 2, known->seq);
+	sqlite3_bind_blob(statement, 3, draft->alias, 16, SQLITE_STATIC);
+	return spool_query(spool, QUERY_KEY, fault);
+}
+
 /* Whether the draft is a repeat; its first receipt then is in out. */
 static bool find_repeat(struct spool *spool, const struct spool_draft *draft,
         bool *found, struct spool_receipt *out, struct fault *fault)
 {
 	uint8_t digest[32];
+	bool by_id;
 
 	if (!row_look_up(spool, draft->event_id, found, out, digest, fault))
 		return false;
+	by_id = *found;
 	if (!*found && draft->has_alias
 	        && !row_look_up(spool, draft->alias, found, out, digest, fault))
 		return false;
 	out->repeated = *found;
 	if (*found && memcmp(digest, draft->digest, sizeof digest) != 0)
-		return fault_code(fault, FAULT_REJECT, "key-reused",
-		        "the key or event_id was used with another body");
-	return true;
+		return is_reused(fault);
+	return !by_id || !draft->has_alias || learn_key(spool, draft, out, fault);
 }
 
 /* The value with the number's varint in its seam: Avro 1.11, "long". */
@@ -594,7 +619,9 @@ bool spool_expire(
 		        statement, 2, spool->lanes[i].committed.stream.delivered_seq);
 		sqlite3_bind_int(statement, 3, before_day);
 		sqlite3_bind_int(statement, 4, limit);
-		if (!spool_query(spool, QUERY_EXPIRE, fault))
+		if (!spool_query(spool, QUERY_EXPIRE, fault)
+		        || (sqlite3_changes(spool->db) > 0
+		                && !spool_query(spool, QUERY_KEYS, fault)))
 			return false;
 	}
 	return true;

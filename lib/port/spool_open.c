@@ -38,6 +38,12 @@ static const char *const query_texts[QUERY_COUNT] = {
 	[QUERY_BY_ALIAS] =
 	        "SELECT stream, seq, event_id, recorded_at, digest, reason FROM event "
 	        "WHERE alias_high = ?2 AND alias = ?1",
+	[QUERY_BY_KEY] =
+	        "SELECT stream, seq, event_id, recorded_at, digest, reason FROM key "
+	        "JOIN event USING (place) WHERE key.alias = ?1 AND ?2 IS NOT NULL",
+	[QUERY_KEY] =
+	        "INSERT INTO key VALUES (?3, " ROW_PLACE ") ON CONFLICT DO NOTHING",
+	[QUERY_KEYS] = "DELETE FROM key WHERE place NOT IN (SELECT place FROM event)",
 	[QUERY_READ] = "SELECT " ROW_COLUMNS " FROM event "
 	               "WHERE " ROWS_AFTER " ORDER BY place LIMIT ?3",
 	[QUERY_STREAM] =

@@ -86,9 +86,11 @@ static bool look_up(struct spool *spool, enum query query, const uint8_t id[16],
 bool row_look_up(struct spool *spool, const uint8_t id[16], bool *found,
         struct spool_receipt *out, uint8_t digest[32], struct fault *fault)
 {
-	if (!look_up(spool, QUERY_BY_ID, id, found, out, digest, fault))
-		return false;
-	return *found || look_up(spool, QUERY_BY_ALIAS, id, found, out, digest, fault);
+	return look_up(spool, QUERY_BY_ID, id, found, out, digest, fault)
+	       && (*found
+	               || look_up(spool, QUERY_BY_ALIAS, id, found, out, digest, fault))
+	       && (*found
+	               || look_up(spool, QUERY_BY_KEY, id, found, out, digest, fault));
 }
 
 /* Numbers between two rows that a salvage named as missing. */

@@ -90,3 +90,9 @@ CREATE TABLE IF NOT EXISTS event (
 -- are derived from a key fall anywhere.
 CREATE INDEX IF NOT EXISTS event_by_id ON event (id_high);
 CREATE INDEX IF NOT EXISTS event_by_alias ON event (alias_high) WHERE alias_high IS NOT NULL;
+
+-- Keys that came with an event which was there already, under the sender's own id.
+CREATE TABLE IF NOT EXISTS key (
+    alias BLOB PRIMARY KEY, -- id derived from the key
+    place INTEGER NOT NULL  -- of the event
+) STRICT, WITHOUT ROWID;

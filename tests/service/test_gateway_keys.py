@@ -51,3 +51,20 @@ def test_a_key_outlives_a_kill(lonely):
     gateway.wait()
     assert post(gateway, "/v1/payments", payment_body(), Idempotency_Key="kunci-1") == (200, first)
     assert post(gateway, "/v1/payments", payment_body(amount="1.00"), Idempotency_Key="kunci-1")[0] == 422
+
+
+def test_a_key_that_comes_with_a_known_event_is_its_key_from_then_on(lonely):
+    lonely.expects("link down")
+    gateway = lonely.gateway(brokers=NOWHERE)
+    own = payment_body(event_id="0193b3a4-5f0e-4c1d-9a77-2f1f7b7b0001")
+    assert post(gateway, "/v1/payments", own)[0] == 201
+    assert post(gateway, "/v1/payments", own, Idempotency_Key="kunci-baru")[0] == 200
+    gateway.process.stop(signal.SIGKILL)
+    gateway.start()
+    gateway.wait()
+    assert post(gateway, "/v1/payments", payment_body(case_id="LAIN"), Idempotency_Key="kunci-baru")[0] == 422
+    assert post(gateway, "/v1/payments", own, Idempotency_Key="kunci-baru")[0] == 200
+    other = payment_body(event_id="0193b3a4-5f0e-4c1d-9a77-2f1f7b7b0002", case_id="LAIN")
+    assert post(gateway, "/v1/payments", other)[0] == 201
+    assert post(gateway, "/v1/payments", other, Idempotency_Key="kunci-baru")[0] == 422, "it is another event's"
+    assert last_seq(gateway) == 2
