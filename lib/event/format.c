@@ -97,8 +97,7 @@ static bool is_period(struct bytes text)
 	return month >= 1 && month <= 12;
 }
 
-/* The code point at *at of well-formed UTF-8; *at moves behind it. */
-static uint32_t next_point(struct bytes text, size_t *at)
+uint32_t format_point(struct bytes text, size_t *at)
 {
 	uint32_t point = text.data[(*at)++];
 
@@ -109,8 +108,7 @@ static uint32_t next_point(struct bytes text, size_t *at)
 	return point;
 }
 
-/* Controls, and what Unicode shows as nothing or turns the text around with. */
-static bool is_hidden(uint32_t point)
+bool format_is_hidden(uint32_t point)
 {
 	return point < 0x20 || (point >= 0x7F && point < 0xA0) || point == 0xAD
 	       || (point >= 0x200B && point <= 0x200F)
@@ -119,10 +117,12 @@ static bool is_hidden(uint32_t point)
 	       || (point >= 0xE0000 && point <= 0xE0FFF);
 }
 
-/* In whatever width it is written. */
-static bool looks_like_digit(uint32_t point)
+bool format_is_digit(uint32_t point)
 {
-	return (point >= '0' && point <= '9') || (point >= 0xFF10 && point <= 0xFF19);
+	return (point >= '0' && point <= '9') || (point >= 0xFF10 && point <= 0xFF19)
+	       || (point >= 0x660 && point <= 0x669)
+	       || (point >= 0x6F0 && point <= 0x6F9)
+	       || (point >= 0x1D7CE && point <= 0x1D7FF);
 }
 
 /* It travels in headers and addresses, so nothing invisible and nothing like a NIK. */
@@ -131,10 +131,10 @@ static bool is_case_id(struct bytes text)
 	size_t digits = 0;
 
 	for (size_t at = 0; at < text.size;) {
-		uint32_t point = next_point(text, &at);
+		uint32_t point = format_point(text, &at);
 
-		digits = looks_like_digit(point) ? digits + 1 : 0;
-		if (is_hidden(point) || digits == 16)
+		digits = format_is_digit(point) ? digits + 1 : 0;
+		if (format_is_hidden(point) || digits == 16)
 			return false;
 	}
 	return text.size > 0 && text.data[0] != ' ' && text.data[text.size - 1] != ' ';

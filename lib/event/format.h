@@ -23,4 +23,13 @@ struct format {
 /* NULL when there is no such format. */
 const struct format *format_find(const char *name);
 
+/* The code point at *at of well-formed UTF-8; *at moves behind it. */
+uint32_t format_point(struct bytes text, size_t *at);
+
+/* Controls, and what Unicode shows as nothing or turns the text around with. */
+bool format_is_hidden(uint32_t point);
+
+/* A digit as people read it: ASCII, wide, Arabic, mathematical. */
+bool format_is_digit(uint32_t point);
+
 #endif

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "event/envelope.h"
+#include "event/format.h"
 
 #define DOTS "\xE2\x80\xA2\xE2\x80\xA2\xE2\x80\xA2"
 
@@ -187,27 +188,22 @@ static void put_place(
 	                    : "");
 }
 
-/* Bytes of the digit that stands there; 0: none. Wide ones are U+FF10 to U+FF19. */
-static size_t digit_size(struct bytes text)
-{
-	if (text.size > 0 && text.data[0] >= '0' && text.data[0] <= '9')
-		return 1;
-	return text.size > 2 && text.data[0] == 0xEF && text.data[1] == 0xBC
-	                       && text.data[2] >= 0x90 && text.data[2] <= 0x99
-	               ? 3
-	               : 0;
-}
-
+/* Bytes of the digits that stand there, with what is invisible between them. */
 static size_t digits_size(struct bytes text, size_t *count)
 {
 	size_t size = 0;
-	size_t more;
 
-	for (*count = 0; (more = digit_size(
-	                          (struct bytes){ text.data + size, text.size - size }))
-	                 > 0;
-	        ++*count)
-		size += more;
+	*count = 0;
+	for (size_t at = 0; at < text.size;) {
+		uint32_t point = format_point(text, &at);
+
+		if (format_is_digit(point)) {
+			++*count;
+			size = at;
+		} else if (*count == 0 || !format_is_hidden(point)) {
+			break;
+		}
+	}
 	return size;
 }
 

@@ -57,8 +57,10 @@ static bool look(struct table *table, struct scratch *scratch, struct fault *fau
 	               "coalesce(obj_description(to_regnamespace('kentongan')::oid, "
 	               "'pg_namespace') = '" MARK "', false), count(*) FROM pg_class c "
 	               "JOIN pg_namespace n ON n.oid = "
-	               "c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname <> "
-	               "'information_schema' AND n.nspname NOT LIKE 'pg\\_%'",
+	               "c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', "
+	               "'f') AND n.nspname <> 'information_schema' AND n.nspname NOT "
+	               "LIKE 'pg\\_%' AND NOT EXISTS (SELECT FROM pg_depend d WHERE "
+	               "d.objid = c.oid AND d.deptype = 'e')",
 	               note_tables, scratch, fault)
 	       && (!scratch->is_known
 	               || table_query(table,
@@ -79,28 +81,27 @@ static bool is_free(const struct scratch *scratch, struct fault *fault)
 	                  "rehearsal needs one of its own");
 }
 
-/* The mark comes with it: whatever goes wrong later, the next rehearsal may begin. */
-static bool empty(
-        struct table *table, const struct department *department, struct fault *fault)
+/* Whichever department was rehearsed before. The mark comes with it: whatever goes
+ * wrong later, the next rehearsal may begin. */
+static bool empty(struct table *table, struct fault *fault)
 {
-	char sql[400];
-
-	snprintf(sql, sizeof sql,
-	        "DROP SCHEMA IF EXISTS kentongan CASCADE; DROP SCHEMA IF EXISTS "
-	        "\"%.100s\" CASCADE; CREATE SCHEMA kentongan; COMMENT ON SCHEMA "
-	        "kentongan IS '" MARK "'",
-	        department->schema);
-	return table_run(table, sql, fault);
+	return table_run(table,
+	        "DO $$DECLARE s name; BEGIN FOR s IN SELECT nspname FROM pg_namespace "
+	        "WHERE nspname NOT IN ('public', 'information_schema') AND nspname NOT "
+	        "LIKE 'pg\\_%' LOOP EXECUTE format('DROP SCHEMA %I CASCADE', s); END "
+	        "LOOP; END$$; CREATE SCHEMA kentongan; COMMENT ON SCHEMA kentongan IS "
+	        "'" MARK "'",
+	        fault);
 }
 
-static bool make_ready(struct playing *playing, const struct department *department,
-        const char *folder, const char *database, struct fault *fault)
+static bool make_ready(struct playing *playing, const char *folder,
+        const char *database, struct fault *fault)
 {
 	struct scratch scratch = { 0 };
 	struct table *table = NULL;
 	bool ok = table_open(&table, database, "kentongan rehearsal", "public", fault)
 	          && look(table, &scratch, fault) && is_free(&scratch, fault)
-	          && empty(table, department, fault);
+	          && empty(table, fault);
 
 	table_close(&table);
 	return ok && ctl_install(playing->ctl, folder, database, fault);
@@ -206,7 +207,7 @@ bool replay_rehearse(struct playing *playing, struct fault *fault)
 	ctl_department_folder(name, folder);
 	ok = department_open(&department, folder, playing->catalog, fault)
 	     && take_topics(playing, department, fault)
-	     && make_ready(playing, department, folder, database, fault)
+	     && make_ready(playing, folder, database, fault)
 	     && replay_begin(playing, fault)
 	     && rehearse(playing, department, database, fault);
 	replay_close(&playing->replay);

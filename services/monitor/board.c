@@ -102,6 +102,7 @@ static void count_one(struct board *board, const struct board_event *event)
 	struct minute *minute;
 
 	counts->total++;
+	counts->live += !board->is_reading;
 	count_in(counts->minutes, counts->minute_of, BOARD_MINUTES,
 	        event->appended_at_us / MINUTE_US);
 	count_in(counts->seconds, counts->second_of, RATE_SECONDS + 1,
@@ -112,6 +113,7 @@ static void count_one(struct board *board, const struct board_event *event)
 		        event->offset, event->appended_at_us);
 	if (event->is_undecodable) {
 		board->undecodable++;
+		board->undecodable_live += !board->is_reading;
 		board->undecodable_us = event->appended_at_us;
 		return;
 	}
@@ -278,10 +280,10 @@ void board_gauges(struct board *board, struct board_gauges *out)
 	*out = (struct board_gauges){ 0 };
 	pthread_mutex_lock(&board->lock);
 	out->broker_is_up = board->broker_is_up;
-	out->undecodable = board->undecodable;
+	out->undecodable = board->undecodable_live;
 	out->departments = board->departments;
 	for (size_t i = 0; i < board->topic_count; i++)
-		out->totals[i] = board->topics[i].total;
+		out->totals[i] = board->topics[i].live;
 	villages_sum(board->villages, &out->villages);
 	for (size_t i = 0; i < board->alarms.count; i++)
 		*(board->alarms.all[i].is_bad ? &out->alarms_bad : &out->alarms_warn) +=

@@ -16,6 +16,7 @@ enum { RATE_SECONDS = 10 };
 struct topic_counts {
 	const char *topic;
 	int64_t total;
+	int64_t live;                   /* of them, not read back */
 	int64_t minutes[BOARD_MINUTES]; /* by minute modulo 60 */
 	int64_t minute_of[BOARD_MINUTES];
 	int64_t seconds[RATE_SECONDS + 1];
@@ -50,6 +51,7 @@ struct board {
 	size_t ring_size;
 	int64_t newest;
 	int64_t undecodable;
+	int64_t undecodable_live; /* not read back */
 	int64_t undecodable_us;
 	bool broker_is_up;
 	int64_t broker_since_us;

@@ -133,7 +133,8 @@ static void open_own(
 		snprintf(label, sizeof label, "topic=\"%s\"", catalog->topics[i].topic);
 		gauges->events[i] = health_metric(health, METRIC_COUNTER,
 		        "kentongan_monitor_events_total", label,
-		        "Records read since the start, the last day's with them");
+		        "Records that came since the start; the last day's, which are "
+		        "read back, are not among them");
 	}
 	gauges->undecodable = health_metric(health, METRIC_COUNTER,
 	        "kentongan_monitor_undecodable_events_total", "",

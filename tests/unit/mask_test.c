@@ -196,6 +196,15 @@ static void what_has_the_shape_of_a_nik_is_hidden_in_any_text(void **state)
 		{ "NIK3509010101900001", "\"NIK" NIK "\"" },
 		{ "3509010101900001350901010190000235090101019000033509010101900004",
 		        "\"" NIK "\"" },
+		{ "35090101\xE2\x80\x8B"
+		  "01900001",
+		        DOTS }, /* U+200B */
+		{ "3509\xC2\xAD"
+		  "010101900001 x",
+		        "\"" NIK " x\"" }, /* U+00AD */
+		{ "\xD9\xA3\xD9\xA5\xD9\xA0\xD9\xA9\xD9\xA0\xD9\xA1\xD9\xA0\xD9\xA1"
+		  "\xD9\xA0\xD9\xA1\xD9\xA9\xD9\xA0\xD9\xA0\xD9\xA0\xD9\xA0\xD9\xA1",
+		        DOTS },
 		{ "\xEF\xBC\x93\xEF\xBC\x95"
 		  "09010101900001",
 		        "\"" NIK "\"" },

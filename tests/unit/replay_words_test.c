@@ -105,9 +105,15 @@ static void a_district_is_known_by_name_and_code(void **state)
 
 static void a_cursor_comes_back_as_it_was(void **state)
 {
-	static const char *const bad[] = { "-", "1-2-3", "1-2-3-4x", "x" };
+	static const char *const bad[] = { "-", "1-2-3", "1-2-3-4x", "x",
+		"1795222799999999-2-11-5", "1795222801000000-2-11-5",
+		"1795222800000000-3-11-5", "1795222800000000-64-11-5",
+		"1795222800000000-2--1-5", "1795222800000000-2-11--5",
+		"1795222800000000-2-11-9223372036854775808" };
 	const struct replay_cursor cursor = { MORNING, 2, 11, 123456789012 };
-	struct replay_wish wish = { 0 };
+	struct replay_wish wish = {
+		.from_us = MORNING, .to_us = MORNING + 1000000, .topics = { [2] = true }
+	};
 	struct fault fault;
 	char text[REPLAY_CURSOR_BYTES];
 
