@@ -33,6 +33,8 @@ static bool not_well_formed(struct check_report *report, struct bytes body)
 	char where[128];
 	char where_id[128];
 
+	if (body.size == 0)
+		return not_json(report, "The body is empty.", "Isi kiriman kosong.");
 	json_decref(json_loadb((const char *)body.data, body.size,
 	        JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error));
 	snprintf(where, sizeof where,

@@ -28,6 +28,7 @@ enum {
 	COLLISIONS = 5, /* tried again at once, then with half the records */
 	COLLISION_MS = 50,
 	MEND_TURN_MS = 250, /* between two turns of a round, for everybody else */
+	TOPICS_MS = 30000,
 };
 
 #define MINUTE_US INT64_C(60000000)
@@ -380,7 +381,47 @@ static void try_to_claim(struct deliver *deliver)
 	deliver->running = true;
 	deliver->has_gaps = true; /* until asked */
 	count_held(deliver);
-	set_state(deliver, "running", "");
+	deliver->topics_us = 0;
+	if (!deliver->lacks_topic)
+		set_state(deliver, "running", "");
+}
+
+static const char *missing_topic(const struct deliver *deliver)
+{
+	struct fault ignored;
+	int32_t partitions;
+
+	for (size_t i = 0; i < deliver->department->topic_count; i++) {
+		const char *topic = deliver->department->topics[i].topic->topic;
+
+		if (consumer_partitions(deliver->consumer, topic, &partitions, &ignored)
+		        && partitions == 0)
+			return topic;
+	}
+	return NULL;
+}
+
+/* Others go on meanwhile; but a department that gets nothing of one is not well. */
+static void look_for_topics(struct deliver *deliver)
+{
+	int64_t now_us = clock_monotonic_us();
+	bool lacked = deliver->lacks_topic;
+	const char *topic;
+	char reason[200];
+
+	if (!deliver->running || now_us < deliver->topics_us)
+		return;
+	deliver->topics_us = now_us + TOPICS_MS * 1000;
+	topic = missing_topic(deliver);
+	deliver->lacks_topic = topic != NULL;
+	if (topic != NULL) {
+		snprintf(reason, sizeof reason,
+		        "the topic %.100s is not there; run kentongan topics create",
+		        topic);
+		set_state(deliver, "waiting", reason);
+	} else if (lacked) {
+		set_state(deliver, "running", "");
+	}
 }
 
 static bool take_assignment(struct deliver *deliver, struct fault *fault)
@@ -678,7 +719,10 @@ static enum step take_news(struct deliver *deliver, enum consumer_news news,
 	case NEWS_FAULT:
 		if (strcmp(fault->code, "out-of-memory") == 0)
 			return STEP_FAULT;
-		give_way(deliver, fault);
+		if (strcmp(fault->code, "no-topic") == 0)
+			deliver->topics_us = 0; /* the other topics go on */
+		else
+			give_way(deliver, fault);
 		fault_clear(fault);
 		return STEP_IDLE;
 	}
@@ -780,6 +824,7 @@ enum step deliver_step(struct deliver *deliver, struct fault *fault)
 		/* Before the next try: what was tried and failed is how it stands. */
 		report_now_and_then(deliver);
 		try_to_claim(deliver);
+		look_for_topics(deliver);
 	}
 	return step;
 }

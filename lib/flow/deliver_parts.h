@@ -46,6 +46,8 @@ struct deliver {
 	struct partition *partitions;
 	size_t partition_count;
 	bool running;      /* claimed, and reading */
+	bool lacks_topic;  /* one of the department's does not exist */
+	int64_t topics_us; /* monotonic: when to look again whether all do */
 	int64_t resume_us; /* monotonic: when to try again */
 	int64_t reported_us;
 	bool report_due;

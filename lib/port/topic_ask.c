@@ -93,6 +93,9 @@ bool topic_goes_on(const rd_kafka_message_t *message, struct fault *fault)
 		        (int)message->partition, (long long)message->offset);
 	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+		return fault_code(fault, FAULT_STOP, "no-topic", "%s: %s",
+		        message->rkt ? rd_kafka_topic_name(message->rkt) : "a topic",
+		        rd_kafka_err2str(message->err));
 	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
 	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
 		return fault_code(fault, FAULT_STOP, "topic", "%s: %s",

@@ -100,6 +100,7 @@ static bool consumer_settings(
 	static const char *const always[] = { "check.crcs", "true",
 		"fetch.message.max.bytes", "131072", "fetch.max.bytes", "262144",
 		"message.max.bytes", "262144", "fetch.wait.max.ms", "100",
+		"topic.metadata.refresh.interval.ms", "30000", /* of a new topic */
 		"session.timeout.ms", "10000", "reconnect.backoff.max.ms", "2000",
 		"socket.nagle.disable", "true", NULL };
 	/* Members are many on one machine and wait for a database; who reads alone

@@ -18,6 +18,7 @@ enum {
 	UNKNOWN = 256, /* ids that are remembered as unknown */
 	CATALOGS = 16,
 	SCHEMAS = 64,
+	SUBJECT_BYTES = 256,
 };
 
 #define REMEMBER_US (INT64_C(60) * 1000000)
@@ -31,6 +32,7 @@ struct newcomers {
 	size_t schema_count;
 	struct {
 		int32_t id;
+		char subject[SUBJECT_BYTES]; /* one may be vouched for elsewhere */
 		int64_t until_us;
 	} unknown[UNKNOWN];
 	size_t next_unknown;
@@ -205,22 +207,25 @@ static bool find_in_registry(struct newcomers *newcomers, int32_t id,
 	return ok;
 }
 
-static bool is_remembered(const struct newcomers *newcomers, int32_t id)
+static bool is_remembered(
+        const struct newcomers *newcomers, int32_t id, const char *subject)
 {
 	int64_t now_us = clock_monotonic_us();
 
 	for (size_t i = 0; i < UNKNOWN; i++)
 		if (newcomers->unknown[i].id == id
+		        && strcmp(newcomers->unknown[i].subject, subject) == 0
 		        && newcomers->unknown[i].until_us > now_us)
 			return true;
 	return false;
 }
 
-static void remember(struct newcomers *newcomers, int32_t id)
+static void remember(struct newcomers *newcomers, int32_t id, const char *subject)
 {
 	size_t at = newcomers->next_unknown++ % UNKNOWN;
 
 	newcomers->unknown[at].id = id;
+	snprintf(newcomers->unknown[at].subject, SUBJECT_BYTES, "%s", subject);
 	newcomers->unknown[at].until_us = clock_monotonic_us() + REMEMBER_US;
 }
 
@@ -230,13 +235,13 @@ bool newcomers_find(void *context, int32_t id, const char *subject,
 	struct newcomers *newcomers = context;
 
 	*out = NULL;
-	if (is_remembered(newcomers, id))
+	if (is_remembered(newcomers, id, subject))
 		return true;
 	*out = find_on_disk(newcomers, id, subject);
 	if (*out == NULL && newcomers->fetch != NULL
 	        && !find_in_registry(newcomers, id, subject, out, fault))
 		return false;
 	if (*out == NULL)
-		remember(newcomers, id);
+		remember(newcomers, id, subject);
 	return true;
 }

@@ -388,6 +388,20 @@ def test_a_topic_made_anew_halts_also_where_the_old_place_holds_no_record(world,
     assert world.accounts("satu_data") == (1, 0, 0, 0)
 
 
+def test_a_topic_that_is_not_there_is_told_and_the_others_go_on(world):
+    world.expects("waiting: the topic")
+    gateway = world.gateway()
+    assert post(gateway, "/v1/requests", request_body())[0] == 201
+    wait_until(lambda: json.loads(gateway.get("/v1/status")[1])["pending"] == 0, 60, "it is in Kafka")
+    for removed in world.admin.delete_topics([world.topic("payments")]).values():
+        removed.result()
+    sink = world.sink("dinsos")
+    world.wait_rows("dinsos", "SELECT count(*) FROM dinsos.permohonan_sktm", 1)
+    wait_until(lambda: "payments is not there; run kentongan topics create" in sink.get("/readyz")[1], 60, "it says so")
+    assert post(gateway, "/v1/requests", request_body(case_id="SKTM-2"))[0] == 201
+    world.wait_rows("dinsos", "SELECT count(*) FROM dinsos.permohonan_sktm", 2)
+
+
 def test_an_idle_sink_notices_that_its_database_went_away(world, servers):
     lost = "waiting: (database: SQLSTATE 57P01|the connection to the database was lost)"
     world.expects(lost)
