@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Programs in the background, known by their id and the time they started."""
+import contextlib
 import json
 import os
 import signal
@@ -57,7 +58,8 @@ class Process:
     def send(self, number):
         pid = self.pid()
         if pid is not None:
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it may have ended meanwhile
+                os.kill(pid, number)
 
     def stop(self, number=signal.SIGTERM, seconds=20):
         """End it: asked first, made to when it does not."""
