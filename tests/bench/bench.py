@@ -316,18 +316,15 @@ class Bench:
         return count / timed(lambda: run(["psql", "-X", "-q", "-d", database, "-c", f"\\copy satu_data.requests FROM '{path}' BINARY"]))
 
     def sink_backlog(self):
-        self.start_servers()
-        self.department("satu_data")
-        self.make_log_files()
-        tool("backlog", self.kafka.brokers, "desa.requests", BACKLOG, 248)
+        sink = self.fill_for("backlog", BACKLOG, 248)
+        self.make_log_files("backlog")
         database = self.postgres.process.pid()
         before = processor_of_tree(database)
-        sink = self.sink("satu_data")
-        own, most = self.drain(sink, "satu_data", BACKLOG)
+        own, most = self.drain(self.start(sink), "backlog", BACKLOG)
         self.own = {"rows_s": own, "rss": most[1], "cpu_us": (processor(sink.process.pid()) / BACKLOG * 1e6,
                                                              (processor_of_tree(database) - before) / BACKLOG * 1e6)}
         sink.stop()
-        bound = self.bare_copy("satu_data")
+        bound = self.bare_copy("backlog")
         row(f"sink, backlog of {BACKLOG:,} into satu_data.requests", f"{own:.0f} rows/s", f"bare COPY {bound:.0f} rows/s",
             f"{own / bound:.2f}", ">= 0.85")
         row("sink, most memory meanwhile", f"{most[0]:.1f} MB private", f"RSS {most[1]:.1f} MB", "", "<= 16 MB private")
@@ -371,14 +368,19 @@ class Bench:
             f"{sum(self.own['cpu_us']) / sum(theirs):.2f}", "<= 0.25")
         row("most memory, RSS", f"{self.own['rss']:.0f} MB", f"{found['rss_peak_mb']} MB", f"1/{found['rss_peak_mb'] / self.own['rss']:.0f}", "<= 1/50")
 
-    def fill_for(self, name, count, villages, **settings):
-        """Requests of that many villages, and a department like satu_data that begins with them."""
+    def newborn(self, name, like, **settings):
+        """A sink, not started, of a department that begins now: what other rows left in Kafka is none of its own."""
         self.start_servers()
         time.sleep(1.1)  # `start` is a time in seconds
         settings["start"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        folder = self.department(name, like="satu_data", **settings)
-        tool("backlog", self.kafka.brokers, "desa.requests", count, villages)
+        folder = self.department(name, like=like, **settings)
         return programs.sink(self.folder, BINARIES, folder, self.postgres.conninfo(name, "sink_" + name), self.kafka.brokers, SCHEMAS)
+
+    def fill_for(self, name, count, villages, **settings):
+        """Requests of that many villages, and a department like satu_data that begins with them."""
+        sink = self.newborn(name, "satu_data", **settings)
+        tool("backlog", self.kafka.brokers, "desa.requests", count, villages)
+        return sink
 
     def streams(self):
         """All villages of Indonesia beside those of one regency, the same number of events."""
@@ -486,9 +488,8 @@ class Bench:
         """Accept to committed row, at 1,000/s, quiet and while a replay reads at the limit that is the default."""
         self.start_servers()
         tool("backlog", self.kafka.brokers, "desa.requests", BACKLOG, 248)
-        time.sleep(1.1)  # `start` is a time in seconds
+        sink = self.start(self.newborn("undisturbed", "satu_data"))
         gateway = self.gateway(self.kafka.brokers, "live")
-        sink = self.sink("undisturbed", like="satu_data", start=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
         port = gateway.url.rsplit(":", 1)[1]
         tool("load", port, "/v1/payments", 16, 3, 2000, 1000)
         found = {"quiet": [], "replay": []}
@@ -540,12 +541,12 @@ class Bench:
     def latency(self):
         """After 30,000 events: a broker that was just started is still compiling itself."""
         self.start_servers()
+        sink = self.start(self.newborn("latency", "satu_data"))
         gateway = self.gateway(self.kafka.brokers, "latency")
-        sink = self.sink("satu_data")
         port = gateway.url.rsplit(":", 1)[1]
-        self.spans(port, "satu_data", 3000, 10)
+        self.spans(port, "latency", 3000, 10)
         for rate, beside, goal in ((1000, "Kafka Connect, from produce: p50 25-36, p99 76-227 (peers.md)", "p99 <= 10 ms"), (10000, "", "p99 <= 30 ms")):
-            runs = [self.spans(port, "satu_data", rate, 10) for _ in range(3)]
+            runs = [self.spans(port, "latency", rate, 10) for _ in range(3)]
             p50, p99 = (statistics.median(run[at] for run in runs) for at in (0, 1))
             row(f"accept to committed row, {rate:,}/s", f"p50 {p50:.1f} ms, p99 {p99:.1f} ms", beside, "", goal)
         gateway.stop()
@@ -555,8 +556,8 @@ class Bench:
         """Six of them, each with every event; and whose processor time it is."""
         self.start_servers()
         events, names = 60000, [f"dinas_{number}" for number in range(1, 7)]
+        sinks = [self.start(self.newborn(name, "dpmd")) for name in names]
         gateway = self.gateway(self.kafka.brokers, "departments")
-        sinks = [self.sink(name, like="dpmd") for name in names]
         pids = {"gateway": [gateway.process.pid()], "sinks": [sink.process.pid() for sink in sinks], "Kafka": [self.kafka.process.pid()]}
         before, began = {name: sum(map(processor, of)) for name, of in pids.items()}, time.monotonic()
         accepted = tool("load", gateway.url.rsplit(":", 1)[1], "/v1/payments", 64, 120, events)["accepted"]
@@ -573,15 +574,13 @@ class Bench:
     def chain(self):
         self.start_servers()
         events = 150000
+        sink = self.start(self.newborn("chain", "dpmd"))
         gateway = self.gateway(self.kafka.brokers, "chain")
-        sink = self.sink("dpmd")
         port = gateway.url.rsplit(":", 1)[1]
         began = time.monotonic()
-        before = int(self.postgres.sql("SELECT count(*) FROM dpmd.keuangan", "dpmd")[0][0])
         accepted = tool("load", port, "/v1/payments", 256, 120, events)
         accepting = time.monotonic() - began
-        wait_until(lambda: int(self.postgres.sql("SELECT count(*) FROM dpmd.keuangan", "dpmd")[0][0]) >= before + accepted["accepted"],
-                   180, "the last row")
+        wait_until(lambda: int(self.postgres.sql("SELECT count(*) FROM dpmd.keuangan", "chain")[0][0]) >= accepted["accepted"], 180, "the last row")
         whole = time.monotonic() - began
         row("whole chain, 256 connections, one department, to the last row", f"{accepted['accepted'] / whole:.0f}/s",
             f"accepted {accepted['accepted'] / accepting:.0f}/s meanwhile", "", ">= 12,000/s")
