@@ -957,10 +957,13 @@ static bool start_daemon(struct http *http, int fd, struct fault *fault)
 	                MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
 	                MHD_OPTION_EXTERNAL_LOGGER, be_silent, NULL,
 	                MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+	if (http->daemon == NULL && tls)
+		return fault_set(fault, FAULT_STOP,
+		        "tls_certificate, tls_key: no certificate and its own key, "
+		        "unencrypted, in PEM");
 	return http->daemon != NULL
-	       || fault_set(fault, FAULT_STOP,
-	               "listen on %s: the HTTP daemon does not start",
-	               http->settings.listen);
+	       || listen_fault(
+	               fault, http->settings.listen, "the HTTP daemon does not start");
 }
 
 static bool http_start(struct http *http, struct fault *fault)

@@ -304,6 +304,8 @@ static bool print_page(struct playing *playing, struct fault *fault)
 
 	if (size == 0)
 		return ctl_usage(fault, "--out page needs --monitor URL");
+	if (strncmp(monitor, "http://", 7) != 0 && strncmp(monitor, "https://", 8) != 0)
+		return ctl_usage(fault, "--monitor takes http://... or https://...");
 	clock_format(playing->wish.from_us, from);
 	clock_format(playing->wish.to_us, to);
 	buffer_format(&url, "%.*s/?from=%s&to=%s",

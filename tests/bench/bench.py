@@ -146,11 +146,6 @@ class Bench:
                            self.postgres.conninfo(name, name))
         return folder
 
-    def sink(self, name, like=None, **settings):
-        folder = self.department(name, like, **settings)
-        return self.start(programs.sink(self.folder, BINARIES, folder, self.postgres.conninfo(name, "sink_" + name),
-                                        self.kafka.brokers, SCHEMAS))
-
     def stop(self):
         for program in self.programs:
             program.stop()
@@ -285,14 +280,14 @@ class Bench:
         assert status == 201
         wait_until(lambda: delivered(program, "desa.payments") == 1, 60, "the payment leaves")
 
-    def make_log_files(self, name="satu_data"):
+    def make_log_files(self, name):
         """A server that has run for a while writes into old log files; a fresh one must make each."""
         for _ in range(3):
             self.postgres.sql("CREATE TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 400000)", name)
             self.postgres.sql("DROP TABLE filler", name)
         self.postgres.sql("CHECKPOINT", name)
 
-    def applied(self, name="satu_data"):
+    def applied(self, name):
         return int(self.postgres.sql("SELECT coalesce(sum(applied + dead), 0) FROM kentongan.stream_position", name)[0][0])
 
     def drain(self, sink, name, count):

@@ -102,7 +102,7 @@ def test_without_tokens_it_listens_on_this_machine_only(lonely):
 
 
 def test_the_listener_speaks_tls(lonely):
-    lonely.expects("link down")
+    lonely.expects("link down|tls_certificate, tls_key")
     certificate, key = (os.path.join(lonely.folder, name) for name in ("tls.crt", "tls.key"))
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                     "-subj", "/CN=desa", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
@@ -115,3 +115,7 @@ def test_the_listener_speaks_tls(lonely):
     client.request("POST", "/v1/payments", json.dumps(payment_body()), {"Content-Type": "application/json"})
     assert client.getresponse().status == 201
     client.close()
+    gateway.stop()
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key], check=True, capture_output=True)
+    gateway.start()
+    assert gateway.process.child.wait(20) == 78 and "tls_certificate, tls_key: no certificate and its own key" in lonely.logs()

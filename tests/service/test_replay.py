@@ -287,6 +287,7 @@ def test_a_broker_that_goes_away_meanwhile_is_told(world):
     (["--from", "2026-11-21T08:00", "--to", "+2h", "--database", "dbname=x"], "--database: only with --out department=DIR"),
     (["--from", "2026-11-21T08:00", "--to", "+2h", "--monitor", "http://x"], "--monitor: only with --out page"),
     (["--from", "2026-11-21T08:00", "--to", "+2h", "--out", "department=dinsos", "--database", "x", "--limit", "3"], "--limit: a rehearsal"),
+    (["--from", "2026-11-21T08:00", "--to", "+2h", "--out", "page", "--monitor", "ftp://x"], "--monitor takes http"),
     (["--from", "2026-11-21T08:00", "--to", "+2h", "--out", "page", "--monitor", "x", "--max-gap", "5s"], "--max-gap: the page of a replay")))
 def test_what_cannot_be_understood_is_said(lonely, options, words):
     done = kentongan("replay", "--brokers", "127.0.0.1:1", *options)

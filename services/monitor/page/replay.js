@@ -23,7 +23,7 @@ const choose = (id, ms) => { $(id).value = typed(ms); };
 const stamp = (ms) => new Date(ms).toISOString();
 const when = (ms, beside) => (day(ms) === day(beside) ? "" : `${day(ms)} `) + clock(ms, false);
 const speed = () => $("replay-speed").value;
-const speedWord = () => (speed() === "max" ? say("fastest") : `${number(speed())}×`);
+const speedWord = () => (speed() === "max" ? say("fastest") : `${Number(speed()).toLocaleString(language(), { maximumFractionDigits: 3 })}×`);
 
 // The bar of the day
 
