@@ -34,9 +34,11 @@ struct salvage {
 	struct wreck wrecks[HEAD_STREAMS];
 	size_t wreck_count;
 	size_t turn;
+	size_t left; /* streams for which there is no lane yet: the next opening's */
 	int64_t skip;
 	struct spool_loss loss;
 	char note[SPOOL_PATH_BYTES + 16];
+	char older[NOTE_BYTES + 16]; /* note of one that was not carried over whole */
 };
 
 /* Setting aside */
@@ -111,6 +113,18 @@ static bool sync_folder(const char *path, struct fault *fault)
 	return ok || file_fault(folder, fault);
 }
 
+/* What is not carried over yet from one that was set aside before waits its turn. */
+static bool keep_older_note(const char *path, const char *name, struct fault *fault)
+{
+	char note[SPOOL_PATH_BYTES + 16];
+	char older[SPOOL_PATH_BYTES + 64];
+
+	snprintf(note, sizeof note, "%s.salvage", path);
+	snprintf(older, sizeof older, "%s.salvage", name);
+	return link(note, older) == 0 || errno == ENOENT || errno == EEXIST
+	       || file_fault(older, fault);
+}
+
 bool spool_set_aside(const char *path, const char *reason, struct fault *fault)
 {
 	char time[CLOCK_TEXT_BYTES];
@@ -123,7 +137,8 @@ bool spool_set_aside(const char *path, const char *reason, struct fault *fault)
 			time[length++] = *at;
 	time[length] = '\0';
 	snprintf(name, sizeof name, "%s.damaged-%s", path, time);
-	return write_note(path, name, reason, fault) && give_names(path, name, fault)
+	return keep_older_note(path, name, fault)
+	       && write_note(path, name, reason, fault) && give_names(path, name, fault)
 	       && sync_folder(path, fault);
 }
 
@@ -283,7 +298,36 @@ static void believe_numbers(struct wreck *wreck, sqlite3_stmt *statement)
 	wreck->delivered = progress.stream.delivered_seq;
 }
 
-/* Streams as the file still tells of them; what it says may be wrong in any part. */
+/* Whether an earlier opening carried all of it over, or named what it did not find. */
+static bool is_carried(struct spool *spool, const char *incarnation, const char *topic,
+        int64_t end, bool *out, struct fault *fault)
+{
+	sqlite3_stmt *statement;
+	bool ok = sqlite3_prepare_v2(spool->db,
+	                  "SELECT 1 FROM stream WHERE incarnation = ? AND topic = ? "
+	                  "AND max(next_seq - 1, coalesce((SELECT max(to_seq) FROM "
+	                  "missing WHERE stream = id), 0)) >= ?",
+	                  -1, &statement, NULL)
+	          == SQLITE_OK;
+	int result = SQLITE_ERROR;
+
+	if (ok) {
+		sqlite3_bind_text(statement, 1, incarnation, -1, SQLITE_STATIC);
+		sqlite3_bind_text(statement, 2, topic, -1, SQLITE_STATIC);
+		sqlite3_bind_int64(statement, 3, end);
+		result = sqlite3_step(statement);
+	}
+	ok = result == SQLITE_ROW || result == SQLITE_DONE || spool_fault(spool, fault);
+	sqlite3_finalize(statement);
+	*out = result == SQLITE_ROW;
+	return ok;
+}
+
+/*
+ * Streams as the file still tells of them; what it says may be wrong in any part. Where
+ * there are too many, first those that have something to send; the others are left for
+ * the next opening.
+ */
 static bool ask_file(struct spool *spool, struct fault *fault)
 {
 	sqlite3_stmt *statement;
@@ -291,7 +335,8 @@ static bool ask_file(struct spool *spool, struct fault *fault)
 
 	if (sqlite3_prepare_v2(spool->salvage->db,
 	            "SELECT id, incarnation, topic, next_seq - 1, delivered_seq, "
-	            "chain, sum, topic_offset FROM stream ORDER BY id DESC",
+	            "chain, sum, topic_offset FROM stream WHERE next_seq > 1 "
+	            "ORDER BY delivered_seq < next_seq - 1 DESC, id DESC",
 	            -1, &statement, NULL)
 	        != SQLITE_OK)
 		return true;
@@ -299,10 +344,20 @@ static bool ask_file(struct spool *spool, struct fault *fault)
 		const char *incarnation =
 		        (const char *)sqlite3_column_text(statement, 1);
 		const char *topic = (const char *)sqlite3_column_text(statement, 2);
+		int64_t end = sqlite3_column_int64(statement, 3);
 		struct wreck *wreck;
+		bool carried;
 
-		if (!is_uuid(incarnation) || topic == NULL || is_full(spool))
+		if (!is_uuid(incarnation) || topic == NULL)
 			continue;
+		ok = is_carried(spool, incarnation, topic, end, &carried, fault);
+		if (!ok || (carried && own_lane(spool, incarnation, topic) == NULL))
+			continue;
+		if (is_full(spool)) {
+			spool->salvage->left++;
+			spool->hidden += end - sqlite3_column_int64(statement, 4);
+			continue;
+		}
 		ok = add_wreck(spool, incarnation, topic, &wreck, fault);
 		if (!ok)
 			break;
@@ -376,6 +431,7 @@ bool salvage_open(struct spool *spool, struct fault *fault)
 	spool->salvage = salvage;
 	if (!read_note(salvage, spool->path, name))
 		return true;
+	snprintf(salvage->older, sizeof salvage->older, "%s.salvage", name);
 	slash = strrchr(name, '/');
 	salvage->loss.any = true;
 	snprintf(salvage->loss.file, sizeof salvage->loss.file, "%.255s",
@@ -482,14 +538,28 @@ static bool carry_slice(
 	return miss_until(spool, wreck, wreck->end, fault);
 }
 
-static bool finish(struct salvage *salvage, struct fault *fault)
+/* All of it is here: its note goes, or gives way to that of an older one. */
+static bool drop_note(struct spool *spool, struct fault *fault)
 {
+	struct salvage *salvage = spool->salvage;
+
+	if (access(salvage->older, F_OK) != 0)
+		return unlink(salvage->note) == 0 || file_fault(salvage->note, fault);
+	spool->hidden++;
+	return rename(salvage->older, salvage->note) == 0
+	       || file_fault(salvage->older, fault);
+}
+
+static bool finish(struct spool *spool, struct fault *fault)
+{
+	struct salvage *salvage = spool->salvage;
+
 	sqlite3_finalize(salvage->read);
 	sqlite3_close(salvage->db);
 	salvage->read = NULL;
 	salvage->db = NULL;
 	salvage->loss.done = true;
-	return unlink(salvage->note) == 0 || file_fault(salvage->note, fault);
+	return salvage->left > 0 || drop_note(spool, fault);
 }
 
 bool spool_carry_over(struct spool *spool, int limit, struct fault *fault)
@@ -499,7 +569,7 @@ bool spool_carry_over(struct spool *spool, int limit, struct fault *fault)
 	if (!salvage->loss.any || salvage->loss.done)
 		return true;
 	if (salvage->turn == salvage->wreck_count)
-		return finish(salvage, fault);
+		return finish(spool, fault);
 	if (!spool_begin(spool, fault))
 		return false;
 	if (!carry_slice(spool, &salvage->wrecks[salvage->turn], limit, fault)) {

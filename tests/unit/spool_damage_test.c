@@ -394,6 +394,51 @@ static void a_bad_log_stays_beside_what_was_set_aside(void **state)
 	assert_int_equal(after.st_size, before.st_size);
 }
 
+/* As a keeper does: what is older than this life is sent, and marked. */
+static void deliver_earlier(struct place *place, int *sent)
+{
+	struct fault fault;
+
+	must(spool_begin(place->spool, &fault), &fault);
+	for (size_t i = 2; i < spool_stream_count(place->spool); i++) {
+		const struct spool_stream *stream = spool_stream(place->spool, i);
+
+		*sent += (int)(stream->last_seq - stream->delivered_seq);
+		spool_delivered(place->spool, i, stream->last_seq, 0);
+	}
+	must(spool_commit(place->spool, &fault), &fault);
+	must(spool_witness(place->spool, &fault), &fault);
+}
+
+/* Each of them with an event that no broker has, and each with its witness lost. */
+static void more_lives_than_lanes_are_all_carried_over(void **state)
+{
+	enum { LIVES = 66 };
+	struct place *place = *state;
+	struct spool_loss loss;
+	char head[128];
+	int sent = 0;
+	int turns = 0;
+
+	file_of(place, ".head", head);
+	for (int life = 0; life < LIVES; life++) {
+		spool_close(&place->spool);
+		assert_int_equal(unlink(head), 0);
+		open_spool(place);
+		carry_over(place, &loss);
+		append(place, 1);
+	}
+	do {
+		deliver_earlier(place, &sent);
+		spool_close(&place->spool);
+		open_spool(place);
+		carry_over(place, &loss);
+		assert_true(++turns < LIVES);
+	} while (spool_hidden(place->spool) > 0);
+	deliver_earlier(place, &sent);
+	assert_int_equal(sent, EVENTS + LIVES - 1);
+}
+
 static void a_lost_witness_begins_a_new_life(void **state)
 {
 	struct place *place = *state;
@@ -684,6 +729,8 @@ int main(void)
 		        a_bad_log_stays_beside_what_was_set_aside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        a_lost_witness_begins_a_new_life, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        more_lives_than_lanes_are_all_carried_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        a_file_that_is_no_database_is_set_aside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
