@@ -123,6 +123,20 @@ static const struct cell *find_cell(const struct column *columns,
 	return &none;
 }
 
+/* No gateway of ours gives a time before this; what waits since then waits since now.
+ */
+static int64_t since(const struct cell *oldest, int64_t pending, int64_t appended_us)
+{
+	static const int64_t first_us = INT64_C(1735689600) * 1000000; /* 2025 */
+
+	if (pending == 0)
+		return 0;
+	return oldest->is_null || oldest->integer < first_us
+	                       || oldest->integer > appended_us
+	               ? appended_us
+	               : oldest->integer;
+}
+
 bool heartbeats_read(struct heartbeats *heartbeats, struct bytes framed,
         int64_t appended_us, struct village_report *out)
 {
@@ -133,6 +147,7 @@ bool heartbeats_read(struct heartbeats *heartbeats, struct bytes framed,
 	const struct plan *plan;
 	struct fault fault;
 	struct bytes value;
+	int64_t pending;
 	size_t count;
 	int32_t id;
 
@@ -144,14 +159,17 @@ bool heartbeats_read(struct heartbeats *heartbeats, struct bytes framed,
 	                plan, value, heartbeats->cells, &heartbeats->scratch, &fault))
 		return false;
 	columns = plan_columns(plan, &count);
+	pending = find_cell(columns, cells, count, "pending")->integer;
+	if (pending < 0)
+		return false; /* nobody's word */
 	oldest = find_cell(columns, cells, count, "oldest_pending_at");
 	link = find_cell(columns, cells, count, "link/state");
 	buffer_reset(&heartbeats->json);
 	put_status(columns, cells, count, &heartbeats->json);
 	*out = (struct village_report){
 		.reported_us = appended_us,
-		.pending = find_cell(columns, cells, count, "pending")->integer,
-		.oldest_pending_us = oldest->is_null ? 0 : oldest->integer,
+		.pending = pending,
+		.oldest_pending_us = since(oldest, pending, appended_us),
 		.is_blocked =
 		        !link->is_null && bytes_equal_text(link->bytes, "blocked"),
 		.status = buffer_bytes(&heartbeats->json),
