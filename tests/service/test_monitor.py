@@ -55,7 +55,13 @@ def test_villages_departments_and_metrics_are_told(world):
 
     assert wait_until(department, 90, "the department's report")["lag"] == 0
     topic = world.topic("payments")
-    assert monitor.metrics()[f'kentongan_monitor_events_total{{topic="{topic}"}}'] == 1
+    counter = f'kentongan_monitor_events_total{{topic="{topic}"}}'
+    assert monitor.metrics()[counter] == 1
+    monitor.stop()
+    monitor.start()
+    monitor.wait()
+    wait_until(lambda: json.loads(monitor.get("/v1/villages/35.09.01.2001")[1])["events"] == 1, 60, "it is read back")
+    assert monitor.metrics()[counter] == 0, "what is read back would be a rate that never was"
 
 
 def test_a_strange_record_is_a_line_without_content(world):

@@ -81,6 +81,18 @@ def test_a_rehearsal_of_the_same_mapping_makes_the_same_rows(stage):
     connection.close()
 
 
+def test_what_another_rehearsal_left_is_gone_after_the_next(stage):
+    import psycopg2
+    stage.rehearse()
+    for text, wanted in (("CREATE SCHEMA lain; CREATE TABLE lain.warga (nik text)", None), ("SELECT to_regnamespace('lain') IS NULL", True)):
+        connection = psycopg2.connect(stage.scratch)
+        with connection, connection.cursor() as cursor:
+            cursor.execute(text)
+            assert wanted is None or cursor.fetchone() == (wanted,)
+        connection.close()
+        stage.rehearse()
+
+
 def test_what_a_changed_mapping_would_make_is_counted_and_not_shown(stage):
     path = os.path.join(stage.folder, "requests.sql")
     stage.world.rewrite(path, "applicant_address,\n", "upper(action),\n")
