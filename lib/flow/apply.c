@@ -65,6 +65,15 @@ static bool note_taken(
 	return true;
 }
 
+static bool find_straight(struct apply *apply, struct lane *lane, struct fault *fault)
+{
+	char mapping[sizeof lane->batch_name + sizeof "map_"];
+
+	snprintf(mapping, sizeof mapping, "map_%s", lane->batch_name);
+	return straight_learn(&lane->straight, apply->table, mapping,
+	        lane->column_count + EXTRA_COLUMNS, fault);
+}
+
 static bool prepare_lane(struct apply *apply, struct lane *lane, struct fault *fault)
 {
 	if (!department_prepare(lane->topic, apply->table, lane->columns,
@@ -73,7 +82,8 @@ static bool prepare_lane(struct apply *apply, struct lane *lane, struct fault *f
 	buffer_reset(&apply->sql);
 	buffer_format(&apply->sql, "SELECT kentongan.mapping_taken('%s', '%s')",
 	        lane->topic->topic->topic, lane->fingerprint);
-	return apply_ask(apply, note_taken, &lane->taken, fault);
+	return apply_ask(apply, note_taken, &lane->taken, fault)
+	       && find_straight(apply, lane, fault);
 }
 
 bool apply_connect(struct apply *apply, const char *database, const char *name,
@@ -152,20 +162,75 @@ static bool feed_rows(struct apply *apply, const struct lane *lane, size_t from,
 	return table_copy_rows(apply->table, run, fault);
 }
 
+/* The same with what the table wants of each row. */
+static bool feed_cells(
+        struct apply *apply, const struct lane *lane, struct fault *fault)
+{
+	enum { SLICE = 64 * 1024 };
+	struct buffer *cells = &apply->text;
+
+	buffer_reset(cells);
+	for (size_t i = 0; i < lane->item_count; i++) {
+		const struct item *item = &lane->items[i];
+
+		if (item->fate != FATE_ROW)
+			continue;
+		straight_row(&lane->straight,
+		        (struct bytes){
+		                lane->rows.data + item->row_start, item->row_size },
+		        cells);
+		if (cells->size < SLICE)
+			continue;
+		if (!buffer_ok(cells, fault)
+		        || !table_copy_rows(apply->table, buffer_bytes(cells), fault))
+			return false;
+		buffer_reset(cells);
+	}
+	return buffer_ok(cells, fault)
+	       && table_copy_rows(apply->table, buffer_bytes(cells), fault);
+}
+
+/* Send sql as it stands, with a COPY at its end that is to be fed. */
+static bool begin_copy(struct apply *apply, struct fault *fault)
+{
+	bool ok;
+
+	buffer_append_byte(&apply->sql, 0);
+	ok = buffer_ok(&apply->sql, fault)
+	     && table_copy_begin(apply->table, (char *)apply->sql.data, fault);
+	buffer_reset(&apply->sql);
+	return ok;
+}
+
 /* Send sql as it stands with a COPY of the rows of items [from, to) behind it. */
 static bool copy_rows(struct apply *apply, const struct lane *lane, size_t from,
         size_t to, struct fault *fault)
 {
-	bool ok;
-
 	buffer_format(&apply->sql, "COPY %s FROM STDIN BINARY", lane->batch_name);
-	buffer_append_byte(&apply->sql, 0);
-	ok = buffer_ok(&apply->sql, fault)
-	     && table_copy_begin(apply->table, (char *)apply->sql.data, fault)
-	     && feed_rows(apply, lane, from, to, fault)
-	     && table_copy_end(apply->table, fault);
-	buffer_reset(&apply->sql);
-	return ok;
+	return begin_copy(apply, fault) && feed_rows(apply, lane, from, to, fault)
+	       && table_copy_end(apply->table, fault);
+}
+
+/* The straight way: each topic's rows into its table, in the topics' order. */
+static bool map_straight(struct apply *apply, struct fault *fault)
+{
+	size_t rows = 0;
+
+	for (size_t i = 0; i < apply->batch.lane_count; i++) {
+		struct lane *lane = &apply->batch.lanes[i];
+
+		lane->mapped = count_rows(lane, 0, lane->item_count);
+		rows += lane->mapped;
+		if (lane->mapped == 0)
+			continue;
+		buffer_append_text(&apply->sql, lane->straight.copy);
+		if (!begin_copy(apply, fault) || !feed_cells(apply, lane, fault)
+		        || !table_copy_end(apply->table, fault))
+			return false;
+		buffer_append_text(&apply->sql, lane->straight.guard);
+	}
+	breaker_passed(&apply->breaker, (int64_t)rows);
+	return true;
 }
 
 /* The common way: everything at once. */
@@ -377,14 +442,40 @@ static bool put_account(
 	return buffer_ok(text, fault);
 }
 
-static bool run_once(struct apply *apply, const struct apply_frame *frame, bool apart,
+/*
+ * The ways of a batch into the tables, from the fastest on. A refusal tells which comes
+ * next; the last one knows of each record what became of it.
+ */
+enum way {
+	WAY_STRAIGHT, /* COPY into the tables themselves */
+	WAY_WHOLE,    /* everything through the mappings at once */
+	WAY_APART,    /* halved, until what they refuse is alone */
+	WAY_NONE,
+};
+
+static bool map_batch(
+        struct apply *apply, enum way way, bool refused_whole, struct fault *fault)
+{
+	switch (way) {
+	case WAY_STRAIGHT:
+		return map_straight(apply, fault);
+	case WAY_WHOLE:
+		return map_whole(apply, fault);
+	case WAY_APART:
+		return map_apart(apply, refused_whole, fault);
+	case WAY_NONE:
+		break;
+	}
+	return false;
+}
+
+static bool run_once(struct apply *apply, const struct apply_frame *frame, enum way way,
         struct fault *fault)
 {
 	buffer_reset(&apply->sql);
 	buffer_append_text(&apply->sql, "BEGIN;");
 	if (!frame->begin(apply, frame->context, fault)
-	        || !(apart ? map_apart(apply, !frame->apart, fault)
-	                   : map_whole(apply, fault))
+	        || !map_batch(apply, way, !frame->apart, fault)
 	        || !put_account(apply, frame, fault)
 	        || (frame->end != NULL && !frame->end(apply, frame->context, fault)))
 		return false;
@@ -392,33 +483,112 @@ static bool run_once(struct apply *apply, const struct apply_frame *frame, bool 
 	return apply_send(apply, fault);
 }
 
+/*
+ * All or none: between mappings one may read the batch of another, and those that go
+ * straight have none.
+ */
+static bool all_go_straight(const struct apply *apply)
+{
+	for (size_t i = 0; i < apply->batch.lane_count; i++) {
+		const struct lane *lane = &apply->batch.lanes[i];
+
+		if (lane->straight.copy == NULL
+		        && count_rows(lane, 0, lane->item_count) > 0)
+			return false;
+	}
+	return true;
+}
+
+static enum way first_way(struct apply *apply, const struct apply_frame *frame)
+{
+	if (frame->apart)
+		return WAY_APART;
+	if (!frame->straight || !all_go_straight(apply))
+		return WAY_WHOLE;
+	return apply->detour > 0 ? WAY_WHOLE : WAY_STRAIGHT;
+}
+
+static bool expects_conflict(const struct apply *apply, const struct fault *fault)
+{
+	if (strcmp(fault->code, "23505") != 0 && strcmp(fault->code, "23P01") != 0)
+		return false;
+	for (size_t i = 0; i < apply->batch.lane_count; i++)
+		if (apply->batch.lanes[i].mapped > 0
+		        && apply->batch.lanes[i].straight.conflicts)
+			return true;
+	return false;
+}
+
+/* The mapping itself has to say; where one batch meets its like, the next ones will. */
+static enum way take_detour(struct apply *apply)
+{
+	enum { MOST = 256 };
+
+	apply->detours = apply->detours == 0 ? 1 : apply->detours * 2;
+	if (apply->detours > MOST)
+		apply->detours = MOST;
+	apply->detour = apply->detours + 1; /* this one, too */
+	return WAY_WHOLE;
+}
+
+/* A type that changed under a COPY (22P03), and a table that did (KT004). */
+static bool has_changed(const struct fault *fault)
+{
+	return strncmp(fault->code, "22P0", 4) == 0
+	       || strcmp(fault->code, "KT004") == 0;
+}
+
+static enum way next_way(struct apply *apply, enum way way, const struct fault *fault)
+{
+	bool is_refused = fault->kind == FAULT_REJECT || is_doubtful(fault);
+
+	if (way == WAY_STRAIGHT
+	        && (has_changed(fault) || is_doubtful(fault)
+	                || expects_conflict(apply, fault)))
+		return take_detour(apply);
+	return is_refused && way != WAY_APART ? WAY_APART : WAY_NONE;
+}
+
+/* At the end of a detour a table may be another than it was before. */
+static bool go_on_detour(struct apply *apply, struct fault *fault)
+{
+	if (apply->detour == 0 || --apply->detour > 0)
+		return true;
+	for (size_t i = 0; i < apply->batch.lane_count; i++)
+		if (!find_straight(apply, &apply->batch.lanes[i], fault))
+			return false;
+	return true;
+}
+
 static bool run_batch(
         struct apply *apply, const struct apply_frame *frame, struct fault *fault)
 {
 	struct breaker before = apply->breaker;
+	enum way way = first_way(apply, frame);
 	struct fault ignored;
 
-	if (!frame->apart) {
-		if (run_once(apply, frame, false, fault))
-			return true;
+	while (!run_once(apply, frame, way, fault)) {
+		enum way next = next_way(apply, way, fault);
+
 		apply->breaker = before;
-		if ((fault->kind != FAULT_REJECT && !is_doubtful(fault))
-		        || !table_run(apply->table, "ROLLBACK", &ignored))
+		if (way == WAY_APART && fault->kind == FAULT_REJECT)
+			fault->kind = FAULT_STOP; /* refused by COMMIT itself */
+		if (next == WAY_NONE || !table_run(apply->table, "ROLLBACK", &ignored))
 			return false;
+		way = next;
 	}
-	if (run_once(apply, frame, true, fault))
+	if (way != WAY_STRAIGHT)
 		return true;
-	apply->breaker = before;
-	if (fault->kind == FAULT_REJECT)
-		fault->kind = FAULT_STOP; /* refused by COMMIT itself */
-	return false;
+	apply->straights++;
+	apply->detours = 0;
+	return true;
 }
 
 bool apply_batch(
         struct apply *apply, const struct apply_frame *frame, struct fault *fault)
 {
 	if (!apply_learn(apply, fault) || !batch_place(&apply->batch, fault)
-	        || !run_batch(apply, frame, fault))
+	        || !go_on_detour(apply, fault) || !run_batch(apply, frame, fault))
 		return false;
 	for (size_t i = 0; i < apply->batch.lane_count; i++)
 		apply->batch.lanes[i].taken += (int64_t)apply->batch.lanes[i].mapped;

@@ -25,6 +25,9 @@ struct apply {
 	struct breaker breaker;
 	struct fault doubt; /* of a lane: what was taken for a bad record and may be a
 	                       wrong mapping; NONE: nothing */
+	unsigned detour;    /* so many batches go through the mapping */
+	unsigned detours;   /* how long the last one was; 0: none of late */
+	int64_t straights;  /* batches that went straight */
 	struct buffer sql;  /* what will be sent next */
 	struct buffer text;
 };
@@ -36,6 +39,7 @@ struct apply_frame {
 	apply_words *begin;
 	apply_words *end;
 	void *context;
+	bool straight;  /* where the mappings have such a way: flow/straight.h */
 	bool apart;     /* one by one from the start */
 	bool roll_back; /* at the end: nothing is kept */
 };

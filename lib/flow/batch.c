@@ -142,6 +142,7 @@ void batch_close(struct batch *batch)
 			plan_close(&lane->plans[j]);
 		for (size_t j = 0; j < lane->newcomer_count; j++)
 			plan_close(&lane->newcomers[j].plan);
+		straight_forget(&lane->straight);
 		free(lane->newcomers);
 		free(lane->plans);
 		free(lane->items);

@@ -14,6 +14,7 @@
 #include "flow/cases.h"
 #include "flow/department.h"
 #include "flow/earlier.h"
+#include "flow/straight.h"
 #include "port/topic_consumer.h"
 
 /* A stream as this department has it, with what the batch adds. */
@@ -105,6 +106,7 @@ struct lane {
 	char fingerprint[2 * DIGEST_BYTES + 1]; /* of the mapping, in hex */
 	int64_t taken;                          /* records that it has taken */
 	size_t mapped;                          /* of this batch */
+	struct straight straight;               /* of the session */
 };
 
 enum { STREAM_BUCKETS = 16384 };

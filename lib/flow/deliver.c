@@ -623,6 +623,7 @@ static void settle(struct deliver *deliver, int64_t began_us)
 		                                ? deliver->record_room
 		                                : deliver->record_limit * 2;
 	deliver->counters.commits++;
+	deliver->counters.straights = deliver->apply.straights;
 	deliver->counters.last_commit_us = clock_monotonic_us() - began_us;
 	deliver->report_due = true;
 }
@@ -672,7 +673,9 @@ static int64_t read_end(void *context, const char *topic, int32_t partition)
 
 static bool commit(struct deliver *deliver, size_t count, struct fault *fault)
 {
-	const struct apply_frame frame = { .begin = put_moves, .context = deliver };
+	const struct apply_frame frame = { .begin = put_moves,
+		.context = deliver,
+		.straight = conf_flag(deliver->department->conf, "straight") };
 	int64_t began_us = clock_monotonic_us();
 
 	deliver->record_count = count;

@@ -34,6 +34,7 @@ struct deliver_counters {
 	int64_t parked;
 	int64_t dead[DEAD_CLASSES];
 	int64_t commits;
+	int64_t straights;      /* of these, by COPY into the tables themselves */
 	int64_t last_commit_us; /* how long the last commit took */
 	int64_t open_dead;      /* letters that wait for a person */
 	int64_t held;           /* cases that wait behind them */

@@ -26,6 +26,8 @@ static const struct conf_key department_keys[] = {
 	        "how long a record waits for a row that it refers to"),
 	CONF_KEY(FLAG, breaker, "yes",
 	        "halt when the tables refuse several villages for one reason"),
+	CONF_KEY(FLAG, straight, "yes",
+	        "copy into the tables themselves where a mapping only names columns"),
 	CONF_KEY(FLAG, keep_values, "no",
 	        "keep the raw bytes of dead letters; for satu_data only"),
 	CONF_ANY(fields,

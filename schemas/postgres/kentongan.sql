@@ -369,6 +369,90 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
            fingerprint = excluded.fingerprint
 $$;
 
+-- What a COPY into a table goes by, as a fingerprint.
+CREATE OR REPLACE FUNCTION kentongan.form(wanted oid) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT md5(concat_ws(' ', c.relkind, c.relrowsecurity, c.relhasrules,
+           (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
+           (SELECT count(*) FROM pg_class v WHERE v.relkind = 'v'
+                                              AND v.reloptions::text LIKE '%check_option%'),
+           (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod,
+                                        a.attisdropped, a.attidentity, a.attgenerated,
+                                        pg_get_expr(d.adbin, d.adrelid)), ',' ORDER BY a.attnum)
+              FROM pg_attribute a
+              LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = c.oid AND a.attnum > 0)))
+      FROM pg_class c WHERE c.oid = wanted
+$$;
+
+-- KT004: the table is another than it was; asked behind a COPY, which lets nobody change it.
+CREATE OR REPLACE FUNCTION kentongan.still(wanted oid, form text) RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF kentongan.form(wanted) IS DISTINCT FROM form THEN
+        RAISE EXCEPTION 'the table has changed' USING ERRCODE = 'KT004';
+    END IF;
+END
+$$;
+
+-- The straight way of a prepared mapping, where it has one: an INSERT into an ordinary table
+-- whose plan only reads the batch and puts columns of it into columns of the same type, and
+-- into each other one what it has by default. cells: which of the batch's, from 0, in its
+-- order. Nothing that may look at the batch, or elsewhere, is on the way: no trigger, rule or
+-- policy, nor a view's check option, which a plan does not show. No search_path is set: the
+-- mapping would be read anew by it.
+CREATE OR REPLACE FUNCTION kentongan.straight(mapping text)
+RETURNS TABLE (copy text, cells text, conflicts boolean, guard text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    plan   jsonb;
+    top    jsonb;
+    scan   jsonb;
+    target oid;
+BEGIN
+    EXECUTE format('EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE %I', mapping) INTO plan;
+    top := plan -> 0 -> 'Plan';
+    scan := top -> 'Plans' -> 0;
+    IF jsonb_array_length(plan) <> 1 OR top ->> 'Operation' IS DISTINCT FROM 'Insert'
+       OR top ? 'Output' OR jsonb_array_length(top -> 'Plans') <> 1
+       OR scan ->> 'Node Type' <> 'Seq Scan' OR scan ? 'Filter' OR scan ? 'Plans'
+       OR 'map_' || (scan ->> 'Relation Name') <> mapping
+       OR scan ->> 'Schema' NOT LIKE 'pg\_temp%' OR top ->> 'Schema' = 'kentongan' THEN
+        RETURN;
+    END IF;
+    SELECT c.oid INTO target
+      FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = top ->> 'Schema' AND c.relname = top ->> 'Relation Name'
+       AND c.relkind = 'r' AND NOT c.relrowsecurity AND NOT c.relhasrules
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t
+                        WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_class v
+                        WHERE v.relkind = 'v' AND v.reloptions::text LIKE '%check_option%');
+    RETURN QUERY
+    SELECT format('COPY %I.%I (%s) FROM STDIN BINARY', top ->> 'Schema',
+                  top ->> 'Relation Name',
+                  string_agg(quote_ident(a.attname), ', ' ORDER BY b.attnum)
+                      FILTER (WHERE b.attnum IS NOT NULL)),
+           string_agg((b.attnum - 1)::text, ',' ORDER BY b.attnum),
+           top ? 'Conflict Resolution',
+           format('SELECT kentongan.still(%s, %L);', target, kentongan.form(target))
+      FROM (SELECT * FROM jsonb_array_elements_text(scan -> 'Output')
+                     WITH ORDINALITY AS o (expression, attnum)) o
+      FULL JOIN (SELECT * FROM pg_catalog.pg_attribute
+                  WHERE attrelid = target AND attnum > 0) a ON a.attnum = o.attnum
+      LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+      LEFT JOIN pg_catalog.pg_attribute b
+             ON b.attrelid = format('pg_temp.%I', scan ->> 'Relation Name')::regclass
+            AND b.attnum > 0 AND b.atttypid = a.atttypid
+            AND o.expression = format('%I.%I', scan ->> 'Alias', b.attname)
+    HAVING count(b.attnum) > 0 AND count(DISTINCT b.attnum) = count(b.attnum)
+       AND bool_and(coalesce(a.attisdropped OR b.attnum IS NOT NULL
+                             OR o.expression = coalesce(pg_get_expr(d.adbin, d.adrelid),
+                                    'NULL::' || format_type(a.atttypid, a.atttypmod)), false));
+END
+$$;
+
 -- Mending. A queue is a case's records that have not been applied, in order: the letter
 -- that holds them and those that wait, up to the next letter that holds. `was` says where a
 -- record is counted now; none: it could not be read, so its number has not come yet.

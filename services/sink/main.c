@@ -28,6 +28,7 @@ struct sink {
 	struct metric *dead[DEAD_CLASSES];
 	struct metric *repeats;
 	struct metric *parked;
+	struct metric *straights;
 	struct metric *open_dead;
 	struct metric *held;
 	struct metric *states[3];
@@ -78,6 +79,9 @@ static void open_metrics(struct sink *sink)
 	sink->parked = health_metric(sink->health, METRIC_COUNTER,
 	        "kentongan_sink_parked_events_total", "",
 	        "Records that had to wait since the start");
+	sink->straights = health_metric(sink->health, METRIC_COUNTER,
+	        "kentongan_sink_straight_batches_total", "",
+	        "Batches copied into the tables themselves since the start");
 	sink->open_dead = health_metric(sink->health, METRIC_GAUGE,
 	        "kentongan_sink_open_dead_letters", "",
 	        "Dead letters that wait for a person");
@@ -184,6 +188,7 @@ static void show(struct sink *sink)
 		metric_set(sink->dead[i], counters->dead[i]);
 	metric_set(sink->repeats, counters->repeats);
 	metric_set(sink->parked, counters->parked);
+	metric_set(sink->straights, counters->straights);
 	metric_set(sink->open_dead, counters->open_dead);
 	metric_set(sink->held, counters->held);
 	for (int i = 0; i < 3; i++)

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""A mapping that only names columns goes by COPY into its table; what else it may be goes through the mapping, and the rows are the same."""
+import psycopg2
+import pytest
+from conftest import VILLAGES, post, request_body
+from hub.base import wait_until
+
+TABLE = """CREATE TABLE IF NOT EXISTS r (n bigint GENERATED ALWAYS AS IDENTITY, event_id uuid PRIMARY KEY, desa text NOT NULL,
+    seq bigint CHECK (seq <> 7), nama text, asal text DEFAULT 'hub', masuk timestamptz DEFAULT now(), late boolean);
+"""
+MAPPING = "INSERT INTO r (event_id, desa, seq, nama, late) SELECT event_id, village_code, seq, applicant_name, late FROM batch_requests"
+PLAIN = TABLE.replace("n bigint GENERATED ALWAYS AS IDENTITY, ", "")
+
+
+def lurus(world, mapping=MAPPING, table=PLAIN, name="lurus"):
+    world.write_department(name, {"requests": "applicant_name"}, table, {"requests": mapping})
+    return name
+
+
+def straights(sink):
+    return sink.metrics().get("kentongan_sink_straight_batches_total")
+
+
+def send(gateway, *names):
+    for name in names:
+        assert post(gateway, "/v1/requests", request_body(case_id=name.split()[-1], applicant={"name": name}))[0] == 201
+
+
+def rows(world, count, name="lurus"):
+    world.wait_rows(name, f"SELECT count(*) FROM {name}.r", count)
+    return world.sql(name, f"SELECT desa, seq, nama, asal, late FROM {name}.r ORDER BY seq")
+
+
+def test_both_ways_write_the_same(world):
+    for name in ("lurus", "lewat"):
+        lurus(world, name=name)
+    with open(f"{world.folder}/departments/lewat_{world.tag}/department.conf", "a", encoding="utf-8") as conf:
+        conf.write("straight = no\n")
+    gateway = world.gateway()
+    straight, mapped = world.sink("lurus"), world.sink("lewat")
+    send(gateway, "Siti", "Budi", "\\N \"' Ñandú")
+    assert rows(world, 3) == rows(world, 3, "lewat")
+    assert rows(world, 3)[2] == (VILLAGES[0], 3, "\\N \"' Ñandú", "hub", False)
+    wait_until(lambda: straights(straight) > 0, 20, "a batch that went straight")
+    assert straights(mapped) == 0
+    assert world.accounts("lurus") == world.accounts("lewat") == (3, 0, 0, 0)
+
+
+@pytest.mark.parametrize("conflict, wanted", [("DO NOTHING", "lama"), ("DO UPDATE SET nama = excluded.nama", "Siti")])
+def test_what_is_there_already_is_the_mappings_to_decide(world, conflict, wanted):
+    gateway = world.gateway()
+    send(gateway, "Siti")
+    lurus(world, MAPPING.replace("event_id, village_code", "event_id, village_code", 1) + f" ON CONFLICT (desa, seq) {conflict}",
+          PLAIN + "CREATE UNIQUE INDEX IF NOT EXISTS one ON r (desa, seq);")
+    world.install("lurus")
+    world.sql("lurus", "INSERT INTO lurus.r (event_id, desa, seq, nama) VALUES (gen_random_uuid(), %s, 1, 'lama')", VILLAGES[0])
+    sink = world.sink("lurus")
+    wait_until(lambda: world.accounts("lurus")[0] == 1, 20, "the first event")
+    assert straights(sink) == 0
+    assert rows(world, 1)[0][2] == wanted
+    send(gateway, "Budi", "Rini", "Agus")
+    assert [row[2] for row in rows(world, 4)] == [wanted, "Budi", "Rini", "Agus"]
+    for number in range(20):  # the detour is short where it was the only one
+        if straights(sink) > 0:
+            break
+        send(gateway, f"Lagi {number}")
+        rows(world, 5 + number)
+    assert straights(sink) > 0
+
+
+def test_a_refused_row_is_alone_and_its_case_waits(world):
+    world.expects("dead letter class=data")
+    gateway = world.gateway()
+    lurus(world)
+    for number in range(1, 13):
+        send(gateway, f"Orang {number % 5}")
+    sink = world.sink("lurus")
+    wait_until(lambda: sum(world.accounts("lurus")) == 11, 30, "all but the one that waits")  # 12 is of the case of 7
+    assert [row[1] for row in rows(world, 10)] == [1, 2, 3, 4, 5, 6, 8, 9, 10, 11]
+    assert [letter[:3] for letter in world.dead_letters("lurus")] == [("data", "23514", "r_seq_check")]
+    send(gateway, "Sesudah")
+    rows(world, 11)
+    wait_until(lambda: straights(sink) > 0, 20, "the next batch goes straight")
+
+
+CHANGES = {
+    "a trigger": ("""CREATE FUNCTION lurus.sela() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                       IF (SELECT count(*) FROM pg_temp.batch_requests) > 0 THEN NEW.asal := 'pemicu'; END IF; RETURN NEW; END $$;
+                     CREATE TRIGGER sela BEFORE INSERT ON lurus.r FOR EACH ROW EXECUTE FUNCTION lurus.sela()""",
+                  lambda row: row[3] == "pemicu"),
+    "a default": ("ALTER TABLE lurus.r ALTER asal SET DEFAULT 'baru'", lambda row: row[3] == "baru"),
+    "a type": ("ALTER TABLE lurus.r ALTER seq TYPE text, DROP CONSTRAINT r_seq_check", lambda row: row[1] == "2"),
+    "a type of the same size": ("ALTER TABLE lurus.r DROP CONSTRAINT r_seq_check, ALTER seq TYPE double precision", lambda row: row[1] == 2.0),
+    "a column": ("ALTER TABLE lurus.r ADD baru text DEFAULT 'x'", lambda row: row[2] == "Budi"),
+    "a policy": ("ALTER TABLE lurus.r ENABLE ROW LEVEL SECURITY; CREATE POLICY semua ON lurus.r USING (true) WITH CHECK (true)",
+                 lambda row: row[2] == "Budi"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_table_that_changes_at_work_is_written_as_its_mapping_says(world, change):
+    statement, is_so = CHANGES[change]
+    gateway = world.gateway()
+    sink = world.sink(lurus(world))
+    send(gateway, "Siti")
+    rows(world, 1)
+    wait_until(lambda: straights(sink) == 1, 20, "it went straight")
+    world.sql("lurus", statement)
+    send(gateway, "Budi")
+    assert is_so(rows(world, 2)[1]), rows(world, 2)
+    assert world.dead_letters("lurus") == []
+
+
+# What has a straight way, by PostgreSQL's own plan of it
+
+STRAIGHT = [
+    (MAPPING, PLAIN),
+    (MAPPING + " ON CONFLICT DO NOTHING", PLAIN),
+    (MAPPING.replace("FROM batch_requests", "FROM batch_requests AS \"B\"").replace("village_code", "\"B\".village_code"), PLAIN),
+    (MAPPING, PLAIN + "CREATE TABLE IF NOT EXISTS q (i int PRIMARY KEY); ALTER TABLE r ADD q int REFERENCES q;"),
+    (MAPPING, PLAIN.replace("asal text", "bekas int, asal text") + "ALTER TABLE r DROP IF EXISTS bekas;"),
+    (MAPPING, PLAIN + "CREATE OR REPLACE VIEW v AS SELECT * FROM r;"),
+    (MAPPING.replace("INTO r", "INTO v"), PLAIN + "CREATE OR REPLACE VIEW v AS SELECT * FROM r;"),
+]
+ROUNDABOUT = [
+    (MAPPING + " WHERE seq > 0", PLAIN),
+    (MAPPING.replace("applicant_name, late F", "upper(applicant_name), late F"), PLAIN),
+    (MAPPING.replace("applicant_name, late F", "'tetap', late F"), PLAIN),
+    (MAPPING.replace("applicant_name, late F", "NULL, late F").replace("nama, late", "asal, late"), PLAIN),
+    (MAPPING.replace("applicant_name, late F", "village_code, late F"), PLAIN),
+    (MAPPING.replace("SELECT", "SELECT DISTINCT"), PLAIN),
+    (MAPPING + " LIMIT 1", PLAIN),
+    (MAPPING + " ORDER BY seq", PLAIN),
+    (MAPPING + " RETURNING pg_notify('r', desa)", PLAIN),
+    (MAPPING + " UNION ALL SELECT event_id, desa, seq, nama, late FROM r WHERE false", PLAIN),
+    ("WITH d AS (DELETE FROM r) " + MAPPING, PLAIN),
+    ("WITH d AS (SELECT pg_notify('a', 'b')) " + MAPPING + " WHERE (SELECT count(*) FROM d) > 0", PLAIN),
+    (MAPPING + " CROSS JOIN (SELECT 1) AS one CROSS JOIN generate_series(1, 1)", PLAIN),
+    (MAPPING, TABLE),
+    (MAPPING, PLAIN.replace("seq bigint", "seq numeric")),
+    (MAPPING, PLAIN.replace("seq bigint", "seq int")),
+    (MAPPING, PLAIN.replace("nama text", "nama varchar(40)")),
+    (MAPPING, "CREATE DOMAIN nama AS text CHECK (VALUE <> 'x');" + PLAIN.replace("nama text", "nama nama")),
+    (MAPPING, PLAIN + "ALTER TABLE r ADD g bigint GENERATED ALWAYS AS (seq + 1) STORED;"),
+    (MAPPING, PLAIN + "ALTER TABLE r ENABLE ROW LEVEL SECURITY;"),
+    (MAPPING, PLAIN + "CREATE RULE catat AS ON INSERT TO r DO ALSO NOTIFY r;"),
+    (MAPPING, PLAIN + "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+                      "CREATE TRIGGER t AFTER INSERT ON r FOR EACH STATEMENT EXECUTE FUNCTION f();"),
+    (MAPPING.replace("INTO r", "INTO v"), PLAIN + "CREATE VIEW v AS SELECT * FROM r WHERE seq > 0 WITH CHECK OPTION;"),
+    (MAPPING, PLAIN.replace("late boolean)", "late boolean) PARTITION BY LIST (desa)").replace(" PRIMARY KEY", "")
+     + "CREATE TABLE r_all PARTITION OF r DEFAULT;"),
+    ("UPDATE r SET nama = b.applicant_name FROM batch_requests b WHERE b.event_id = r.event_id", PLAIN),
+    ("SELECT count(*) FROM batch_requests", PLAIN),
+]
+
+
+@pytest.fixture(scope="module")
+def plans(servers, tmp_path_factory):
+    """A database with kentongan's functions and an empty batch in the session."""
+    from conftest import World
+    world = World(servers, tmp_path_factory.mktemp("plans"))
+    world.write_department("lurus", {"requests": "applicant_name"}, PLAIN, {"requests": MAPPING})
+    world.install("lurus")
+    connection = psycopg2.connect(world.conninfo("lurus"))
+    yield connection
+    connection.close()
+
+
+def way_of(plans, mapping, table):
+    with plans.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA coba; SET LOCAL search_path = coba, pg_temp; CREATE TEMPORARY TABLE batch_requests "
+                       "(event_id uuid, village_code text, seq bigint, applicant_name text, kafka_offset bigint, late boolean)")
+        cursor.execute(table)
+        cursor.execute("PREPARE map_batch_requests AS " + mapping)
+        try:
+            cursor.execute("SELECT copy, cells, conflicts FROM kentongan.straight('map_batch_requests')")
+            return cursor.fetchall()
+        finally:
+            plans.rollback()
+            with plans.cursor() as again:
+                again.execute("DEALLOCATE map_batch_requests")
+            plans.commit()
+
+
+@pytest.mark.parametrize("mapping, table", STRAIGHT, ids=range(len(STRAIGHT)))
+def test_these_only_name_columns(plans, mapping, table):
+    assert way_of(plans, mapping, table) == [
+        ("COPY coba.r (event_id, desa, seq, nama, late) FROM STDIN BINARY", "0,1,2,3,5", "CONFLICT" in mapping)]
+
+
+@pytest.mark.parametrize("mapping, table", ROUNDABOUT, ids=range(len(ROUNDABOUT)))
+def test_these_do_more(plans, mapping, table):
+    assert way_of(plans, mapping, table) == []
