@@ -16,6 +16,9 @@ bool apply_open(struct apply *apply, const struct department *department,
         const struct catalog *catalog, struct fault *fault)
 {
 	apply->department = department;
+	apply->copies = calloc(department->topic_count, sizeof *apply->copies);
+	if (apply->copies == NULL)
+		return fault_memory(fault);
 	return batch_open(&apply->batch, department, catalog, fault);
 }
 
@@ -25,6 +28,7 @@ void apply_close(struct apply *apply)
 	batch_close(&apply->batch);
 	buffer_clear(&apply->sql);
 	buffer_clear(&apply->text);
+	free(apply->copies);
 	*apply = (struct apply){ 0 };
 }
 
@@ -138,6 +142,11 @@ static size_t count_rows(const struct lane *lane, size_t from, size_t to)
 	return count;
 }
 
+static struct bytes row_of(const struct lane *lane, const struct item *item)
+{
+	return (struct bytes){ lane->rows.data + item->row_start, item->row_size };
+}
+
 /* Feed the rows of items [from, to) from where they lie; neighbours go together. */
 static bool feed_rows(struct apply *apply, const struct lane *lane, size_t from,
         size_t to, struct fault *fault)
@@ -145,91 +154,64 @@ static bool feed_rows(struct apply *apply, const struct lane *lane, size_t from,
 	struct bytes run = { 0 };
 
 	for (size_t i = from; i < to; i++) {
-		const struct item *item = &lane->items[i];
-		const uint8_t *row = lane->rows.data + item->row_start;
+		struct bytes row = row_of(lane, &lane->items[i]);
 
-		if (item->fate != FATE_ROW)
+		if (lane->items[i].fate != FATE_ROW)
 			continue;
-		if (run.size > 0 && run.data + run.size != row) {
+		if (run.size > 0 && run.data + run.size != row.data) {
 			if (!table_copy_rows(apply->table, run, fault))
 				return false;
 			run.size = 0;
 		}
 		if (run.size == 0)
-			run.data = row;
-		run.size += item->row_size;
+			run.data = row.data;
+		run.size += row.size;
 	}
 	return table_copy_rows(apply->table, run, fault);
-}
-
-/* The same with what the table wants of each row. */
-static bool feed_cells(
-        struct apply *apply, const struct lane *lane, struct fault *fault)
-{
-	enum { SLICE = 64 * 1024 };
-	struct buffer *cells = &apply->text;
-
-	buffer_reset(cells);
-	for (size_t i = 0; i < lane->item_count; i++) {
-		const struct item *item = &lane->items[i];
-
-		if (item->fate != FATE_ROW)
-			continue;
-		straight_row(&lane->straight,
-		        (struct bytes){
-		                lane->rows.data + item->row_start, item->row_size },
-		        cells);
-		if (cells->size < SLICE)
-			continue;
-		if (!buffer_ok(cells, fault)
-		        || !table_copy_rows(apply->table, buffer_bytes(cells), fault))
-			return false;
-		buffer_reset(cells);
-	}
-	return buffer_ok(cells, fault)
-	       && table_copy_rows(apply->table, buffer_bytes(cells), fault);
-}
-
-/* Send sql as it stands, with a COPY at its end that is to be fed. */
-static bool begin_copy(struct apply *apply, struct fault *fault)
-{
-	bool ok;
-
-	buffer_append_byte(&apply->sql, 0);
-	ok = buffer_ok(&apply->sql, fault)
-	     && table_copy_begin(apply->table, (char *)apply->sql.data, fault);
-	buffer_reset(&apply->sql);
-	return ok;
 }
 
 /* Send sql as it stands with a COPY of the rows of items [from, to) behind it. */
 static bool copy_rows(struct apply *apply, const struct lane *lane, size_t from,
         size_t to, struct fault *fault)
 {
+	bool ok;
+
 	buffer_format(&apply->sql, "COPY %s FROM STDIN BINARY", lane->batch_name);
-	return begin_copy(apply, fault) && feed_rows(apply, lane, from, to, fault)
-	       && table_copy_end(apply->table, fault);
+	buffer_append_byte(&apply->sql, 0);
+	ok = buffer_ok(&apply->sql, fault)
+	     && table_copy_begin(apply->table, (char *)apply->sql.data, fault)
+	     && feed_rows(apply, lane, from, to, fault)
+	     && table_copy_end(apply->table, fault);
+	buffer_reset(&apply->sql);
+	return ok;
 }
 
-/* The straight way: each topic's rows into its table, in the topics' order. */
+/*
+ * The straight way: each topic's rows into its table, in the topics' order. Nothing is
+ * sent yet: the whole transaction goes at once, with the rows behind it.
+ */
 static bool map_straight(struct apply *apply, struct fault *fault)
 {
-	size_t rows = 0;
-
+	apply->copy_count = 0;
+	apply->may_conflict = false;
 	for (size_t i = 0; i < apply->batch.lane_count; i++) {
 		struct lane *lane = &apply->batch.lanes[i];
+		struct straight *straight = &lane->straight;
 
 		lane->mapped = count_rows(lane, 0, lane->item_count);
-		rows += lane->mapped;
 		if (lane->mapped == 0)
 			continue;
-		buffer_append_text(&apply->sql, lane->straight.copy);
-		if (!begin_copy(apply, fault) || !feed_cells(apply, lane, fault)
-		        || !table_copy_end(apply->table, fault))
+		buffer_reset(&straight->rows);
+		for (size_t j = 0; j < lane->item_count; j++)
+			if (lane->items[j].fate == FATE_ROW)
+				straight_row(straight, row_of(lane, &lane->items[j]));
+		if (!buffer_ok(&straight->rows, fault))
 			return false;
-		buffer_append_text(&apply->sql, lane->straight.guard);
+		apply->copies[apply->copy_count++] = buffer_bytes(&straight->rows);
+		apply->may_conflict |= straight->conflicts;
+		buffer_format(&apply->sql, "%s;%s", straight->copy, straight->guard);
+		breaker_passed(&apply->breaker, (int64_t)lane->mapped);
 	}
-	breaker_passed(&apply->breaker, (int64_t)rows);
 	return true;
 }
 
@@ -469,7 +451,11 @@ static bool map_batch(
 	return false;
 }
 
-static bool run_once(struct apply *apply, const struct apply_frame *frame, enum way way,
+/*
+ * The transaction, up to what is to be sent last: all of it where the way is straight,
+ * since nothing in it hangs on an answer.
+ */
+static bool compose(struct apply *apply, const struct apply_frame *frame, enum way way,
         struct fault *fault)
 {
 	buffer_reset(&apply->sql);
@@ -480,7 +466,30 @@ static bool run_once(struct apply *apply, const struct apply_frame *frame, enum 
 	        || (frame->end != NULL && !frame->end(apply, frame->context, fault)))
 		return false;
 	buffer_append_text(&apply->sql, frame->roll_back ? "ROLLBACK;" : "COMMIT;");
-	return apply_send(apply, fault);
+	return true;
+}
+
+/* Send what was composed for the straight way, with its rows, and do not wait. */
+static bool launch(struct apply *apply, struct fault *fault)
+{
+	bool ok;
+
+	buffer_append_byte(&apply->sql, 0);
+	ok = buffer_ok(&apply->sql, fault)
+	     && table_launch(apply->table, (char *)apply->sql.data, apply->copies,
+	             apply->copy_count, fault);
+	buffer_reset(&apply->sql);
+	return ok;
+}
+
+static bool run_once(struct apply *apply, const struct apply_frame *frame, enum way way,
+        struct fault *fault)
+{
+	if (!compose(apply, frame, way, fault))
+		return false;
+	if (way != WAY_STRAIGHT)
+		return apply_send(apply, fault);
+	return launch(apply, fault) && table_land(apply->table, fault);
 }
 
 /*
@@ -510,13 +519,9 @@ static enum way first_way(struct apply *apply, const struct apply_frame *frame)
 
 static bool expects_conflict(const struct apply *apply, const struct fault *fault)
 {
-	if (strcmp(fault->code, "23505") != 0 && strcmp(fault->code, "23P01") != 0)
-		return false;
-	for (size_t i = 0; i < apply->batch.lane_count; i++)
-		if (apply->batch.lanes[i].mapped > 0
-		        && apply->batch.lanes[i].straight.conflicts)
-			return true;
-	return false;
+	return apply->may_conflict
+	       && (strcmp(fault->code, "23505") == 0
+	               || strcmp(fault->code, "23P01") == 0);
 }
 
 /* The mapping itself has to say; where one batch meets its like, the next ones will. */
@@ -560,6 +565,12 @@ static bool go_on_detour(struct apply *apply, struct fault *fault)
 	return true;
 }
 
+static void count_straight(struct apply *apply)
+{
+	apply->straights++;
+	apply->detours = 0;
+}
+
 static bool run_batch(
         struct apply *apply, const struct apply_frame *frame, struct fault *fault)
 {
@@ -577,20 +588,94 @@ static bool run_batch(
 			return false;
 		way = next;
 	}
-	if (way != WAY_STRAIGHT)
-		return true;
-	apply->straights++;
-	apply->detours = 0;
+	if (way == WAY_STRAIGHT)
+		count_straight(apply);
+	for (size_t i = 0; i < apply->batch.lane_count; i++)
+		apply->batch.lanes[i].taken += (int64_t)apply->batch.lanes[i].mapped;
 	return true;
+}
+
+static bool prepare_batch(struct apply *apply, struct fault *fault)
+{
+	return apply_learn(apply, fault) && batch_place(&apply->batch, fault)
+	       && go_on_detour(apply, fault);
 }
 
 bool apply_batch(
         struct apply *apply, const struct apply_frame *frame, struct fault *fault)
 {
-	if (!apply_learn(apply, fault) || !batch_place(&apply->batch, fault)
-	        || !go_on_detour(apply, fault) || !run_batch(apply, frame, fault))
-		return false;
+	return prepare_batch(apply, fault) && run_batch(apply, frame, fault);
+}
+
+/* What a batch that flies takes, for when it has landed. */
+static void note_flight(struct apply *apply)
+{
 	for (size_t i = 0; i < apply->batch.lane_count; i++)
-		apply->batch.lanes[i].taken += (int64_t)apply->batch.lanes[i].mapped;
+		apply->batch.lanes[i].flown = apply->batch.lanes[i].mapped;
+}
+
+/* Nothing is set aside or waits, which would have to be told of before it is so. */
+static bool is_smooth(const struct apply *apply)
+{
+	for (size_t i = 0; i < apply->batch.lane_count; i++) {
+		const struct lane *lane = &apply->batch.lanes[i];
+
+		for (size_t j = 0; j < lane->item_count; j++)
+			if (lane->items[j].fate == FATE_DEAD
+			        || lane->items[j].fate == FATE_PARKED)
+				return false;
+	}
 	return true;
+}
+
+static bool may_fly(struct apply *apply, const struct apply_frame *frame)
+{
+	if (apply->grounded > 0) {
+		apply->grounded--;
+		return false;
+	}
+	return first_way(apply, frame) == WAY_STRAIGHT && is_smooth(apply);
+}
+
+bool apply_launch(struct apply *apply, const struct apply_frame *frame, bool *flies,
+        struct fault *fault)
+{
+	*flies = false;
+	if (!prepare_batch(apply, fault))
+		return false;
+	if (!may_fly(apply, frame))
+		return run_batch(apply, frame, fault);
+	apply->breaker_before = apply->breaker;
+	*flies = compose(apply, frame, WAY_STRAIGHT, fault) && launch(apply, fault);
+	note_flight(apply);
+	return *flies;
+}
+
+void apply_push(struct apply *apply)
+{
+	table_push(apply->table);
+}
+
+bool apply_has_landed(struct apply *apply)
+{
+	return table_has_landed(apply->table);
+}
+
+bool apply_land(struct apply *apply, struct fault *fault)
+{
+	enum { GROUNDED = 16 };
+
+	if (table_land(apply->table, fault)) {
+		count_straight(apply);
+		for (size_t i = 0; i < apply->batch.lane_count; i++)
+			apply->batch.lanes[i].taken +=
+			        (int64_t)apply->batch.lanes[i].flown;
+		return true;
+	}
+	apply->breaker = apply->breaker_before;
+	apply->grounded = GROUNDED;
+	if (next_way(apply, WAY_STRAIGHT, fault) != WAY_NONE)
+		fault_code(fault, FAULT_RETRY, "again",
+		        "a batch was refused; it is taken apart");
+	return false;
 }

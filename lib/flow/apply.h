@@ -23,12 +23,17 @@ struct apply {
 	struct table *table;
 	struct batch batch;
 	struct breaker breaker;
-	struct fault doubt; /* of a lane: what was taken for a bad record and may be a
-	                       wrong mapping; NONE: nothing */
-	unsigned detour;    /* so many batches go through the mapping */
-	unsigned detours;   /* how long the last one was; 0: none of late */
-	int64_t straights;  /* batches that went straight */
-	struct buffer sql;  /* what will be sent next */
+	struct fault doubt;   /* of a lane: what was taken for a bad record and may be a
+	                         wrong mapping; NONE: nothing */
+	unsigned detour;      /* so many batches go through the mapping */
+	unsigned detours;     /* how long the last one was; 0: none of late */
+	int64_t straights;    /* batches that went straight */
+	unsigned grounded;    /* so many batches are waited for */
+	struct bytes *copies; /* of the batch that goes straight, one for each COPY */
+	size_t copy_count;
+	bool may_conflict;             /* one of its mappings has ON CONFLICT */
+	struct breaker breaker_before; /* the batch that flies */
+	struct buffer sql;             /* what will be sent next */
 	struct buffer text;
 };
 
@@ -63,6 +68,19 @@ MUST_CHECK bool apply_learn(struct apply *apply, struct fault *fault);
  */
 MUST_CHECK bool apply_batch(
         struct apply *apply, const struct apply_frame *frame, struct fault *fault);
+
+/*
+ * As apply_batch(), but do not wait where the batch goes straight: *flies, and until
+ * apply_land() nothing may be asked of the database. Its records may go meanwhile, and
+ * other ones be added, by somebody who calls apply_push() now and then: PostgreSQL
+ * works while they are decoded. Where apply_land() fails with the code "again", the
+ * records are to be read again, and no batch flies for a while.
+ */
+MUST_CHECK bool apply_launch(struct apply *apply, const struct apply_frame *frame,
+        bool *flies, struct fault *fault);
+void apply_push(struct apply *apply);
+bool apply_has_landed(struct apply *apply);
+MUST_CHECK bool apply_land(struct apply *apply, struct fault *fault);
 
 /* Append SELECT kentongan.FUNCTION('text'); to apply->sql. */
 MUST_CHECK bool apply_call(struct apply *apply, const char *function, struct bytes text,

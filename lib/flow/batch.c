@@ -134,6 +134,8 @@ void batch_forget(struct batch *batch)
 
 void batch_close(struct batch *batch)
 {
+	if (batch->lanes != NULL)
+		batch_reset(batch);
 	batch_forget(batch);
 	for (size_t i = 0; i < batch->lane_count && batch->lanes != NULL; i++) {
 		struct lane *lane = &batch->lanes[i];
@@ -161,6 +163,8 @@ void batch_close(struct batch *batch)
 void batch_reset(struct batch *batch)
 {
 	for (size_t i = 0; i < batch->lane_count; i++) {
+		for (size_t j = 0; j < batch->lanes[i].item_count; j++)
+			free(batch->lanes[i].items[j].refusal);
 		batch->lanes[i].item_count = 0;
 		batch->lanes[i].mapped = 0;
 		for (size_t j = 0; j < batch->lanes[i].newcomer_count; j++)
@@ -271,14 +275,22 @@ static struct item *add_item(struct lane *lane, struct topic_record *record)
 	return &lane->items[lane->item_count++];
 }
 
-void batch_set_aside(struct item *item, enum dead_class class, const char *sqlstate,
-        const char *constraint, const char *reason)
+bool batch_set_aside(struct item *item, const struct refusal *why, struct fault *fault)
 {
+	if (item->refusal == NULL)
+		item->refusal = malloc(sizeof *item->refusal);
+	if (item->refusal == NULL)
+		return fault_memory(fault);
+	*item->refusal = *why;
 	item->fate = FATE_DEAD;
-	item->class = class;
-	snprintf(item->sqlstate, sizeof item->sqlstate, "%.7s", sqlstate);
-	snprintf(item->constraint, sizeof item->constraint, "%.63s", constraint);
-	snprintf(item->reason, sizeof item->reason, "%.159s", reason);
+	return true;
+}
+
+const struct refusal *batch_refusal(const struct item *item)
+{
+	static const struct refusal none;
+
+	return item->refusal ? item->refusal : &none;
 }
 
 static void put_row(
@@ -390,33 +402,33 @@ static const struct plan *find_plan(
 	return NULL;
 }
 
-bool batch_decode(struct batch *batch, struct lane *lane, struct item *item,
-        struct head *head, bool *is_void, struct fault *fault)
+static bool cannot_be(enum dead_class class, struct refusal *why, struct fault *fault)
+{
+	*why = (struct refusal){ .class = class };
+	snprintf(why->reason, sizeof why->reason, "%.159s", fault->text);
+	return false;
+}
+
+bool batch_decode(struct batch *batch, struct lane *lane,
+        const struct topic_record *record, struct head *head, bool *is_void,
+        struct refusal *why, struct fault *fault)
 {
 	const struct plan *plan;
 	struct bytes value;
 	int32_t id;
 
-	if (!envelope_unframe(item->record->value, &id, &value, fault)) {
-		batch_set_aside(item, DEAD_FRAMING, "", "", fault->text);
-		return false;
-	}
+	if (!envelope_unframe(record->value, &id, &value, fault))
+		return cannot_be(DEAD_FRAMING, why, fault);
 	plan = find_plan(batch, lane, id);
 	if (plan == NULL) {
-		char reason[128];
-
 		meet(lane, id);
-		snprintf(reason, sizeof reason,
+		fault_set(fault, FAULT_REJECT,
 		        "schema id %d is not one of this topic's in the catalog",
 		        (int)id);
-		batch_set_aside(item, DEAD_UNKNOWN_SCHEMA, "", "", reason);
-		return false;
+		return cannot_be(DEAD_UNKNOWN_SCHEMA, why, fault);
 	}
-	if (!plan_decode(plan, value, batch->cells, &batch->scratch, fault)) {
-		if (fault->kind == FAULT_REJECT)
-			batch_set_aside(item, DEAD_DECODE, "", "", fault->text);
-		return false;
-	}
+	if (!plan_decode(plan, value, batch->cells, &batch->scratch, fault))
+		return cannot_be(DEAD_DECODE, why, fault);
 	plan_head(plan, batch->cells, head);
 	*is_void = plan == batch->void_plan;
 	return true;
@@ -470,24 +482,25 @@ static bool place_by_headers(
 	return buffer_ok(&lane->texts, fault);
 }
 
+static const struct refusal stranger = { .class = DEAD_ORIGIN,
+	.reason = "key, partition and village_code do not agree" };
+
 bool batch_add(struct batch *batch, struct topic_record *record, struct fault *fault)
 {
 	struct lane *lane = batch_lane(batch, record->topic);
 	struct item *item = add_item(lane, record);
+	struct refusal why;
 	struct head head;
 	bool is_void;
 
 	if (item == NULL)
 		return fault_memory(fault);
-	if (!batch_decode(batch, lane, item, &head, &is_void, fault))
-		return item->fate == FATE_DEAD
+	if (!batch_decode(batch, lane, record, &head, &is_void, &why, fault))
+		return fault->kind == FAULT_REJECT && batch_set_aside(item, &why, fault)
 		       && place_by_headers(batch, lane, item, fault);
 	note_case(lane, item, head.village_code, head.case_id);
-	if (!origin_agrees(batch, record, &head)) {
-		batch_set_aside(item, DEAD_ORIGIN, "", "",
-		        "key, partition and village_code do not agree");
-		return true;
-	}
+	if (!origin_agrees(batch, record, &head))
+		return batch_set_aside(item, &stranger, fault);
 	item->seq = head.seq;
 	item->recorded_at_us = head.recorded_at_us;
 	item->stream = find_stream(batch, &head, lane->topic->topic->topic, fault);
@@ -550,14 +563,14 @@ static bool read_event(struct batch *batch, struct lane *lane,
         struct topic_record *record, const char *village_code,
         struct earlier_event *out, struct fault *fault)
 {
-	struct item item = { .record = record };
+	struct refusal why;
 	struct head head;
 	bool is_void;
 
 	*out = (struct earlier_event){ .topic = lane->topic->topic->topic,
 		.offset = record->offset };
-	return batch_decode(batch, lane, &item, &head, &is_void, fault) && !is_void
-	       && bytes_equal_text(head.village_code, village_code)
+	return batch_decode(batch, lane, record, &head, &is_void, &why, fault)
+	       && !is_void && bytes_equal_text(head.village_code, village_code)
 	       && identity_parse(head.event_id, out->id)
 	       && identity_parse(head.incarnation, out->incarnation);
 }
@@ -589,6 +602,9 @@ static bool is_twin(struct batch *batch, struct lane *lane, const struct item *i
 
 /* Second pass */
 
+static const struct refusal jump = { .class = DEAD_SEQUENCE,
+	.reason = "the number is too far from the others of its village" };
+
 static bool place_item(
         struct batch *batch, struct item *item, struct lane *lane, struct fault *fault)
 {
@@ -601,11 +617,9 @@ static bool place_item(
 		item->fate = FATE_REPEAT;
 		return true;
 	case PLACE_JUMP:
-		batch_set_aside(item, DEAD_SEQUENCE, "", "",
-		        "the number is too far from the others of its village");
 		item->stream =
 		        NULL; /* the number has no place, so nothing is counted */
-		return true;
+		return batch_set_aside(item, &jump, fault);
 	case PLACE_LATE:
 		if (batch->begins_late && item->seq < stream->place.first_seq) {
 			item->fate = FATE_REPEAT; /* another department asked for it */
@@ -672,10 +686,15 @@ bool batch_refuse(struct batch *batch, struct lane *lane, struct item *item,
         const char *sqlstate, const char *constraint, struct fault *fault)
 {
 	bool refers = strcmp(sqlstate, "23503") == 0;
+	struct refusal why = { .class = DEAD_DATA };
 
-	batch_set_aside(item, DEAD_DATA, sqlstate, constraint,
+	snprintf(why.sqlstate, sizeof why.sqlstate, "%.7s", sqlstate);
+	snprintf(why.constraint, sizeof why.constraint, "%.63s", constraint);
+	snprintf(why.reason, sizeof why.reason,
 	        refers ? "what it refers to has not come"
 	               : "the department's tables refuse it");
+	if (!batch_set_aside(item, &why, fault))
+		return false;
 	if (refers && batch->order_wait_ms > 0 && !item->overdue
 	        && item->was != WAS_DEAD) {
 		item->fate = FATE_PARKED;

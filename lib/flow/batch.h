@@ -51,6 +51,14 @@ const char *dead_class_name(enum dead_class class);
 
 enum fate { FATE_ROW, FATE_REPEAT, FATE_VOID, FATE_DEAD, FATE_PARKED };
 
+/* Why a record is a dead letter, or waits for others; few of a batch are or do. */
+struct refusal {
+	enum dead_class class;
+	char sqlstate[8];
+	char constraint[64];
+	char reason[160];
+};
+
 /* Where a record's number was counted before this batch. */
 enum was {
 	WAS_NOWHERE, /* its number comes now */
@@ -74,10 +82,7 @@ struct item {
 	size_t case_size;
 	size_t row_start; /* in the topic's rows */
 	size_t row_size;
-	enum dead_class class;
-	char sqlstate[8];
-	char constraint[64];
-	char reason[160];
+	struct refusal *refusal; /* NULL: the rule; batch_refusal() */
 };
 
 /* A schema id that came after the start; plan NULL: not known yet. */
@@ -106,6 +111,7 @@ struct lane {
 	char fingerprint[2 * DIGEST_BYTES + 1]; /* of the mapping, in hex */
 	int64_t taken;                          /* records that it has taken */
 	size_t mapped;                          /* of this batch */
+	size_t flown;                           /* of the one that is on its way */
 	struct straight straight;               /* of the session */
 };
 
@@ -189,8 +195,11 @@ MUST_CHECK bool batch_earlier(struct batch *batch, const struct stream *heir,
 MUST_CHECK bool batch_place(struct batch *batch, struct fault *fault);
 
 /* Make an item a dead letter. */
-void batch_set_aside(struct item *item, enum dead_class class, const char *sqlstate,
-        const char *constraint, const char *reason);
+MUST_CHECK bool batch_set_aside(
+        struct item *item, const struct refusal *why, struct fault *fault);
+
+/* What it was refused for; of empty words, class 0, where it was not. */
+const struct refusal *batch_refusal(const struct item *item);
 
 /*
  * The tables refuse a row's item: it is a dead letter, or waits where what it refers to

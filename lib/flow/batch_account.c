@@ -250,12 +250,13 @@ static void put_text(struct buffer *out, const char *name, struct bytes text)
 static void put_fields(struct batch *batch, struct lane *lane, const struct item *item,
         struct buffer *out)
 {
-	struct item again = { .record = item->record };
+	struct refusal why;
 	struct fault fault;
 	struct head head;
 	bool is_void;
 
-	if (!batch_decode(batch, lane, &again, &head, &is_void, &fault) || is_void)
+	if (!batch_decode(batch, lane, item->record, &head, &is_void, &why, &fault)
+	        || is_void)
 		return;
 	buffer_append_text(out, ",\"fields\":{");
 	for (size_t i = 0; i < lane->column_count; i++) {
@@ -288,17 +289,18 @@ static void put_letter(struct batch *batch, struct lane *lane, const struct item
         struct buffer *out)
 {
 	const struct topic_record *record = item->record;
+	const struct refusal *why = batch_refusal(item);
 	bool is_village = record->key.size == VILLAGE_BYTES;
 
 	buffer_format(out,
 	        "{\"topic\":\"%s\",\"partition\":%d,\"kafka_offset\":%lld,\"class\":\"%"
 	        "s\"",
 	        record->topic, (int)record->partition, (long long)record->offset,
-	        dead_class_name(item->class));
+	        dead_class_name(why->class));
 	put_text(out, "village_code", is_village ? record->key : (struct bytes){ 0 });
-	put_text(out, "sqlstate", bytes_of(item->sqlstate));
-	put_text(out, "constraint_name", bytes_of(item->constraint));
-	put_text(out, "reason", bytes_of(item->reason));
+	put_text(out, "sqlstate", bytes_of(why->sqlstate));
+	put_text(out, "constraint_name", bytes_of(why->constraint));
+	put_text(out, "reason", bytes_of(why->reason));
 	if (item->stream != NULL)
 		put_text(out, "incarnation", bytes_of(item->stream->incarnation));
 	if (item->stream != NULL || item->seq > 0)
@@ -340,11 +342,12 @@ bool batch_letters(
 bool batch_visit(struct batch *batch, struct lane *lane, const struct item *item,
         cell_visitor *visit, void *context, struct fault *fault)
 {
-	struct item again = { .record = item->record };
+	struct refusal why;
 	struct head head;
 	bool is_void;
 
-	if (!batch_decode(batch, lane, &again, &head, &is_void, fault) || is_void)
+	if (!batch_decode(batch, lane, item->record, &head, &is_void, &why, fault)
+	        || is_void)
 		return true;
 	for (size_t i = 0; i < lane->column_count; i++)
 		if (!batch->cells[i].is_null
@@ -382,7 +385,8 @@ bool batch_waiting(struct batch *batch, struct buffer *out)
 			if (item->fate != FATE_PARKED)
 				continue;
 			put_place(lane, item, out->size == start ? '[' : ',', out);
-			put_text(out, "constraint_name", bytes_of(item->constraint));
+			put_text(out, "constraint_name",
+			        bytes_of(batch_refusal(item)->constraint));
 			put_digest(item->record->value, out);
 			if (item->awaits)
 				buffer_format(out, ",\"deadline_ms\":%llu",

@@ -6,8 +6,12 @@
 
 #include "flow/batch.h"
 
-/* Decode an item's record. False: it was set aside, or fault is STOP. */
-MUST_CHECK bool batch_decode(struct batch *batch, struct lane *lane, struct item *item,
-        struct head *head, bool *is_void, struct fault *fault);
+/*
+ * Decode a record; FAULT_REJECT: it cannot be, and why. An id without a plan is noted
+ * as a newcomer.
+ */
+MUST_CHECK bool batch_decode(struct batch *batch, struct lane *lane,
+        const struct topic_record *record, struct head *head, bool *is_void,
+        struct refusal *why, struct fault *fault);
 
 #endif

@@ -20,6 +20,8 @@
 
 enum {
 	READ_MS = 100,
+	READ_ON_MS = 1, /* while a batch is on its way */
+	REST_MS = 500,  /* the rest waits so long for a pause of a backlog */
 	REPORT_MS = 500,
 	REPORT_IDLE_MS = 10000,
 	REPORT_BYTES = 4000, /* Kafka takes 4,096 beside an offset */
@@ -304,7 +306,8 @@ static const char *way_out(const struct fault *fault)
 static void give_way(struct deliver *deliver, const struct fault *fault)
 {
 	bool fenced = strcmp(fault->code, "KT001") == 0;
-	bool at_once = collided(deliver, fault);
+	bool again = strcmp(fault->code, "again") == 0; /* apply_land() */
+	bool at_once = again || collided(deliver, fault);
 	bool passing =
 	        fault->kind == FAULT_RETRY || fault->kind == FAULT_UNSURE || fenced;
 	int64_t pause_ms = (int64_t)conf_number(
@@ -317,7 +320,7 @@ static void give_way(struct deliver *deliver, const struct fault *fault)
 	if (fenced)
 		pause_ms = FENCED_MS + random() % (2 * FENCED_MS);
 	if (at_once)
-		pause_ms = random() % COLLISION_MS;
+		pause_ms = again ? 0 : random() % COLLISION_MS;
 	if (!passing || fault->kind == FAULT_UNSURE
 	        || !table_is_open(deliver->apply.table)
 	        || !table_run(deliver->apply.table, "ROLLBACK", &ignored))
@@ -479,17 +482,26 @@ static bool passes_anchor(struct partition *partition,
 	               partition->anchor_offset);
 }
 
-static bool fill_batch(struct deliver *deliver, size_t count, struct fault *fault)
+static void begin_batch(struct deliver *deliver)
 {
 	batch_reset(&deliver->apply.batch);
 	for (size_t i = 0; i < deliver->partition_count; i++)
 		deliver->partitions[i].touched = false;
-	for (size_t i = 0; i < count; i++) {
+}
+
+/* Add what was read from the first-th record on; PostgreSQL is not kept waiting. */
+static bool add_records(struct deliver *deliver, size_t first, struct fault *fault)
+{
+	enum { PUSH = 64 };
+
+	for (size_t i = first; i < deliver->gathered; i++) {
 		struct topic_record *record = &deliver->records[i];
 		struct partition *partition = deliver_find_partition(
 		        deliver, record->topic, record->partition);
 		bool is_new;
 
+		if (deliver->flies && i % PUSH == 0)
+			apply_push(&deliver->apply);
 		if (partition == NULL)
 			continue;
 		if (!passes_anchor(partition, record, &is_new, fault))
@@ -507,11 +519,16 @@ static bool fill_batch(struct deliver *deliver, size_t count, struct fault *faul
 static const struct topic_record *last_record(
         const struct deliver *deliver, const struct partition *partition)
 {
-	for (size_t i = deliver->record_count; i > 0; i--)
+	for (size_t i = deliver->gathered; i > 0; i--)
 		if (deliver->records[i - 1].partition == partition->number
 		        && strcmp(deliver->records[i - 1].topic, partition->topic) == 0)
 			return &deliver->records[i - 1];
 	return NULL;
+}
+
+static bool is_full(const struct deliver *deliver)
+{
+	return deliver->gathered == deliver->record_room;
 }
 
 /* The positions first: fence, lock and offset in one statement. */
@@ -521,7 +538,7 @@ static bool put_moves(struct apply *apply, void *context, struct fault *fault)
 	char hash[2 * DIGEST_BYTES + 1];
 	char between = '[';
 
-	if (deliver->record_count == deliver->record_room) /* docs/decisions/0041 */
+	if (is_full(deliver)) /* docs/decisions/0041 */
 		buffer_append_text(&apply->sql, "SET LOCAL synchronous_commit = off;");
 	buffer_reset(&apply->text);
 	for (size_t i = 0; i < deliver->partition_count; i++) {
@@ -564,6 +581,7 @@ static void count_item(
         struct deliver *deliver, const struct lane *lane, const struct item *item)
 {
 	const struct batch *batch = &deliver->apply.batch;
+	const struct refusal *why = batch_refusal(item);
 
 	switch (item->fate) {
 	case FATE_ROW:
@@ -580,16 +598,16 @@ static void count_item(
 		deliver->counters.waiting++;
 		break;
 	case FATE_DEAD:
-		deliver->counters.dead[item->class]++;
+		deliver->counters.dead[why->class]++;
 		deliver->counters.open_dead++;
 		deliver->letters_due = true;
 		log_warn(NULL,
 		        "dead letter class=%s topic=%s partition=%d offset=%" PRId64
 		        " sqlstate=%s constraint=%s",
-		        dead_class_name(item->class), item->record->topic,
+		        dead_class_name(why->class), item->record->topic,
 		        (int)item->record->partition, item->record->offset,
-		        item->sqlstate[0] ? item->sqlstate : "-",
-		        item->constraint[0] ? item->constraint : "-");
+		        why->sqlstate[0] ? why->sqlstate : "-",
+		        why->constraint[0] ? why->constraint : "-");
 		break;
 	}
 }
@@ -637,7 +655,7 @@ static bool is_touched(const struct deliver *deliver)
 }
 
 /* Look for schemas that came after the start; the batch is filled again with them. */
-static bool know_newcomers(struct deliver *deliver, size_t count, struct fault *fault)
+static bool know_newcomers(struct deliver *deliver, struct fault *fault)
 {
 	const struct schema *schema;
 	const char *subject;
@@ -660,7 +678,10 @@ static bool know_newcomers(struct deliver *deliver, size_t count, struct fault *
 	}
 	if (learned)
 		deliver->knows_unknown = false; /* earlier letters may be read now */
-	return !learned || fill_batch(deliver, count, fault);
+	if (!learned)
+		return true;
+	begin_batch(deliver);
+	return add_records(deliver, 0, fault);
 }
 
 /* Of a partition that is ours, the offset behind the batch in hand. */
@@ -671,44 +692,127 @@ static int64_t read_end(void *context, const char *topic, int32_t partition)
 	return own != NULL ? own->read : 0;
 }
 
-static bool commit(struct deliver *deliver, size_t count, struct fault *fault)
+/*
+ * A full batch that goes straight is not waited for: the next one is read meanwhile. It
+ * counts as done, and whatever shows that it was not ends in forgetting all.
+ */
+static bool commit(struct deliver *deliver, struct fault *fault)
 {
 	const struct apply_frame frame = { .begin = put_moves,
 		.context = deliver,
 		.straight = conf_flag(deliver->department->conf, "straight") };
 	int64_t began_us = clock_monotonic_us();
+	bool flies = false;
 
-	deliver->record_count = count;
-	if (!fill_batch(deliver, count, fault)
-	        || !know_newcomers(deliver, count, fault))
+	if (!know_newcomers(deliver, fault))
 		return false;
 	if (!is_touched(deliver))
 		return true;
 	if (!apply_learn(&deliver->apply, fault)
 	        || !heirs_know(
 	                &deliver->apply.batch, deliver->conf, read_end, deliver, fault)
-	        || !apply_batch(&deliver->apply, &frame, fault))
+	        || !(is_full(deliver)
+	                        ? apply_launch(&deliver->apply, &frame, &flies, fault)
+	                        : apply_batch(&deliver->apply, &frame, fault)))
 		return false;
+	deliver->before = deliver->counters;
+	deliver->flies = flies;
+	deliver->flies_us = began_us;
 	settle(deliver, began_us);
 	return true;
 }
 
-static enum step take_records(struct deliver *deliver, size_t count)
+/* Wait for the batch that is on its way; false: it did not arrive, and all is
+ * forgotten. */
+static bool land(struct deliver *deliver)
 {
 	struct fault fault = { 0 };
 
-	if (deliver->running && !commit(deliver, count, &fault))
+	if (!deliver->flies)
+		return true;
+	deliver->flies = false;
+	if (apply_land(&deliver->apply, &fault)) {
+		deliver->counters.last_commit_us =
+		        clock_monotonic_us() - deliver->flies_us;
+		return true;
+	}
+	deliver->counters = deliver->before;
+	give_way(deliver, &fault);
+	return false;
+}
+
+static void drop_gathered(struct deliver *deliver)
+{
+	consumer_release(deliver->consumer, deliver->records, deliver->gathered);
+	deliver->gathered = deliver->gathered_bytes = 0;
+}
+
+/* The batch before lands, then the one in hand is committed. */
+static void finish(struct deliver *deliver)
+{
+	struct fault fault = { 0 };
+
+	if (land(deliver) && deliver->gathered > 0 && !commit(deliver, &fault))
 		give_way(deliver, &fault);
-	consumer_release(deliver->consumer, deliver->records, count);
+	drop_gathered(deliver);
+}
+
+static bool is_complete(struct deliver *deliver)
+{
+	return deliver->gathered >= deliver->record_limit
+	       || deliver->gathered_bytes >= conf_number(deliver->conf, "batch_bytes")
+	       || !deliver->flies || apply_has_landed(&deliver->apply);
+}
+
+static enum step take_records(struct deliver *deliver, size_t count)
+{
+	size_t first = deliver->gathered;
+	struct fault fault = { 0 };
+
+	deliver->gathered += count;
+	for (size_t i = first; i < deliver->gathered; i++)
+		deliver->gathered_bytes += deliver->records[i].value.size;
+	if (!deliver->running) {
+		drop_gathered(deliver);
+		return STEP_DONE;
+	}
+	if (first == 0)
+		begin_batch(deliver);
+	if (!add_records(deliver, first, &fault)) {
+		if (land(deliver))
+			give_way(deliver, &fault);
+		drop_gathered(deliver);
+	} else if (is_complete(deliver)) {
+		finish(deliver);
+	}
+	return STEP_DONE;
+}
+
+/* What is under way ends, and what was read goes back. */
+static void put_down(struct deliver *deliver)
+{
+	(void)land(deliver);
+	drop_gathered(deliver);
+}
+
+/* Nothing came. What is under way is not idle, and what was gathered is committed. */
+static enum step take_nothing(struct deliver *deliver)
+{
+	if (!deliver->flies && deliver->gathered == 0)
+		return STEP_IDLE;
+	if (is_complete(deliver))
+		finish(deliver);
 	return STEP_DONE;
 }
 
 static enum step take_news(struct deliver *deliver, enum consumer_news news,
         size_t count, struct fault *fault)
 {
+	if (news != NEWS_NOTHING && news != NEWS_RECORDS)
+		put_down(deliver);
 	switch (news) {
 	case NEWS_NOTHING:
-		return STEP_IDLE;
+		return take_nothing(deliver);
 	case NEWS_RECORDS:
 		return take_records(deliver, count);
 	case NEWS_ASSIGNED:
@@ -811,23 +915,40 @@ static void ask_now_and_then(struct deliver *deliver)
 	deliver->ask_us = now_us + pause_us;
 }
 
+/* Whether it is time for the rest, which needs the database to itself. */
+static bool is_free(struct deliver *deliver)
+{
+	int64_t now_us = clock_monotonic_us();
+
+	if (deliver->flies && now_us - deliver->rested_us < REST_MS * 1000)
+		return false;
+	if (deliver->flies)
+		finish(deliver);
+	(void)land(deliver);
+	deliver->rested_us = now_us;
+	return true;
+}
+
 enum step deliver_step(struct deliver *deliver, struct fault *fault)
 {
+	size_t bytes = (size_t)conf_number(deliver->conf, "batch_bytes");
 	size_t count;
-	enum consumer_news news = consumer_read(deliver->consumer, READ_MS,
-	        deliver->records, deliver->record_limit,
-	        (size_t)conf_number(deliver->conf, "batch_bytes"), &count, fault);
+	enum consumer_news news =
+	        consumer_read(deliver->consumer, deliver->flies ? READ_ON_MS : READ_MS,
+	                deliver->records + deliver->gathered,
+	                deliver->record_limit - deliver->gathered,
+	                bytes - deliver->gathered_bytes, &count, fault);
 	enum step step = take_news(deliver, news, count, fault);
 
+	if (step == STEP_FAULT || !is_free(deliver))
+		return step;
 	if (step == STEP_IDLE)
 		notice_loss(deliver);
-	if (step != STEP_FAULT) {
-		mend_now_and_then(deliver);
-		ask_now_and_then(deliver);
-		/* Before the next try: what was tried and failed is how it stands. */
-		report_now_and_then(deliver);
-		try_to_claim(deliver);
-		look_for_topics(deliver);
-	}
+	mend_now_and_then(deliver);
+	ask_now_and_then(deliver);
+	/* Before the next try: what was tried and failed is how it stands. */
+	report_now_and_then(deliver);
+	try_to_claim(deliver);
+	look_for_topics(deliver);
 	return step;
 }

@@ -39,7 +39,12 @@ struct deliver {
 	struct consumer *consumer;
 	struct apply apply;
 	struct topic_record *records;
-	size_t record_count; /* in hand */
+	size_t gathered;       /* records that were read, and are in the batch */
+	size_t gathered_bytes; /* their values */
+	bool flies;            /* the batch before is on its way: apply_launch() */
+	int64_t flies_us;      /* monotonic: since when */
+	int64_t rested_us;     /* monotonic: when nothing was under way */
+	struct deliver_counters before; /* that batch */
 	size_t record_room;
 	size_t record_limit; /* of a batch now; record_room unless sessions collide */
 	unsigned collisions; /* one after the other */

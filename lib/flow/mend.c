@@ -326,14 +326,15 @@ static void sum_up(const struct mend *mend, struct mend_result *out)
 	*out = (struct mend_result){ .waived = mend->wish->waive };
 	for (size_t i = 0; i < lane->item_count; i++) {
 		const struct item *item = &lane->items[i];
+		const struct refusal *why = batch_refusal(item);
 
 		out->dead += item->fate == FATE_DEAD;
 		out->waiting += item->fate == FATE_PARKED;
 		out->applied += item->fate != FATE_DEAD && item->fate != FATE_PARKED;
-		if (item->sqlstate[0] == '\0' || out->sqlstate[0] != '\0')
+		if (why->sqlstate[0] == '\0' || out->sqlstate[0] != '\0')
 			continue;
-		keep(out->sqlstate, sizeof out->sqlstate, item->sqlstate);
-		keep(out->constraint, sizeof out->constraint, item->constraint);
+		keep(out->sqlstate, sizeof out->sqlstate, why->sqlstate);
+		keep(out->constraint, sizeof out->constraint, why->constraint);
 	}
 }
 

@@ -152,7 +152,7 @@ static void count_item(struct rehearse *rehearse, const struct item *item)
 	case FATE_PARKED:
 		break; /* counted when all is through */
 	case FATE_DEAD:
-		rehearse->counters.dead[item->class]++;
+		rehearse->counters.dead[batch_refusal(item)->class]++;
 		break;
 	}
 }

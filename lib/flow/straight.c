@@ -10,6 +10,7 @@ void straight_forget(struct straight *straight)
 	free(straight->copy);
 	free(straight->guard);
 	free(straight->wanted);
+	buffer_clear(&straight->rows);
 	*straight = (struct straight){ 0 };
 }
 
@@ -72,8 +73,9 @@ static uint32_t read_u32(const uint8_t *at)
 }
 
 /* PostgreSQL 15, COPY, "Binary Format", "Tuples": of each cell its size, or -1. */
-void straight_row(const struct straight *straight, struct bytes row, struct buffer *out)
+void straight_row(struct straight *straight, struct bytes row)
 {
+	struct buffer *out = &straight->rows;
 	const uint8_t *at = row.data + sizeof(uint16_t);
 
 	buffer_append_u16(out, (uint16_t)straight->wanted_count);

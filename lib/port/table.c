@@ -16,8 +16,19 @@
 #define EPOCH_MICROS INT64_C(946684800000000)
 #define EPOCH_DAYS   10957
 
+/* What was sent and is not answered yet. */
+struct flight {
+	const struct bytes *rows; /* of the COPYs that are still to come, or at work */
+	size_t count;
+	size_t at;       /* of the first of them, that much was given */
+	bool is_feeding; /* the server has asked for it */
+	bool is_over;
+	struct fault fault; /* the first that was answered */
+};
+
 struct table {
 	PGconn *connection;
+	struct flight flight;
 	char constraint[128];
 	char object[128];
 	char words[256];
@@ -396,26 +407,138 @@ bool table_copy_rows(struct table *table, struct bytes rows, struct fault *fault
 
 /* Header and trailer: PostgreSQL 15, COPY, "Binary Format". */
 
-bool table_copy_begin(struct table *table, const char *sql, struct fault *fault)
+static bool put_header(struct table *table, struct fault *fault)
 {
 	static const uint8_t header[19] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
 
+	return table_copy_rows(table, (struct bytes){ header, sizeof header }, fault);
+}
+
+static bool put_trailer(struct table *table, struct fault *fault)
+{
+	static const uint8_t trailer[2] = { 0xFF, 0xFF };
+
+	return table_copy_rows(table, (struct bytes){ trailer, sizeof trailer }, fault);
+}
+
+bool table_copy_begin(struct table *table, const char *sql, struct fault *fault)
+{
 	if (PQsendQuery(table->connection, sql) == 0)
 		return result_fault(table, NULL, fault);
-	return await_copy(table, fault)
-	       && table_copy_rows(
-	               table, (struct bytes){ header, sizeof header }, fault);
+	return await_copy(table, fault) && put_header(table, fault);
 }
 
 bool table_copy_end(struct table *table, struct fault *fault)
 {
-	static const uint8_t trailer[2] = { 0xFF, 0xFF };
-
-	if (!table_copy_rows(table, (struct bytes){ trailer, sizeof trailer }, fault))
+	if (!put_trailer(table, fault))
 		return false;
 	if (PQputCopyEnd(table->connection, NULL) != 1)
 		return result_fault(table, NULL, fault);
 	return take_results(table, NULL, NULL, fault);
+}
+
+static void lose_flight(struct table *table)
+{
+	table->flight.is_over = true;
+	(void)!result_fault(table, NULL, &table->flight.fault);
+}
+
+/* A slice of the rows; with the last of them the COPY ends. */
+static void feed_flight(struct table *table)
+{
+	enum { SLICE = 64 * 1024 };
+	struct flight *flight = &table->flight;
+	size_t left = flight->rows->size - flight->at;
+	struct bytes slice = { flight->rows->data + flight->at,
+		left < SLICE ? left : SLICE };
+	struct fault lost;
+
+	flight->at += slice.size;
+	flight->is_feeding = left > 0;
+	if (left > 0 && table_copy_rows(table, slice, &lost))
+		return;
+	if (left > 0 || !put_trailer(table, &lost)
+	        || PQputCopyEnd(table->connection, NULL) != 1)
+		lose_flight(table);
+	flight->rows++;
+	flight->count--;
+}
+
+/* The next answer; false: it is not there yet. */
+static bool hear_flight(struct table *table)
+{
+	struct flight *flight = &table->flight;
+	ExecStatusType status;
+	PGresult *result;
+	struct fault lost;
+
+	if (PQconsumeInput(table->connection) == 1 && PQisBusy(table->connection))
+		return false;
+	result = PQgetResult(table->connection);
+	status = PQresultStatus(result);
+	flight->is_over = result == NULL;
+	flight->at = 0;
+	if (status == PGRES_COPY_IN && flight->count > 0)
+		flight->is_feeding = put_header(table, &lost);
+	if (status == PGRES_COPY_IN && !flight->is_feeding)
+		lose_flight(table);
+	if (status == PGRES_FATAL_ERROR && flight->fault.kind == FAULT_NONE
+	        && !flight->is_over)
+		(void)!result_fault(table, result, &flight->fault);
+	PQclear(result);
+	return true;
+}
+
+void table_push(struct table *table)
+{
+	while (!table->flight.is_over) {
+		int left = PQflush(table->connection);
+
+		if (left < 0)
+			lose_flight(table);
+		else if (left > 0)
+			return;
+		else if (table->flight.is_feeding)
+			feed_flight(table);
+		else if (!hear_flight(table))
+			return;
+	}
+}
+
+bool table_has_landed(struct table *table)
+{
+	table_push(table);
+	return table->flight.is_over;
+}
+
+bool table_launch(struct table *table, const char *sql, const struct bytes *rows,
+        size_t count, struct fault *fault)
+{
+	table->flight = (struct flight){ .rows = rows, .count = count };
+	if (PQsetnonblocking(table->connection, 1) != 0
+	        || PQsendQuery(table->connection, sql) == 0)
+		return result_fault(table, NULL, fault);
+	table_push(table);
+	return true;
+}
+
+bool table_land(struct table *table, struct fault *fault)
+{
+	struct flight *flight = &table->flight;
+	struct pollfd wait = { .fd = PQsocket(table->connection) };
+
+	for (table_push(table); !flight->is_over; table_push(table)) {
+		wait.events = POLLIN;
+		if (PQflush(table->connection) > 0)
+			wait.events |= POLLOUT;
+		(void)poll(&wait, 1, -1);
+	}
+	if (PQsetnonblocking(table->connection, 0) != 0
+	        && flight->fault.kind == FAULT_NONE)
+		lose_flight(table);
+	if (flight->fault.kind != FAULT_NONE)
+		*fault = flight->fault;
+	return flight->fault.kind == FAULT_NONE;
 }
 
 bool table_quote(

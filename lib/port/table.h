@@ -67,6 +67,19 @@ MUST_CHECK bool table_copy_rows(
         struct table *table, struct bytes rows, struct fault *fault);
 MUST_CHECK bool table_copy_end(struct table *table, struct fault *fault);
 
+/*
+ * Send sql, in which a COPY ... FROM STDIN BINARY stands for each of rows, and do not
+ * wait: the server works while the caller does. table_push() gives it what it takes
+ * just now, table_has_landed() says without waiting whether the end is there,
+ * table_land() waits for it. The rows, count of them, must stay until then, and nothing
+ * else may be asked meanwhile.
+ */
+MUST_CHECK bool table_launch(struct table *table, const char *sql,
+        const struct bytes *rows, size_t count, struct fault *fault);
+void table_push(struct table *table);
+bool table_has_landed(struct table *table);
+MUST_CHECK bool table_land(struct table *table, struct fault *fault);
+
 /* Append a literal with its quotes. */
 MUST_CHECK bool table_quote(struct table *table, struct bytes text, struct buffer *out,
         struct fault *fault);

@@ -236,6 +236,7 @@ static void print_refused(const struct apply *apply, const struct ctl *ctl)
 	for (size_t i = 0; i < apply->batch.lane_count; i++)
 		for (size_t j = 0; j < apply->batch.lanes[i].item_count; j++) {
 			const struct item *item = &apply->batch.lanes[i].items[j];
+			const struct refusal *why = batch_refusal(item);
 
 			if (item->fate != FATE_DEAD && item->fate != FATE_PARKED)
 				continue;
@@ -247,9 +248,9 @@ static void print_refused(const struct apply *apply, const struct ctl *ctl)
 			                   " %s %s %s\n",
 			        ctl->json && any ? ", " : "", item->record->topic,
 			        (int)item->record->partition, item->record->offset,
-			        item->fate == FATE_DEAD ? dead_class_name(item->class)
+			        item->fate == FATE_DEAD ? dead_class_name(why->class)
 			                                : "waits",
-			        item->sqlstate, item->constraint);
+			        why->sqlstate, why->constraint);
 			any = true;
 		}
 }

@@ -3,6 +3,7 @@
 import psycopg2
 import pytest
 from conftest import VILLAGES, post, request_body
+from hub import programs
 from hub.base import wait_until
 
 TABLE = """CREATE TABLE IF NOT EXISTS r (n bigint GENERATED ALWAYS AS IDENTITY, event_id uuid PRIMARY KEY, desa text NOT NULL,
@@ -191,3 +192,25 @@ def test_these_only_name_columns(plans, mapping, table):
 @pytest.mark.parametrize("mapping, table", ROUNDABOUT, ids=range(len(ROUNDABOUT)))
 def test_these_do_more(plans, mapping, table):
     assert way_of(plans, mapping, table) == []
+
+
+# Full batches are on their way while the next one is read
+
+def test_whatever_befalls_a_batch_on_its_way_each_event_is_there_once(world):
+    world.expects("dead letter class=data")
+    world.expects("waiting: ")
+    gateway = world.gateway()
+    lurus(world, table=PLAIN.replace("seq <> 7", "seq % 777 <> 0").replace("event_id uuid", "n bigserial, event_id uuid"))
+    world.install("lurus")
+    for first in range(0, 3000, 1000):
+        programs.post_batch(gateway, [{"record": "Request", **request_body(case_id=f"perkara-{first + number}")} for number in range(1000)])
+    sink = world.sink("lurus", batch_records=20, retry_ms=10)
+    for applied in (100, 900, 1700):  # before the first refused row, between them, behind
+        wait_until(lambda: world.accounts("lurus")[0] > applied, 60, f"{applied} events")
+        world.servers.postgres.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sink_lurus_{world.tag}'")
+    wait_until(lambda: sum(world.accounts("lurus")) == 3000, 60, "all events")
+    assert world.accounts("lurus") == (2997, 3, 0, 0)
+    assert [row[0] for row in world.sql("lurus", "SELECT seq FROM lurus.r ORDER BY n")] == [seq for seq in range(1, 3001) if seq % 777]
+    assert straights(sink) > 50
+    applied = [number for name, number in sink.metrics().items() if name.startswith("kentongan_sink_applied_events_total")]
+    assert 2900 < sum(applied) <= 2997, "what did not arrive is not counted, nor the last batch before a lost answer"
