@@ -133,6 +133,11 @@ bool spool_is_copy(const struct spool *spool)
 	return spool->is_copy;
 }
 
+bool spool_is_put_back(const struct spool *spool)
+{
+	return spool->is_put_back;
+}
+
 const struct spool_stream *spool_stream(const struct spool *spool, size_t stream)
 {
 	return &spool->lanes[stream].committed.stream;

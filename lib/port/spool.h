@@ -106,7 +106,8 @@ struct spool_status {
  *
  * machine is a list of words with blanks between, of which the machine keeps at least
  * one for life; "" where none is known, NULL to open a copy as if it were the spool. A
- * spool that lived on another machine, or in another file, may still live there: it
+ * spool that lived on another machine, or in another file, may still live there, and
+ * one whose second witness was changed while it was closed may be an older copy: it
  * begins a new incarnation. What was accepted before keeps its numbers, whichever of
  * the two sends it.
  */
@@ -127,7 +128,8 @@ MUST_CHECK bool spool_is_there(struct spool *spool, struct fault *fault);
 int64_t spool_hidden(const struct spool *spool);
 
 const char *spool_incarnation(const struct spool *spool);
-bool spool_is_copy(const struct spool *spool); /* this opening found it elsewhere */
+bool spool_is_copy(const struct spool *spool);     /* this opening found it elsewhere */
+bool spool_is_put_back(const struct spool *spool); /* ... or changed by another hand */
 const struct spool_stream *spool_stream(const struct spool *spool, size_t stream);
 size_t spool_stream_count(const struct spool *spool);
 

@@ -6,11 +6,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "event/identity.h"
 
-enum { SLOT_BYTES = 4096, SLOTS = 2 };
+enum { SLOT_BYTES = 4096, SLOTS = 2, STAMPS = 2, SLACK_US = 100000 };
 
 static const char magic[8] = "kntgnhd2";
 
@@ -21,6 +23,10 @@ struct slot {
 	uint64_t count;
 	struct head_entry entries[HEAD_STREAMS];
 	uint8_t sum[DIGEST_BYTES]; /* SHA-256 of all above, the entries in use only */
+	/* With a sum of its own, so that releases without it read and write the rest.
+	 */
+	int64_t written_us;
+	uint8_t written_sum[DIGEST_BYTES]; /* SHA-256 of sum and written_us */
 };
 
 _Static_assert(sizeof(struct slot) <= SLOT_BYTES, "a slot fits its place");
@@ -29,6 +35,7 @@ struct head_file {
 	int fd;
 	struct slot last;
 	bool has_last;
+	bool touched;
 };
 
 static void sum_of(const struct slot *slot, uint8_t sum[DIGEST_BYTES])
@@ -47,6 +54,36 @@ static bool slot_is_good(const struct slot *slot)
 		return false;
 	sum_of(slot, sum);
 	return memcmp(slot->sum, sum, sizeof sum) == 0;
+}
+
+static void sum_of_time(const struct slot *slot, uint8_t sum[DIGEST_BYTES])
+{
+	struct bytes pieces[] = { { slot->sum, sizeof slot->sum },
+		{ (const uint8_t *)&slot->written_us, sizeof slot->written_us } };
+
+	digest_of(pieces, 2, sum);
+}
+
+static bool has_time(const struct slot *slot)
+{
+	uint8_t sum[DIGEST_BYTES];
+
+	sum_of_time(slot, sum);
+	return slot->written_us != 0 && memcmp(slot->written_sum, sum, sizeof sum) == 0;
+}
+
+/*
+ * Whether the file system says that the file was changed after this moment. A copy may
+ * keep every time but this one, which only the kernel sets.
+ */
+static bool is_changed_after(int fd, int64_t wall_us)
+{
+	struct statx info;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_CTIME, &info) == 0
+	       && (info.stx_mask & STATX_CTIME) != 0
+	       && info.stx_ctime.tv_sec * 1000000 + info.stx_ctime.tv_nsec / 1000
+	                  > wall_us + SLACK_US;
 }
 
 static void read_slots(struct head_file *head)
@@ -113,6 +150,8 @@ bool head_open(struct head_file **out, const char *path, struct fault *fault)
 		return false;
 	}
 	read_slots(head);
+	head->touched = head->has_last && has_time(&head->last)
+	                && is_changed_after(head->fd, head->last.written_us);
 	if (!head->has_last && !make_room(head, fault)) {
 		head_close(&head);
 		return false;
@@ -138,6 +177,33 @@ bool head_read(const struct head_file *head, struct head_entry entries[HEAD_STRE
 	return head->has_last;
 }
 
+bool head_was_touched(const struct head_file *head)
+{
+	return head->touched;
+}
+
+/*
+ * The slot says when it was written. Where the file system says later at once, since
+ * the program stood still between the two or its clock is another, the time is taken
+ * anew, and then left out: what a later opening takes for a stranger's hand must not be
+ * ours.
+ */
+static bool put_slot(struct head_file *head)
+{
+	struct slot *slot = &head->last;
+
+	for (int stamps = 0;; stamps++) {
+		slot->written_us = stamps < STAMPS ? clock_wall_us() : 0;
+		sum_of_time(slot, slot->written_sum);
+		if (!write_whole(head->fd, slot, sizeof *slot,
+		            (off_t)(slot->counter % SLOTS) * SLOT_BYTES))
+			return false;
+		if (slot->written_us == 0
+		        || !is_changed_after(head->fd, slot->written_us))
+			return true;
+	}
+}
+
 bool head_write(struct head_file *head, const struct head_entry *entries, size_t count,
         struct fault *fault)
 {
@@ -151,9 +217,7 @@ bool head_write(struct head_file *head, const struct head_entry *entries, size_t
 	memcpy(slot->entries, entries, count * sizeof *entries);
 	sum_of(slot, slot->sum);
 	head->has_last = true;
-	if (write_whole(head->fd, slot, sizeof *slot,
-	            (off_t)(slot->counter % SLOTS) * SLOT_BYTES)
-	        && fdatasync(head->fd) == 0)
+	if (put_slot(head) && fdatasync(head->fd) == 0)
 		return true;
 	slot->counter--; /* the slot that is spoilt now, not the good one, comes next */
 	return head_fault("write", fault);

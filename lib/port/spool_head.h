@@ -36,6 +36,13 @@ void head_close(struct head_file **head);
 bool head_read(const struct head_file *head, struct head_entry entries[HEAD_STREAMS],
         size_t *count);
 
+/*
+ * Whether the file was changed after its newest slot was written: by somebody who put
+ * an older copy in its place, or gave it another owner. As it was found when opened;
+ * false where nothing tells (docs/decisions/0028).
+ */
+bool head_was_touched(const struct head_file *head);
+
 MUST_CHECK bool head_write(struct head_file *head, const struct head_entry *entries,
         size_t count, struct fault *fault);
 

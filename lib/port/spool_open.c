@@ -279,15 +279,23 @@ static bool begin_life(
 
 	identity_random(spool->incarnation);
 	node_sum(village_code, spool->incarnation, sum);
-	spool->is_copy = true;
 	return run_with(spool,
 	        "UPDATE node SET incarnation = ?, created_at = ?, sum = ?",
 	        spool->incarnation, clock_wall_us(), sum, fault);
 }
 
+static bool open_head(struct spool *spool, struct fault *fault)
+{
+	char path[SPOOL_PATH_BYTES + 8];
+
+	snprintf(path, sizeof path, "%s.head", spool->path);
+	return head_open(&spool->head, path, fault);
+}
+
 /*
  * The first machine may go on giving numbers in the life that both know of, so that a
- * copy takes one of its own. The words of the first day stay: one that was not there
+ * copy takes one of its own; an older copy that was put back would give numbers again
+ * that it gave before. The words of the first day stay: one that was not there
  * then, such as of a card that is carried from machine to machine, proves nothing.
  */
 static bool settle(struct spool *spool, const char *village_code, const char *machine,
@@ -295,19 +303,22 @@ static bool settle(struct spool *spool, const char *village_code, const char *ma
 {
 	struct stat file;
 	int64_t inode;
-	bool elsewhere;
 
 	if (machine == NULL)
 		return true;
 	inode = stat(spool->path, &file) == 0 ? (int64_t)file.st_ino : 0;
-	return lived_elsewhere(spool, machine, inode, &elsewhere, fault)
-	       && spool_run(spool, "BEGIN IMMEDIATE", fault)
-	       && (!elsewhere || begin_life(spool, village_code, fault))
+	if (!lived_elsewhere(spool, machine, inode, &spool->is_copy, fault))
+		return false;
+	spool->is_put_back = !spool->is_copy && head_was_touched(spool->head);
+	return spool_run(spool, "BEGIN IMMEDIATE", fault)
+	       && ((!spool->is_copy && !spool->is_put_back)
+	               || begin_life(spool, village_code, fault))
 	       && run_with(spool,
-	               elsewhere ? "UPDATE home SET machine = ?, inode = ?"
-	                         : "INSERT INTO home VALUES (1, ?, ?) ON CONFLICT DO "
-	                           "UPDATE SET machine = excluded.machine "
-	                           "WHERE home.machine = ''",
+	               spool->is_copy
+	                       ? "UPDATE home SET machine = ?, inode = ?"
+	                       : "INSERT INTO home VALUES (1, ?, ?) ON CONFLICT DO "
+	                         "UPDATE SET machine = excluded.machine "
+	                         "WHERE home.machine = ''",
 	               machine, inode, NULL, fault)
 	       && spool_run(spool, "COMMIT", fault);
 }
@@ -529,15 +540,11 @@ static bool is_empty(const struct spool *spool)
 static bool compare_with_head(struct spool *spool, struct fault *fault)
 {
 	struct head_entry entries[HEAD_STREAMS];
-	char path[SPOOL_PATH_BYTES + 8];
 	size_t count;
 
-	snprintf(path, sizeof path, "%s.head", spool->path);
-	if (!head_open(&spool->head, path, fault))
-		return false;
 	if (!head_read(spool->head, entries, &count) && !is_empty(spool))
 		return fault_code(fault, FAULT_STOP, "damaged",
-		        "spool: its second witness %s is gone", path);
+		        "spool: its second witness %s.head is gone", spool->path);
 	for (size_t i = 0; i < count; i++)
 		if (entries[i].seq > 0 && !agrees(spool, &entries[i], fault))
 			return false;
@@ -590,6 +597,7 @@ static bool spool_start(struct spool *spool, const char *village_code,
 		        "spool: its file is gone, its log is there");
 	if (!spool_connect(spool, fault) || !spool_prepare(spool, fault)
 	        || !spool_identify(spool, village_code, fault)
+	        || !open_head(spool, fault)
 	        || !settle(spool, village_code, machine, fault))
 		return false;
 	for (size_t i = 0; i < topic_count; i++)

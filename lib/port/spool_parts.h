@@ -66,6 +66,7 @@ struct spool {
 	ino_t files[SPOOL_FILES];
 	char incarnation[UUID_TEXT_BYTES];
 	bool is_copy;
+	bool is_put_back;
 	char path[SPOOL_PATH_BYTES];
 	struct head_file *head;
 	bool unwitnessed; /* rows were committed that the head does not know of */

@@ -653,6 +653,12 @@ static void tell_past(const struct keeper *keeper)
 		        "the spool comes from another machine or another file and may "
 		        "still be in use there; a new life begins, incarnation=%s",
 		        spool_incarnation(keeper->spool));
+	if (spool_is_put_back(keeper->spool))
+		log_warn(NULL,
+		        "the spool's files were changed while it was closed, as by an "
+		        "older copy that was put back or a new owner; a new life "
+		        "begins, incarnation=%s",
+		        spool_incarnation(keeper->spool));
 	spool_loss(keeper->spool, &loss);
 	if (loss.any)
 		log_error(NULL,

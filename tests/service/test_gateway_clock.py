@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Clocks of village computers: an empty battery, a wrong year, set back while it runs. Order, receipts and delivery do not care."""
 import json
+import signal
 
 from clocks import DAY, Clock
 from conftest import BINARIES, VILLAGES, payment_body, post
@@ -84,3 +85,16 @@ def test_nothing_is_old_by_a_clock_that_jumped(world):
             assert post(gateway, "/v1/payments", payment_body())[0] == 201
         wait_until(lambda: status(gateway)["pending"] == 0, 60, "delivered")
         assert pay(gateway, "kunci") == (200, {**first, "state": "DELIVERED"}), f"{offset} {kept}"
+
+
+def test_no_clock_between_two_starts_begins_a_new_life(world):
+    world.expects("link down")
+    clock, lives = Clock(world.folder), set()
+    for number, offset in enumerate((0, 10 * 365 * DAY, -40 * 365 * DAY, 0, -3600, 3600), 1):
+        clock.set(offset)
+        gateway = gateway_by(world, clock)
+        answer = post(gateway, "/v1/payments", payment_body())
+        assert answer[0] == 201 and answer[1]["seq"] == number
+        lives.add(answer[1]["incarnation"])
+        gateway.process.stop(signal.SIGKILL)
+    assert len(lives) == 1

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "unit.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -183,6 +186,115 @@ static void a_copy_of_the_file_begins_a_new_life(void **state)
 	reopen_on(place, "aa:01");
 	assert_string_not_equal(spool_incarnation(place->spool), first);
 	assert_int_equal(append(place->spool, 0, NULL).seq, 1);
+}
+
+/* Until nobody could take a change of the second witness for its last writing. */
+static void wait_for_its_time_to_pass(const struct place *place)
+{
+	static const struct timespec moment = { .tv_nsec = 10000000 };
+	char path[128];
+	struct stat head;
+
+	snprintf(path, sizeof path, "%s.head", place->path);
+	do {
+		nanosleep(&moment, NULL);
+		assert_int_equal(stat(path, &head), 0);
+	} while (clock_wall_us() < (int64_t)head.st_ctim.tv_sec * 1000000
+	                                   + head.st_ctim.tv_nsec / 1000 + 200000);
+}
+
+static void copy_files(const char *from, const char *to)
+{
+	char command[300];
+
+	snprintf(command, sizeof command, "mkdir -p %s && cp -a %s/spool.db* %s", to,
+	        from, to);
+	assert_int_equal(system(command), 0);
+}
+
+/* Number 2 was another event's; what was accepted before the copy is still there. */
+static void an_older_copy_that_is_put_back_begins_a_new_life(void **state)
+{
+	struct place *place = *state;
+	char first[UUID_TEXT_BYTES];
+	char old[80];
+
+	reopen_on(place, "aa:01");
+	strcpy(first, spool_incarnation(place->spool));
+	append(place->spool, 0, "k");
+	spool_close(&place->spool);
+	snprintf(old, sizeof old, "%s/old", place->folder);
+	copy_files(place->folder, old);
+	reopen_on(place, "aa:01");
+	assert_int_equal(append(place->spool, 0, NULL).seq, 2);
+	spool_close(&place->spool);
+	wait_for_its_time_to_pass(place);
+	copy_files(old, place->folder);
+	reopen_on(place, "aa:01");
+	assert_true(spool_is_put_back(place->spool));
+	assert_string_not_equal(spool_incarnation(place->spool), first);
+	assert_int_equal(append(place->spool, 0, NULL).seq, 1);
+	assert_string_equal(append(place->spool, 0, "k").incarnation, first);
+	assert_int_equal(spool_stream(place->spool, 2)->last_seq, 1);
+	reopen_on(place, "aa:01");
+	assert_false(spool_is_put_back(place->spool));
+}
+
+static void a_spool_that_lies_and_is_opened_keeps_its_life(void **state)
+{
+	struct place *place = *state;
+	char first[UUID_TEXT_BYTES];
+	pid_t child;
+	int status;
+
+	reopen_on(place, "aa:01");
+	strcpy(first, spool_incarnation(place->spool));
+	append(place->spool, 0, NULL);
+	spool_close(&place->spool);
+	wait_for_its_time_to_pass(place);
+	child = fork();
+	if (child == 0) {
+		struct fault fault;
+
+		reopen_on(place, "aa:01");
+		append(place->spool, 0, NULL);
+		must(spool_witness(place->spool, &fault), &fault);
+		raise(SIGKILL);
+	}
+	waitpid(child, &status, 0);
+	wait_for_its_time_to_pass(place);
+	reopen_on(place, "aa:01");
+	assert_false(spool_is_put_back(place->spool));
+	assert_string_equal(spool_incarnation(place->spool), first);
+	assert_int_equal(append(place->spool, 0, NULL).seq, 3);
+}
+
+/* Each slot of it ends where the time stands now. */
+static void a_witness_of_the_release_before_is_believed(void **state)
+{
+	enum { SLOT_BYTES = 4096, SLOT_USED = 3896 };
+	static const char zeros[SLOT_BYTES - SLOT_USED];
+	struct place *place = *state;
+	char first[UUID_TEXT_BYTES];
+	char path[128];
+	int fd;
+
+	reopen_on(place, "aa:01");
+	strcpy(first, spool_incarnation(place->spool));
+	append(place->spool, 0, NULL);
+	spool_close(&place->spool);
+	wait_for_its_time_to_pass(place);
+	snprintf(path, sizeof path, "%s.head", place->path);
+	fd = open(path, O_WRONLY);
+	for (int slot = 0; slot < 2; slot++)
+		assert_int_equal(
+		        pwrite(fd, zeros, sizeof zeros, slot * SLOT_BYTES + SLOT_USED),
+		        sizeof zeros);
+	close(fd);
+	reopen_on(place, "aa:01");
+	assert_false(spool_is_put_back(place->spool));
+	assert_string_equal(spool_incarnation(place->spool), first);
+	assert_int_equal(append(place->spool, 0, NULL).seq, 2);
 }
 
 static void a_rolled_back_number_is_given_again(void **state)
@@ -451,6 +563,14 @@ int main(void)
 		        tear_down),
 		cmocka_unit_test_setup_teardown(
 		        a_copy_of_the_file_begins_a_new_life, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        an_older_copy_that_is_put_back_begins_a_new_life, set_up,
+		        tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_spool_that_lies_and_is_opened_keeps_its_life, set_up,
+		        tear_down),
+		cmocka_unit_test_setup_teardown(
+		        a_witness_of_the_release_before_is_believed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        a_rolled_back_number_is_given_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
