@@ -123,6 +123,17 @@ void spool_close(struct spool **spool);
  */
 MUST_CHECK bool spool_is_there(struct spool *spool, struct fault *fault);
 
+/*
+ * Take from group and others what rights they have to the spool's files and to those
+ * that were set aside: they hold personal data.
+ */
+struct spool_privacy {
+	int closed; /* files that others could get at until now */
+	int open;   /* ... and still can: they are another user's */
+};
+MUST_CHECK bool spool_keep_private(
+        struct spool *spool, struct spool_privacy *out, struct fault *fault);
+
 /* Events of earlier lives for which there was no stream left; the next opening has it.
  */
 int64_t spool_hidden(const struct spool *spool);

@@ -236,7 +236,8 @@ static bool write_mended(struct log *log, FILE *out)
 static bool mend_into(const char *log_name, const char *draft)
 {
 	struct log *log = malloc(sizeof *log);
-	FILE *out = fopen(draft, "we");
+	int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
 	bool ok = log != NULL && out != NULL;
 
 	if (ok) {

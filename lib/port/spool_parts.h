@@ -139,6 +139,12 @@ MUST_CHECK bool lane_open(struct spool *spool, const char *incarnation,
 /* The write-ahead log of the file at path, as it was before SQLite looked at it. */
 #define LOG_KEPT "-wal.kept"
 
+/* Between the path and the time at which what lay there was set aside. */
+#define SET_ASIDE ".damaged-"
+
+/* The folder of the file at path, for reading; below 0: errno says why not. */
+int folder_open(const char *path);
+
 /* The log is there and the file it belongs to is not, or is empty. */
 bool log_is_alone(const char *path);
 

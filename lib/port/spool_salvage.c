@@ -95,22 +95,12 @@ static bool give_names(const char *path, const char *name, struct fault *fault)
 
 static bool sync_folder(const char *path, struct fault *fault)
 {
-	char folder[SPOOL_PATH_BYTES];
-	char *slash;
-	bool ok;
-	int fd;
+	int fd = folder_open(path);
+	bool ok = fd >= 0 && fsync(fd) == 0;
 
-	snprintf(folder, sizeof folder, "%s", path);
-	slash = strrchr(folder, '/');
-	if (slash == NULL)
-		strcpy(folder, ".");
-	else
-		slash[slash == folder] = '\0';
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ok = fd >= 0 && fsync(fd) == 0;
 	if (fd >= 0)
 		close(fd);
-	return ok || file_fault(folder, fault);
+	return ok || file_fault(path, fault);
 }
 
 /* What is not carried over yet from one that was set aside before waits its turn. */
@@ -136,7 +126,7 @@ bool spool_set_aside(const char *path, const char *reason, struct fault *fault)
 		if (*at != ':' && *at != '-' && *at != '.')
 			time[length++] = *at;
 	time[length] = '\0';
-	snprintf(name, sizeof name, "%s.damaged-%s", path, time);
+	snprintf(name, sizeof name, "%s" SET_ASIDE "%s", path, time);
 	return keep_older_note(path, name, fault)
 	       && write_note(path, name, reason, fault) && give_names(path, name, fault)
 	       && sync_folder(path, fault);

@@ -667,6 +667,25 @@ static void tell_past(const struct keeper *keeper)
 		        loss.reason, loss.file, spool_incarnation(keeper->spool));
 }
 
+static bool keep_private(const struct keeper *keeper, struct fault *fault)
+{
+	struct spool_privacy privacy;
+
+	if (!spool_keep_private(keeper->spool, &privacy, fault))
+		return false;
+	if (privacy.closed > 0)
+		log_warn(NULL,
+		        "others could get at %d files of the spool; their mode is 0600 "
+		        "now",
+		        privacy.closed);
+	if (privacy.open > 0)
+		log_error(NULL,
+		        "others can get at %d files of the spool, which belong to "
+		        "another user: chown them to the gateway's",
+		        privacy.open);
+	return true;
+}
+
 static bool keeper_start(
         struct keeper *keeper, const struct catalog *catalog, struct fault *fault)
 {
@@ -679,6 +698,7 @@ static bool keeper_start(
 	machine_words(keeper->conf, machine, sizeof machine);
 	if (!spool_open(&keeper->spool, conf_text(keeper->conf, "spool"), village,
 	            machine, topics, catalog->topic_count, fault)
+	        || !keep_private(keeper, fault)
 	        || !room_open(&keeper->room, keeper->conf, fault)
 	        || !forward_open(&keeper->forward, keeper->spool, keeper->conf, village,
 	                catalog->modulus, fault))

@@ -86,3 +86,24 @@ def test_nobody_else_may_read_what_it_keeps(lonely):
     spool = os.path.join(lonely.folder, "spool", VILLAGES[0] + ".db")
     kept = {suffix: stat.S_IMODE(os.stat(spool + suffix).st_mode) for suffix in ("", "-wal", ".head", ".ballast")}
     assert kept == {"": 0o600, "-wal": 0o600, ".head": 0o600, ".ballast": 0o600}
+
+
+def test_what_others_could_read_is_taken_from_them(lonely):
+    lonely.expects("link down|a new life begins|could get at")
+    gateway = lonely.gateway(brokers=NOWHERE)
+    assert post(gateway, "/v1/payments", payment_body())[0] == 201
+    gateway.process.stop(signal.SIGKILL)
+    spool = os.path.join(lonely.folder, "spool", VILLAGES[0] + ".db")
+    mine, others = [spool + suffix for suffix in ("", "-wal", ".head", ".damaged-20261101T000000Z", ".damaged-20261101T000000Z-wal")], spool + ".conf"
+    for path in (*mine, others):
+        with open(path, "a", encoding="utf-8"):
+            os.chmod(path, 0o644)
+    gateway = lonely.gateway(brokers=NOWHERE)
+    assert "others could get at 5 files" in lonely.logs()
+    assert {stat.S_IMODE(os.stat(path).st_mode) for path in mine} == {0o600} and stat.S_IMODE(os.stat(others).st_mode) == 0o644
+    life = post(gateway, "/v1/payments", payment_body())[1]["incarnation"]
+    gateway.process.stop(signal.SIGKILL)
+    gateway = lonely.gateway(brokers=NOWHERE)
+    assert post(gateway, "/v1/payments", payment_body())[1]["incarnation"] == life, "our own hand begins no new life"
+    with open(gateway.process.log, encoding="utf-8") as log:
+        assert log.read().count("could get at") == 1

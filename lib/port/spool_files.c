@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* The spool's files as their folder has them: those of all its times, and for whom. */
+#include "port/spool_parts.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int folder_open(const char *path)
+{
+	char folder[SPOOL_PATH_BYTES];
+	char *slash;
+
+	snprintf(folder, sizeof folder, "%s", path);
+	slash = strrchr(folder, '/');
+	if (slash == NULL)
+		strcpy(folder, ".");
+	else
+		slash[slash == folder] = '\0';
+	return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Other names that begin alike are somebody else's files. */
+static bool holds_events(const char *name, const char *spool)
+{
+	static const char *const endings[] = { "", "-wal", LOG_KEPT, ".head" };
+	size_t size = strlen(spool);
+
+	if (strncmp(name, spool, size) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+		if (strcmp(name + size, endings[i]) == 0)
+			return true;
+	return strncmp(name + size, SET_ASIDE, strlen(SET_ASIDE)) == 0;
+}
+
+static void close_to_others(int folder, const char *name, struct spool_privacy *out)
+{
+	struct stat info;
+
+	if (fstatat(folder, name, &info, 0) != 0 || !S_ISREG(info.st_mode)
+	        || (info.st_mode & (S_IRWXG | S_IRWXO)) == 0)
+		return;
+	if (fchmodat(folder, name, S_IRUSR | S_IWUSR, 0) == 0)
+		out->closed++;
+	else
+		out->open++;
+}
+
+/* The head is written anew: what was changed after its last writing is a copy. */
+bool spool_keep_private(
+        struct spool *spool, struct spool_privacy *out, struct fault *fault)
+{
+	const char *slash = strrchr(spool->path, '/');
+	const char *name = slash != NULL ? slash + 1 : spool->path;
+	int fd = folder_open(spool->path);
+	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+
+	*out = (struct spool_privacy){ 0 };
+	if (folder == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return true; /* a folder that may only be walked through */
+	}
+	for (const struct dirent *at; (at = readdir(folder)) != NULL;)
+		if (holds_events(at->d_name, name))
+			close_to_others(fd, at->d_name, out);
+	closedir(folder);
+	spool->unwitnessed = spool->unwitnessed || out->closed > 0;
+	return spool_witness(spool, fault);
+}
