@@ -5,9 +5,16 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+void path_follow(const char *path, char out[SPOOL_PATH_BYTES])
+{
+	if (realpath(path, out) == NULL)
+		snprintf(out, SPOOL_PATH_BYTES, "%s", path);
+}
 
 int folder_open(const char *path)
 {

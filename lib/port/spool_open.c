@@ -651,20 +651,22 @@ bool spool_open(struct spool **out, const char *path, const char *village_code,
         const char *machine, const char *const *topics, size_t topic_count,
         struct fault *fault)
 {
+	char real[SPOOL_PATH_BYTES];
 	struct fault aside;
 
+	path_follow(path, real);
 	if (open_patiently(
-	            out, path, village_code, machine, topics, topic_count, fault))
+	            out, real, village_code, machine, topics, topic_count, fault))
 		return true;
 	if (strcmp(fault->code, "damaged") != 0)
 		return false;
-	if (!spool_set_aside(path, fault->text, &aside)) {
+	if (!spool_set_aside(real, fault->text, &aside)) {
 		*fault = aside;
 		return false;
 	}
 	fault_clear(fault);
 	return open_patiently(
-	        out, path, village_code, machine, topics, topic_count, fault);
+	        out, real, village_code, machine, topics, topic_count, fault);
 }
 
 /* A name of nobody: all that is in it, and in its log, in a file of its own. */

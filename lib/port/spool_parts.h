@@ -142,6 +142,12 @@ MUST_CHECK bool lane_open(struct spool *spool, const char *incarnation,
 /* Between the path and the time at which what lay there was set aside. */
 #define SET_ASIDE ".damaged-"
 
+/*
+ * Where the file really lies, if path is a link to it: SQLite keeps its log there, and
+ * so the other files stand there too. A link to nothing is not followed.
+ */
+void path_follow(const char *path, char out[SPOOL_PATH_BYTES]);
+
 /* The folder of the file at path, for reading; below 0: errno says why not. */
 int folder_open(const char *path);
 

@@ -115,12 +115,14 @@ static bool keep_older_note(const char *path, const char *name, struct fault *fa
 	       || file_fault(older, fault);
 }
 
-bool spool_set_aside(const char *path, const char *reason, struct fault *fault)
+bool spool_set_aside(const char *link, const char *reason, struct fault *fault)
 {
+	char path[SPOOL_PATH_BYTES];
 	char time[CLOCK_TEXT_BYTES];
 	char name[SPOOL_PATH_BYTES + 48];
 	size_t length = 0;
 
+	path_follow(link, path);
 	clock_format(clock_wall_us(), time);
 	for (const char *at = time; *at != '\0'; at++)
 		if (*at != ':' && *at != '-' && *at != '.')

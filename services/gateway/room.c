@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,13 +136,16 @@ bool room_open(struct room **out, const struct conf *conf, struct fault *fault)
 {
 	struct room *room = calloc(1, sizeof *room);
 	struct statvfs disk;
+	char real[PATH_MAX]; /* the spool may be a link to another disk */
 
 	if (room == NULL)
 		return fault_memory(fault);
 	room->conf = conf;
 	room->ballast_bytes = conf_number(conf, "ballast_bytes");
 	snprintf(room->ballast, sizeof room->ballast, "%s.ballast",
-	        conf_text(conf, "spool"));
+	        realpath(conf_text(conf, "spool"), real) != NULL
+	                ? real
+	                : conf_text(conf, "spool"));
 	room->spent = statvfs(conf_text(conf, "spool"), &disk) == 0
 	              && !make_ballast(room, &disk);
 	room_look(room);

@@ -136,3 +136,21 @@ def test_more_lives_than_there_are_streams_for_are_all_sent(world):
     world.wait_rows("dpmd", "SELECT coalesce(sum(applied), 0)::int FROM kentongan.stream_position", 30)
     again = {line for line in world.logs().splitlines() if "older lives wait to be opened; beginning again" in line}
     assert len(again) == 1
+
+
+def test_a_link_to_the_spool_on_another_disk_is_followed(world):
+    world.expects("link down|damaged|carried over")
+    disk = os.path.join(world.folder, "disk")
+    os.makedirs(disk)
+    os.makedirs(os.path.dirname(spool_of(world)))
+    os.symlink(os.path.join(disk, "spool.db"), spool_of(world))
+    os.close(os.open(os.path.join(disk, "spool.db"), os.O_CREAT | os.O_WRONLY, 0o600))
+    fill(world, 20)
+    gateway = world.gateway(brokers=NOWHERE)
+    wait_until(lambda: status(gateway)["pending"] == 20, 10, "all are there")
+    gateway.process.stop(signal.SIGKILL)
+    assert os.listdir(os.path.dirname(spool_of(world))) == [os.path.basename(spool_of(world))], "the rest lies on the disk, too"
+    os.remove(os.path.join(disk, "spool.db.head"))
+    gateway = world.gateway()
+    assert wait_until(lambda: carried(gateway), 30, "all is carried over")["carried"] == 20
+    assert os.path.exists(os.path.join(disk, "spool.db")) and glob.glob(os.path.join(disk, "spool.db.damaged-*"))
