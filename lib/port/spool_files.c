@@ -3,12 +3,20 @@
 #include "port/spool_parts.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static const char *name_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
 
 void path_follow(const char *path, char out[SPOOL_PATH_BYTES])
 {
@@ -28,6 +36,40 @@ int folder_open(const char *path)
 	else
 		slash[slash == folder] = '\0';
 	return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+bool path_is_no_file(const char *path)
+{
+	struct stat info;
+
+	if (lstat(path, &info) != 0)
+		return false;
+	if (S_ISLNK(info.st_mode) && stat(path, &info) != 0)
+		return errno == ENOENT || errno == ELOOP || errno == ENOTDIR;
+	return !S_ISREG(info.st_mode);
+}
+
+static bool is_link(const char *path)
+{
+	struct stat info;
+
+	return lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+}
+
+/* SQLite does not follow a link to a log. */
+bool spool_has_files(const char *path, struct fault *fault)
+{
+	static const char log[] = "-wal";
+	static const char *const parts[] = { "", log, "-journal", ".head" };
+	char name[SPOOL_PATH_BYTES + 16];
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		snprintf(name, sizeof name, "%s%s", path, parts[i]);
+		if (path_is_no_file(name) || (parts[i] == log && is_link(name)))
+			return fault_code(fault, FAULT_STOP, "damaged",
+			        "spool: %s is no file", name_of(name));
+	}
+	return true;
 }
 
 /* Other names that begin alike are somebody else's files. */
@@ -61,8 +103,7 @@ static void close_to_others(int folder, const char *name, struct spool_privacy *
 bool spool_keep_private(
         struct spool *spool, struct spool_privacy *out, struct fault *fault)
 {
-	const char *slash = strrchr(spool->path, '/');
-	const char *name = slash != NULL ? slash + 1 : spool->path;
+	const char *name = name_of(spool->path);
 	int fd = folder_open(spool->path);
 	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
 

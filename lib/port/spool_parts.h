@@ -148,6 +148,12 @@ MUST_CHECK bool lane_open(struct spool *spool, const char *incarnation,
  */
 void path_follow(const char *path, char out[SPOOL_PATH_BYTES]);
 
+/* There is something, a folder or a link to nothing, and no file. */
+bool path_is_no_file(const char *path);
+
+/* Whether each of its files is one, or not there yet. */
+bool spool_has_files(const char *path, struct fault *fault);
+
 /* The folder of the file at path, for reading; below 0: errno says why not. */
 int folder_open(const char *path);
 

@@ -70,17 +70,25 @@ static bool write_note(
 
 /*
  * A second name first, then the first one goes: a crash between leaves both. A log that
- * was kept is the one that SQLite has not written to.
+ * was kept is the one that SQLite has not written to. What is no file at all gets a
+ * name at which nobody looks for one.
  */
 static bool give_names(const char *path, const char *name, struct fault *fault)
 {
-	static const char *const parts[] = { "", LOG_KEPT, "-wal", ".head" };
-	static const char *const names[] = { "", "-wal", "-wal", ".head" };
+	static const char *const parts[] = { "", LOG_KEPT, "-wal", "-journal",
+		".head" };
+	static const char *const names[] = { "", "-wal", "-wal", "-journal", ".head" };
 	char from[SPOOL_PATH_BYTES + 16];
 	char to[SPOOL_PATH_BYTES + 64];
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		snprintf(from, sizeof from, "%s%s", path, parts[i]);
+		if (path_is_no_file(from)) {
+			snprintf(to, sizeof to, "%s%s.found", name, parts[i]);
+			if (rename(from, to) != 0)
+				return file_fault(from, fault);
+			continue;
+		}
 		snprintf(to, sizeof to, "%s%s", name, names[i]);
 		if (link(from, to) != 0 && errno != ENOENT && errno != EEXIST)
 			return file_fault(from, fault);
@@ -111,6 +119,10 @@ static bool keep_older_note(const char *path, const char *name, struct fault *fa
 
 	snprintf(note, sizeof note, "%s.salvage", path);
 	snprintf(older, sizeof older, "%s.salvage", name);
+	if (path_is_no_file(note)) {
+		strcat(older, ".found");
+		return rename(note, older) == 0 || file_fault(note, fault);
+	}
 	return link(note, older) == 0 || errno == ENOENT || errno == EEXIST
 	       || file_fault(older, fault);
 }

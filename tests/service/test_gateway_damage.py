@@ -138,6 +138,18 @@ def test_more_lives_than_there_are_streams_for_are_all_sent(world):
     assert len(again) == 1
 
 
+def test_a_folder_in_the_spools_place_ends_no_start(world):
+    world.expects("link down|damaged|carried over")
+    fill(world, 20)
+    os.remove(spool_of(world))
+    os.makedirs(spool_of(world, "/lain"))
+    gateway = world.gateway()
+    loss = wait_until(lambda: carried(gateway), 30, "all is carried over")
+    assert loss["carried"] == 20 and loss["missing"] == 0 and loss["reason"].endswith(".db is no file")
+    assert glob.glob(spool_of(world, ".damaged-*.found/lain")), "nothing is deleted"
+    assert post(gateway, "/v1/payments", payment_body())[1]["seq"] == 1
+
+
 def test_a_link_to_the_spool_on_another_disk_is_followed(world):
     world.expects("link down|damaged|carried over")
     disk = os.path.join(world.folder, "disk")

@@ -371,6 +371,37 @@ static void a_log_whose_file_is_empty_is_read(void **state)
 	check(place, EVENTS, 0);
 }
 
+/* A folder, or a link to nothing, in the place of each; nothing of it is deleted. */
+static void what_is_no_file_is_set_aside(void **state)
+{
+	static const char *const parts[] = { "", "-wal", ".head" };
+	static const int carried[] = { EVENTS, 0, EVENTS };
+	struct place *place = *state;
+	struct spool_loss loss;
+	struct stat info;
+	char path[128];
+	char found[512];
+
+	for (int round = 0; round < 6; round++) {
+		crash(place);
+		file_of(place, parts[round / 2], path);
+		assert_int_equal(unlink(path), 0);
+		assert_int_equal(round % 2 == 0 ? mkdir(path, 0700)
+		                                : symlink("/nowhere/at/all", path),
+		        0);
+		open_spool(place);
+		check(place, carried[round / 2], EVENTS - carried[round / 2]);
+		spool_loss(place->spool, &loss);
+		snprintf(found, sizeof found, "%.60s/%.255s%s.found", place->folder,
+		        loss.file, parts[round / 2]);
+		assert_int_equal(lstat(found, &info), 0);
+		assert_false(S_ISREG(info.st_mode));
+		tear_down(state);
+		set_up(state);
+		place = *state;
+	}
+}
+
 /* As it was found, for a person. */
 static void a_bad_log_stays_beside_what_was_set_aside(void **state)
 {
@@ -725,6 +756,8 @@ int main(void)
 		        a_log_whose_file_is_gone_is_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        a_log_whose_file_is_empty_is_read, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        what_is_no_file_is_set_aside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        a_bad_log_stays_beside_what_was_set_aside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
