@@ -226,7 +226,7 @@ static void note_illness(struct keeper *keeper, const struct fault *fault)
 	bool changed = false;
 
 	if (fault != NULL && is_full(fault)) {
-		room_give_ballast(keeper->room);
+		room_note_refused(keeper->room);
 		return;
 	}
 	pthread_mutex_lock(&keeper->lock);
@@ -334,6 +334,13 @@ static void bear_witness(struct keeper *keeper, struct keeper_post *group)
 	}
 }
 
+static bool any_is_kept(const struct keeper_post *group)
+{
+	while (group != NULL && group->result != KEEPER_KEPT)
+		group = group->next;
+	return group != NULL;
+}
+
 /* Store what waits. True when there was something. */
 static bool serve_posts(struct keeper *keeper)
 {
@@ -348,6 +355,8 @@ static bool serve_posts(struct keeper *keeper)
 	} else if (store_group(keeper, group, &fault)) {
 		note_illness(keeper, NULL);
 		bear_witness(keeper, group);
+		if (any_is_kept(group))
+			room_note_stored(keeper->room);
 	} else {
 		fail_group(group, &fault);
 		note_illness(keeper, &fault);
@@ -789,6 +798,11 @@ const char *keeper_incarnation(const struct keeper *keeper)
 enum room_stage keeper_room(const struct keeper *keeper)
 {
 	return room_stage(keeper->room);
+}
+
+enum room_stage keeper_room_told(const struct keeper *keeper)
+{
+	return room_told(keeper->room);
 }
 
 int32_t keeper_newest_day(const struct keeper *keeper)

@@ -144,8 +144,9 @@ void keeper_renew(struct keeper *keeper);
 /* Finishes the group in hand, leaves the rest unanswered, ends the thread. */
 void keeper_close(struct keeper **keeper);
 
-/* Room on the disk. Any thread. */
+/* Room on the disk: room_stage(), room_told(). Any thread. */
 enum room_stage keeper_room(const struct keeper *keeper);
+enum room_stage keeper_room_told(const struct keeper *keeper);
 
 const char *keeper_incarnation(const struct keeper *keeper);
 

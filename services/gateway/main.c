@@ -258,9 +258,10 @@ static enum step gateway_step(void *service, struct fault *fault)
 	loop_turn(gateway->loop);
 	keeper_tell(gateway->keeper);
 	if (!keeper_is_ill(gateway->keeper, &illness)) {
-		health_ready(gateway->health, keeper_room(gateway->keeper) < ROOM_FULL
-		                                      ? ""
-		                                      : "no room on the disk");
+		health_ready(
+		        gateway->health, keeper_room_told(gateway->keeper) < ROOM_FULL
+		                                 ? ""
+		                                 : "no room on the disk");
 		return STEP_DONE;
 	}
 	health_ready(gateway->health, illness.text);

@@ -23,6 +23,7 @@ struct room {
 	uint64_t ballast_bytes; /* 0: none is kept, or none can be made */
 	int64_t looked_us;      /* monotonic; 0: never */
 	bool spent;             /* the ballast is given back */
+	atomic_bool refused;    /* a write, although there is room by free bytes */
 	_Atomic enum room_stage stage;
 };
 
@@ -36,6 +37,13 @@ const char *room_stage_name(enum room_stage stage)
 enum room_stage room_stage(const struct room *room)
 {
 	return atomic_load(&room->stage);
+}
+
+enum room_stage room_told(const struct room *room)
+{
+	enum room_stage stage = room_stage(room);
+
+	return atomic_load(&room->refused) && stage < ROOM_FULL ? ROOM_FULL : stage;
 }
 
 static void note_stage(struct room *room, enum room_stage stage, uint64_t free_bytes)
@@ -85,9 +93,16 @@ static bool make_ballast(struct room *room, const struct statvfs *disk)
 	return true;
 }
 
+static bool has_room(const struct room *room, uint64_t free_bytes)
+{
+	return free_bytes
+	       > conf_number(room->conf, "disk_full_bytes") + room->ballast_bytes;
+}
+
+/* A limit that free bytes do not show is gone when a write succeeds: it is tried. */
 static enum room_stage stage_of(const struct room *room, uint64_t free_bytes)
 {
-	if (room->spent)
+	if (room->spent && !(room->refused && has_room(room, free_bytes)))
 		return ROOM_NONE;
 	if (free_bytes < conf_number(room->conf, "disk_full_bytes"))
 		return ROOM_FULL;
@@ -105,9 +120,7 @@ static void look(struct room *room)
 	if (statvfs(conf_text(room->conf, "spool"), &disk) != 0)
 		return;
 	free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
-	if (room->spent
-	        && free_bytes > conf_number(room->conf, "disk_full_bytes")
-	                                + room->ballast_bytes)
+	if (room->spent && !room->refused && has_room(room, free_bytes))
 		room->spent = !make_ballast(room, &disk);
 	note_stage(room, stage_of(room, free_bytes), free_bytes);
 }
@@ -123,13 +136,28 @@ bool room_look(struct room *room)
 	return true;
 }
 
-void room_give_ballast(struct room *room)
+void room_note_refused(struct room *room)
 {
-	if (room->spent)
-		return;
+	struct statvfs disk;
+	uint64_t free_bytes = 0;
+
+	if (statvfs(conf_text(room->conf, "spool"), &disk) == 0)
+		free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+	if (has_room(room, free_bytes) && !atomic_exchange(&room->refused, true))
+		log_warn(NULL,
+		        "disk full: a write was refused, though %llu bytes are free; a "
+		        "quota, or a limit on the size of files",
+		        (unsigned long long)free_bytes);
+	if (!room->spent)
+		unlink(room->ballast);
 	room->spent = true;
-	unlink(room->ballast);
 	look(room);
+}
+
+void room_note_stored(struct room *room)
+{
+	if (room->refused && atomic_exchange(&room->refused, false))
+		log_info(NULL, "disk: writes are taken again");
 }
 
 bool room_open(struct room **out, const struct conf *conf, struct fault *fault)

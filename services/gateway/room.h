@@ -11,7 +11,7 @@
  * Promise: pending events are never deleted for room. Once the ballast is given back
  * nothing is taken in until there is room for it again.
  *
- * room_stage() may be called by any thread; the rest is the keeper's.
+ * room_stage() and room_told() may be called by any thread; the rest is the keeper's.
  */
 
 #include "base/conf.h"
@@ -36,10 +36,21 @@ void room_close(struct room **room);
 /* Look at the disk, if it is time to; then true. */
 bool room_look(struct room *room);
 
-/* The disk has refused a write. */
-void room_give_ballast(struct room *room);
+/* The disk has refused a write: the ballast is given back. */
+void room_note_refused(struct room *room);
 
+/* An event was stored. */
+void room_note_stored(struct room *room);
+
+/* What is taken in by it. */
 enum room_stage room_stage(const struct room *room);
+
+/*
+ * What is said of it: the same, but ROOM_FULL after a refusal that free bytes do not
+ * explain, until an event was stored. Those are tried meanwhile, since nothing else
+ * shows that a quota was raised.
+ */
+enum room_stage room_told(const struct room *room);
 const char *room_stage_name(enum room_stage stage);
 
 #define ROOM_KEYS                                                                      \

@@ -107,7 +107,7 @@ static void put_status(const struct asking *asking, struct buffer *out)
 	const struct conf *conf = svc_conf(gateway->svc);
 	struct fault illness;
 	bool ill = keeper_is_ill(gateway->keeper, &illness);
-	enum room_stage stage = keeper_room(gateway->keeper);
+	enum room_stage stage = keeper_room_told(gateway->keeper);
 
 	buffer_format(out,
 	        "{\"village_code\":\"%s\",\"incarnation\":\"%s\",\"accepting\":%s,"
@@ -156,7 +156,7 @@ static const char *state_in_words(const struct gateway *gateway,
 	bool ill = keeper_is_ill(gateway->keeper, &illness);
 
 	snprintf(words, WORDS_BYTES, "%s %s %s %s %s %lld", status->link.state,
-	        room_stage_name(keeper_room(gateway->keeper)),
+	        room_stage_name(keeper_room_told(gateway->keeper)),
 	        clock_quality_name(timekeeper_quality(&gateway->timekeeper)),
 	        ill ? illness.code : "", status->loss.done ? "done" : "",
 	        (long long)status->loss.missing);

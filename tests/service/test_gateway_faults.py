@@ -3,9 +3,10 @@
 import errno
 import os
 import resource
+import time
 
 import pytest
-from conftest import VILLAGES, payment_body, post
+from conftest import VILLAGES, payment_body, post, request_body
 from hub import programs
 from hub.base import wait_until
 from sick_disk import SickDisk
@@ -87,6 +88,30 @@ def test_short_writes_are_finished(world, sick):
     numbers, refused = post_all(gateway, lambda: disk.order(shorts=6), every=2)
     assert refused == [] and numbers == list(range(1, EVENTS + 1)) and disk.left[2] == 0
     check_all_arrived(world, gateway)
+
+
+@pytest.mark.parametrize("ballast", ["0", "1M"])
+def test_a_refusal_that_free_bytes_do_not_explain_is_told(lonely, ballast):
+    lonely.expects("disk full|link down")
+    gateway = lonely.gateway(brokers="127.0.0.1:1", ballast_bytes=ballast)
+    keep_posting(gateway, "kasus-0")
+    pid, path = gateway.process.pid(), os.path.join(lonely.folder, "spool", VILLAGES[0] + ".db-wal")
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (max(os.path.getsize(path), 1024 * 1024), before[1]))
+    body = payment_body(reference="x" * 200)
+    wait_until(lambda: post(gateway, "/v1/payments", body)[0] == 507, 30, "no room")
+    until = time.monotonic() + 1
+    while time.monotonic() < until:
+        found = status(gateway)
+        assert found["disk"]["state"] == "full" and not found["accepting"] and found["disk"]["free_bytes"] > 2**30
+    assert gateway.get("/readyz")[0] == 503
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+    assert status(gateway)["disk"]["state"] == "full", "nobody has tried"
+    assert post(gateway, "/v1/requests", request_body())[0] == 201, "it is tried, and not for payments alone"
+    found = status(gateway)
+    assert found["disk"]["state"] == "ok" and found["accepting"]
+    wait_until(lambda: gateway.get("/readyz")[0] == 200, 10, "ready")
+    wait_until(lambda: ballast == "0" or os.path.exists(path.replace("-wal", ".ballast")), 10, "the ballast is made again")
 
 
 def test_a_file_that_may_not_grow_is_no_room(world):
