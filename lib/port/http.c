@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <linux/tcp.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,14 @@ enum {
 
 #define UNIX "unix:" /* before a socket file's path */
 
+/* Whose turn it is on a connection. */
+enum turn {
+	TURN_FIRST, /* nothing was asked yet, as far as whole headers go */
+	TURN_ASKED, /* we know the headers; the body may be on its way */
+	TURN_OURS,  /* an answer is under way, in part or whole */
+	TURN_NEXT,  /* all was answered */
+};
+
 struct connection {
 	struct connection *next;
 	struct connection *previous;
@@ -44,6 +53,7 @@ struct connection {
 	struct sockaddr_storage address;
 	int64_t since_us; /* when it began to owe us a request; 0: we owe it an answer
 	                   */
+	enum turn turn;
 };
 
 struct http {
@@ -135,36 +145,34 @@ static void http_run_soon(struct http *http)
 	loop_timer_set(http->run_timer, 0, 0);
 }
 
-static void cut_off(struct MHD_Connection *mhd)
+/* Connections */
+
+/* -1, of which the system says that it is none, when there is none. */
+static int socket_of(struct MHD_Connection *mhd)
 {
 	const union MHD_ConnectionInfo *info =
 	        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-	if (info != NULL)
-		shutdown(info->connect_fd, SHUT_RDWR);
+	return info != NULL ? info->connect_fd : -1;
 }
 
 /*
- * Shut down what is late, then let the daemon look around: at its limit it takes the
- * listening socket out of its epoll set, and puts it back only in the run after the one
- * that saw connections end, which no event may ever ask for.
+ * Whether a part of a request has come. A browser opens connections in advance, and
+ * keeps them; who has asked nothing there would take a word for that to his next
+ * request.
  */
-static void http_sweep(void *context)
+static bool is_asking(const struct connection *connection)
 {
-	struct http *http = context;
-	int64_t now_us = clock_monotonic_us();
-	int64_t limit_us = now_us - (int64_t)http->settings.deadline_ms * 1000;
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof info;
 
-	for (struct connection *at = http->connections; at != NULL; at = at->next)
-		if (at->since_us != 0 && at->since_us <= limit_us)
-			cut_off(at->mhd);
-	for (struct http_stream *at = http->streams; at != NULL; at = at->next)
-		if (at->ended && at->ended_us <= now_us - STREAM_END_US)
-			cut_off(at->mhd);
-	http_run(http);
+	if (connection->turn == TURN_FIRST)
+		return getsockopt(socket_of(connection->mhd), IPPROTO_TCP, TCP_INFO,
+		               &info, &size)
+		               == 0
+		       && info.tcpi_bytes_received > 0;
+	return connection->turn == TURN_ASKED;
 }
-
-/* Connections */
 
 static bool is_loopback(const struct sockaddr *address)
 {
@@ -297,24 +305,90 @@ void http_answer(struct http_request *request, unsigned status, const char *medi
 	resume(request);
 }
 
+static void put_problem(
+        const struct http_problem *problem, const char *errors, struct buffer *out)
+{
+	buffer_format(out,
+	        "{\"type\":\"urn:kentongan:problem:%s\",\"title\":", problem->type);
+	buffer_append_json(out, bytes_of(problem->title));
+	buffer_format(out, ",\"status\":%u,\"detail\":", problem->status);
+	buffer_append_json(out, bytes_of(problem->detail));
+	buffer_append_text(out, ",\"detail_id\":");
+	buffer_append_json(out, bytes_of(problem->detail_id));
+	if (errors != NULL)
+		buffer_format(out, ",\"errors\":%s", errors);
+	buffer_append_text(out, "}\n");
+}
+
 void http_refuse(struct http_request *request, const struct http_problem *problem,
         const char *errors)
 {
 	struct buffer body = { 0 };
 
-	buffer_format(&body,
-	        "{\"type\":\"urn:kentongan:problem:%s\",\"title\":", problem->type);
-	buffer_append_json(&body, bytes_of(problem->title));
-	buffer_format(&body, ",\"status\":%u,\"detail\":", problem->status);
-	buffer_append_json(&body, bytes_of(problem->detail));
-	buffer_append_text(&body, ",\"detail_id\":");
-	buffer_append_json(&body, bytes_of(problem->detail_id));
-	if (errors != NULL)
-		buffer_format(&body, ",\"errors\":%s", errors);
-	buffer_append_text(&body, "}\n");
+	put_problem(problem, errors, &body);
 	http_answer(request, problem->status, "application/problem+json",
 	        buffer_bytes(&body));
 	buffer_clear(&body);
+}
+
+/* What comes too slowly */
+
+static void cut_off(struct MHD_Connection *mhd)
+{
+	shutdown(socket_of(mhd), SHUT_RDWR);
+}
+
+/*
+ * The library has no word for a request that is not whole, so the answer goes past it,
+ * to the socket.
+ */
+static void tell_late(const struct http *http, const struct connection *late)
+{
+	static const struct http_problem problem = {
+		408, "too-slow", "Request timeout",
+		"The request did not arrive in time; send it again, with the same key.",
+		"Kiriman tidak sampai tepat waktu; kirim lagi dengan kunci yang sama."
+	};
+	struct buffer body = { 0 };
+	struct buffer out = { 0 };
+
+	if (http->certificate.size > 0 || !is_asking(late))
+		return;
+	put_problem(&problem, NULL, &body);
+	buffer_format(&out,
+	        "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
+	        "Content-Type: application/problem+json\r\n"
+	        "X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n",
+	        body.size);
+	buffer_append(&out, body.data, body.size);
+	if (!out.failed)
+		(void)!send(socket_of(late->mhd), out.data, out.size,
+		        MSG_NOSIGNAL | MSG_DONTWAIT);
+	buffer_clear(&body);
+	buffer_clear(&out);
+}
+
+/*
+ * Shut down what is late, then let the daemon look around: at its limit it takes the
+ * listening socket out of its epoll set, and puts it back only in the run after the one
+ * that saw connections end, which no event may ever ask for.
+ */
+static void http_sweep(void *context)
+{
+	struct http *http = context;
+	int64_t now_us = clock_monotonic_us();
+	int64_t limit_us = now_us - (int64_t)http->settings.deadline_ms * 1000;
+
+	for (struct connection *at = http->connections; at != NULL; at = at->next) {
+		if (at->since_us == 0 || at->since_us > limit_us)
+			continue;
+		tell_late(http, at);
+		cut_off(at->mhd);
+	}
+	for (struct http_stream *at = http->streams; at != NULL; at = at->next)
+		if (at->ended && at->ended_us <= now_us - STREAM_END_US)
+			cut_off(at->mhd);
+	http_run(http);
 }
 
 /* What was asked */
@@ -696,6 +770,8 @@ static enum MHD_Result send_answer(struct http_request *request)
 {
 	if (request->response == NULL)
 		return MHD_NO;
+	if (request->connection != NULL)
+		request->connection->turn = TURN_OURS;
 	return MHD_queue_response(request->mhd, request->status, request->response);
 }
 
@@ -735,6 +811,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd,
 		*place = request;
 		if (request == NULL)
 			return MHD_NO;
+		if (request->connection != NULL)
+			request->connection->turn = TURN_ASKED;
 		if (!check_request(request, path_of(path), method, version))
 			return send_answer(request);
 		return MHD_YES;
@@ -759,8 +837,10 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **place
 	(void)code;
 	if (request == NULL)
 		return;
-	if (request->connection != NULL)
+	if (request->connection != NULL) {
 		request->connection->since_us = clock_monotonic_us();
+		request->connection->turn = TURN_NEXT;
+	}
 	request_free(request);
 	*place = NULL;
 }

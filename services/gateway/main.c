@@ -28,7 +28,7 @@ static const struct conf_key gateway_keys[] = {
 	CONF_KEY(SOME, max_connections_per_address, "64",
 	        "of them from one address; this machine's own are not counted"),
 	CONF_KEY(MS, request_deadline_ms, "10000",
-	        "longest that a request may take to arrive"),
+	        "longest that a request may take to arrive; then it is 408"),
 	CONF_KEY(TEXT, hosts, "",
 	        "names with commas between under which the page is served"),
 	ORDERS_KEYS,

@@ -284,25 +284,42 @@ def test_slow_bytes_end_at_the_deadline(gateway):
     request = head(f"Content-Length: {len(BODY)}\r\n") + BODY
     with socket.create_connection((host, int(port)), timeout=10) as slow:
         began = time.monotonic()
-        try:
-            for byte in request:
-                slow.sendall(bytes([byte]))
-                if slow_is_over(slow):
-                    break
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        assert time.monotonic() - began < 8
+        answer = b""
+        for byte in request:
+            slow.sendall(bytes([byte]))
+            answer = first_words(slow)
+            if answer:
+                break
+        assert answer.startswith(b"HTTP/1.1 408 ") and time.monotonic() - began < 8
     assert post(gateway, "/v1/requests", request_body())[0] == 201
     assert stored(gateway) == 1
 
 
-def slow_is_over(connection):
-    """Wait a tenth of a second for the other side to hang up."""
+def first_words(connection):
+    """What the other side says within a tenth of a second."""
     connection.settimeout(0.1)
     try:
-        return connection.recv(1) == b""
+        return connection.recv(4096)
     except socket.timeout:
-        return False
+        return b""
+
+
+@pytest.mark.parametrize("part", ["POST /v1/req", "the head", "half the body"])
+def test_a_request_that_stops_is_answered_408(gateway, part):
+    whole = head(f"Content-Length: {len(BODY)}\r\n")
+    request = {"the head": whole, "half the body": whole + BODY[:len(BODY) // 2]}.get(part, part.encode())
+    answer, body = speak(gateway.url, request, 10).split(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 408 ") and b"\r\nConnection: close\r\n" in answer
+    assert f"\r\nContent-Length: {len(body)}".encode() in answer
+    problem = json.loads(body)
+    assert problem["status"] == 408 and problem["type"] == "urn:kentongan:problem:too-slow" and problem["detail_id"]
+    assert stored(gateway) == 0
+
+
+def test_who_asks_nothing_is_told_nothing(gateway):
+    assert speak(gateway.url, b"", 10) == b""
+    answer = speak(gateway.url, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 10)
+    assert answer.count(b"HTTP/1.1 ") == 1 and answer.startswith(b"HTTP/1.1 200 ")
 
 
 def llhttp_requests():

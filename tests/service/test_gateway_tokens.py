@@ -10,7 +10,7 @@ import subprocess
 import urllib.parse
 
 import pytest
-from conftest import payment_body, post, request_body
+from conftest import payment_body, post, request_body, speak
 from hub.base import wait_until, write
 
 OPENSID, AUDITOR = "rahasia-opensid", "rahasia-auditor"
@@ -107,13 +107,14 @@ def test_the_listener_speaks_tls(lonely):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                     "-subj", "/CN=desa", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
                    check=True, capture_output=True)
-    gateway = lonely.gateway(wait=False, tls_certificate=certificate, tls_key=key, brokers="127.0.0.1:1")
+    gateway = lonely.gateway(wait=False, tls_certificate=certificate, tls_key=key, brokers="127.0.0.1:1", request_deadline_ms=2000)
     wait_until(lambda: gateway.url.startswith("https://"), 20, "it listens", gateway.process.is_running)
     place = urllib.parse.urlsplit(gateway.url)
     client = http.client.HTTPSConnection(place.hostname, place.port, timeout=20,
                                          context=ssl.create_default_context(cafile=certificate))
     client.request("POST", "/v1/payments", json.dumps(payment_body()), {"Content-Type": "application/json"})
     assert client.getresponse().status == 201
+    assert speak(gateway.url, b"\x16\x03\x01", 10) == b"", "a handshake that stops is told nothing in the clear"
     client.close()
     gateway.stop()
     subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key], check=True, capture_output=True)
