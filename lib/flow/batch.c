@@ -60,9 +60,23 @@ static bool compile_lane(struct batch *batch, struct lane *lane, struct fault *f
 	return true;
 }
 
+/* A void has a column that no head has: the topic of the stream whose number it takes.
+ */
+static size_t find_topic(const struct plan *plan)
+{
+	size_t count;
+	const struct column *columns = plan_columns(plan, &count);
+	size_t i = 0;
+
+	while (i < count && strcmp(columns[i].name, "topic") != 0)
+		i++;
+	return i;
+}
+
 static bool compile_void(struct batch *batch, struct fault *fault)
 {
-	static const struct plan_grant head_only = { 0 };
+	static const char *const columns[] = { "topic", NULL };
+	static const struct plan_grant head_and_topic = { .columns = columns };
 
 	for (size_t i = 0; i < batch->catalog->schema_count; i++) {
 		const struct catalog_schema *schema = &batch->catalog->schemas[i];
@@ -72,8 +86,9 @@ static bool compile_void(struct batch *batch, struct fault *fault)
 		batch->void_id = schema->id;
 		plan_close(&batch->void_plan);
 		if (!plan_compile(&batch->void_plan, schema->schema, schema->schema,
-		            &head_only, fault))
+		            &head_and_topic, fault))
 			return fault_wrap(fault, "%s", schema->file);
+		batch->void_topic = find_topic(batch->void_plan);
 	}
 	return true;
 }
@@ -327,6 +342,13 @@ static bool origin_agrees(const struct batch *batch, const struct topic_record *
 	       && is_village(batch, record);
 }
 
+/* A void names its stream, too: one that stands elsewhere takes a number of another. */
+static bool is_astray(const struct batch *batch, const struct lane *lane)
+{
+	return !bytes_equal_text(
+	        batch->cells[batch->void_topic].bytes, lane->topic->topic->topic);
+}
+
 static struct newcomer *find_newcomer(const struct lane *lane, int32_t id)
 {
 	for (size_t i = 0; i < lane->newcomer_count; i++)
@@ -485,6 +507,9 @@ static bool place_by_headers(
 static const struct refusal stranger = { .class = DEAD_ORIGIN,
 	.reason = "key, partition and village_code do not agree" };
 
+static const struct refusal astray = { .class = DEAD_ORIGIN,
+	.reason = "the void is one of another topic" };
+
 bool batch_add(struct batch *batch, struct topic_record *record, struct fault *fault)
 {
 	struct lane *lane = batch_lane(batch, record->topic);
@@ -501,6 +526,8 @@ bool batch_add(struct batch *batch, struct topic_record *record, struct fault *f
 	note_case(lane, item, head.village_code, head.case_id);
 	if (!origin_agrees(batch, record, &head))
 		return batch_set_aside(item, &stranger, fault);
+	if (is_void && is_astray(batch, lane))
+		return batch_set_aside(item, &astray, fault);
 	item->seq = head.seq;
 	item->recorded_at_us = head.recorded_at_us;
 	item->stream = find_stream(batch, &head, lane->topic->topic->topic, fault);

@@ -131,6 +131,7 @@ struct batch {
 	struct earlier earlier; /* events of villages that began a new life */
 	struct plan *void_plan;
 	int32_t void_id;
+	size_t void_topic; /* the column of its topic */
 	struct stream *streams[STREAM_BUCKETS];
 	struct stream **touched; /* by the batch in hand */
 	size_t touched_count;

@@ -39,20 +39,26 @@ class Writer:
         fastavro.schemaless_writer(out, plain_schema(), self.payment(**changes))
         return b"\0\0\0\0\3" + out.getvalue()
 
-    def send(self, value):
-        self.producer.produce(self.world.topic("payments"), value=value, key=VILLAGES[0], partition=zlib.crc32(VILLAGES[0].encode()) % 12)
+    def void(self, seq, topic):
+        value = {"event_id": str(uuid.uuid4()), "village_code": VILLAGES[0], "incarnation": LIFE, "topic": topic, "seq": seq, "reason": "salah ketik"}
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, plain_schema("Void"), value)
+        return b"\0\0\0\0\4" + out.getvalue()
+
+    def send(self, value, topic="payments"):
+        self.producer.produce(self.world.topic(topic), value=value, key=VILLAGES[0], partition=zlib.crc32(VILLAGES[0].encode()) % 12)
 
     def flush(self):
         assert self.producer.flush(30) == 0
 
 
-def plain_schema():
+def plain_schema(record="Payment"):
     """The schema without logical types: bytes and numbers go in as they are."""
     def strip(kind):
         if isinstance(kind, dict):
             return {name: strip(value) for name, value in kind.items() if name not in ("logicalType", "__fastavro_parsed__")}
         return [strip(value) for value in kind] if isinstance(kind, list) else kind
-    text = json.load(open(PROJECT + "/schemas/avro/Payment.avsc", encoding="utf-8"))
+    text = json.load(open(f"{PROJECT}/schemas/avro/{record}.avsc", encoding="utf-8"))
     return fastavro.parse_schema(strip(text))
 
 
@@ -116,6 +122,20 @@ def test_only_the_culprit_is_set_aside(world):
         assert found == wanted or wanted is None and found in (None, "decode", "data"), (name, found)
     assert offsets == {}, "no good record is set aside"
     assert sink.get("/readyz")[0] == 200
+
+
+def test_a_void_takes_no_number_of_another_topic(world):
+    world.expects("dead letter class=origin")
+    writer = Writer(world)
+    writer.send(writer.encode(**times()))
+    writer.send(writer.void(2, world.topic("requests")))  # as sent to requests, and put here by somebody
+    writer.send(writer.void(2, "payments"))
+    writer.send(writer.void(3, world.topic("payments")))
+    writer.send(writer.encode(**times(seq=4)))
+    writer.flush()
+    world.sink("satu_data")
+    wait_until(lambda: world.accounts("satu_data") == (2, 0, 1, 1), 60, "its own void counts, the number of the others is missing")
+    assert world.dead_letters("satu_data") == 2 * [("origin", None, None, "the void is one of another topic")]
 
 
 @pytest.mark.skipif(not naughty_strings(), reason="../shared/data/corpora is not here")
