@@ -10,7 +10,10 @@
 #include "base/file.h"
 #include "flow/replay_words.h"
 
-enum { PATH_BYTES = 4096 };
+enum {
+	PATH_BYTES = 4096,
+	FUNCTION_BYTES = 64, /* a name of PostgreSQL's */
+};
 
 static const struct conf_key department_keys[] = {
 	CONF_MUST(TEXT, name, "name of the department; also of its consumer group"),
@@ -403,6 +406,49 @@ static bool has_no_parameters(const struct department_topic *topic, struct table
 	                       topic->file));
 }
 
+static bool note_function(
+        void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	(void)count;
+	(void)fault;
+	snprintf(context, FUNCTION_BYTES, "%s", texts[0]);
+	return true;
+}
+
+/*
+ * Positions and numbers move by functions that a sink may call; a mapping may not. Of a
+ * body in standard SQL PostgreSQL keeps what it calls, and the text fits one: it was
+ * prepared, so it is a single statement. docs/decisions/0034.
+ */
+static bool calls_nothing_of_ours(
+        const struct department_topic *topic, struct table *table, struct fault *fault)
+{
+	char function[FUNCTION_BYTES] = "";
+	struct buffer sql = { 0 };
+	bool ok;
+
+	buffer_append_text(&sql, "CREATE FUNCTION pg_temp.mapping() RETURNS void "
+	                         "LANGUAGE sql BEGIN ATOMIC\n");
+	buffer_append_text(&sql, topic->sql);
+	buffer_append_text(&sql,
+	        "\n;END; SELECT p.proname FROM pg_depend d JOIN pg_proc p ON p.oid = "
+	        "d.refobjid WHERE d.classid = 'pg_proc'::regclass AND d.objid = "
+	        "'pg_temp.mapping'::regproc AND d.refclassid = 'pg_proc'::regclass AND "
+	        "p.pronamespace = 'kentongan'::regnamespace ORDER BY 1; "
+	        "DROP FUNCTION pg_temp.mapping()");
+	buffer_append_byte(&sql, 0);
+	ok = buffer_ok(&sql, fault)
+	     && (table_query(table, (char *)sql.data, note_function, function, fault)
+	             || fault_wrap(fault, "%s", topic->file));
+	buffer_clear(&sql);
+	return ok
+	       && (function[0] == '\0'
+	               || fault_code(fault, FAULT_STOP, "KT003",
+	                       "%s: a mapping may not call functions of kentongan, as "
+	                       "kentongan.%s",
+	                       topic->file, function));
+}
+
 bool department_prepare(const struct department_topic *topic, struct table *table,
         const struct column *columns, size_t count, struct fault *fault)
 {
@@ -414,7 +460,8 @@ bool department_prepare(const struct department_topic *topic, struct table *tabl
 	return make_batch_table(table, batch, columns, count, fault)
 	       && (table_prepare(table, name, topic->sql, fault)
 	               || blame_mapping(topic, table, fault))
-	       && has_no_parameters(topic, table, batch, fault);
+	       && has_no_parameters(topic, table, batch, fault)
+	       && calls_nothing_of_ours(topic, table, fault);
 }
 
 /* Whose database it is */

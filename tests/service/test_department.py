@@ -76,7 +76,11 @@ def office(lonely):
     ("INSERT INTO\n  rr SELECT 1", 'requests.sql, line 2: relation "rr" does not exist (SQLSTATE 42P01)'),
     (MAPPING.replace("seq\n", "urut(seq)\n"), "requests.sql, line 2: function urut(bigint) does not exist (SQLSTATE 42883)"),
     ("UPDATE kentongan.log_position SET next_offset = 0", "requests.sql: database: SQLSTATE KT003: a mapping may not write tables of kentongan"),
-], ids=range(16))
+    ("WITH m AS (SELECT kentongan.move('[]') FROM batch_requests)\n" + MAPPING, "requests.sql: a mapping may not call functions of kentongan, as kentongan.move"),
+    (MAPPING + "\n WHERE NOT EXISTS (SELECT FROM kentongan.known(to_jsonb(seq))); -- the end", "functions of kentongan, as kentongan.known"),
+    ("MERGE INTO r USING batch_requests b ON r.seq = b.seq WHEN NOT MATCHED THEN INSERT VALUES (b.event_id, kentongan.settle('[]', '', '')::text, 1)",
+     "functions of kentongan, as kentongan.settle"),
+], ids=range(19))
 def test_a_mapping_that_is_no_single_good_statement_is_refused_and_nothing_of_it_runs(office_of_all, text, words):
     office_of_all.write("requests.sql", text)
     office_of_all.refused(words)
@@ -208,6 +212,10 @@ def test_a_sink_runs_nothing_of_two_statements_and_nothing_in_anothers_database(
     world.start(sink)
     halted(sink, "cannot insert multiple commands")
     assert world.sql("peta", "SELECT desa FROM peta.r") == [("LAMA",)]
+    sink.stop()
+    office.write("requests.sql", "SELECT kentongan.move('[]')")
+    sink.start()
+    halted(sink, "a mapping may not call functions of kentongan, as kentongan.move")
     sink.stop()
     office.write("requests.sql", MAPPING)
     world.sql("peta", "UPDATE kentongan.department SET name = 'lain'")
