@@ -169,11 +169,11 @@ static bool end_table(struct side *side, struct fault *fault)
 
 /* Masking */
 
-/* The head's names are the only ones that are known; others are known by their form. */
-static bool is_head(const char *column)
+/* The names that any batch has are the only ones that are known. */
+static bool is_known(const char *column)
 {
 	static const char *const head[] = { "event_id", "village_code", "incarnation",
-		"case_id", "service" };
+		"seq", "case_id", "service", "partition", "kafka_offset" };
 
 	for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
 		if (strcmp(column, head[i]) == 0)
@@ -181,15 +181,16 @@ static bool is_head(const char *column)
 	return false;
 }
 
+/* Others are known by their form; a number has none: it may be a telephone's. */
 static bool is_harmless(const char *column, const json_t *value)
 {
 	const char *text = json_string_value(value);
 
-	if (json_is_number(value)) /* a NIK has 16 digits, an amount fewer */
-		return json_number_value(value) < 1e12;
+	if (json_is_number(value)) /* a NIK has 16 digits, all others fewer */
+		return is_known(column) && json_number_value(value) < 1e12;
 	if (text == NULL)
 		return json_is_boolean(value) || json_is_null(value);
-	return is_head(column) || format_find("village-code")->fits(bytes_of(text))
+	return is_known(column) || format_find("village-code")->fits(bytes_of(text))
 	       || format_find("uuid")->fits(bytes_of(text));
 }
 

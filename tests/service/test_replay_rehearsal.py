@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 
+import psycopg2
 import pytest
 from conftest import VILLAGES, World, payment_body, post, request_body
 from hub.programs import post_batch
@@ -74,7 +75,6 @@ def test_a_rehearsal_of_the_same_mapping_makes_the_same_rows(stage):
     assert found == {"applied": 35, "repeats": 0, "waiting": 1, "dead": {"data": 1}}
     assert {name: (row["same"], row["differ"]) for name, row in stage.diff(0).items()} == {
         "permohonan_sktm": (20, 0), "penyaluran_blt": (10, 0)}
-    import psycopg2
     with psycopg2.connect(stage.scratch) as connection, connection.cursor() as cursor:
         cursor.execute(accounts)
         assert cursor.fetchall() == stage.world.sql("dinsos", accounts)
@@ -82,7 +82,6 @@ def test_a_rehearsal_of_the_same_mapping_makes_the_same_rows(stage):
 
 
 def test_what_another_rehearsal_left_is_gone_after_the_next(stage):
-    import psycopg2
     stage.rehearse()
     for text, wanted in (("CREATE SCHEMA lain; CREATE TABLE lain.warga (nik text)", None), ("SELECT to_regnamespace('lain') IS NULL", True)):
         connection = psycopg2.connect(stage.scratch)
@@ -91,6 +90,27 @@ def test_what_another_rehearsal_left_is_gone_after_the_next(stage):
             assert wanted is None or cursor.fetchone() == (wanted,)
         connection.close()
         stage.rehearse()
+
+
+def run_sql(database, text):
+    connection = psycopg2.connect(database)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(text)
+    connection.close()
+
+
+def test_a_number_in_a_key_is_shown_only_where_it_is_known_what_it_is(stage):
+    """A telephone without its zero, a birthday, a NIK: as numbers they look like any other."""
+    stage.rehearse()
+    both = [stage.world.conninfo("dinsos"), stage.scratch]
+    for database in both:
+        run_sql(database, "CREATE TABLE dinsos.kontak (telepon numeric, lahir int, nik bigint, seq bigint, PRIMARY KEY (telepon, lahir, nik, seq))")
+    try:
+        run_sql(both[0], "INSERT INTO dinsos.kontak VALUES (81234567890, 410390, 9909010101900001, 7)")
+        dots = "\u2022" * 3
+        assert [key["key"] for key in stage.diff(65)["kontak"]["keys"]] == [[dots, dots, dots, 7]]
+    finally:
+        run_sql(both[0], "DROP TABLE dinsos.kontak")
 
 
 def test_what_a_changed_mapping_would_make_is_counted_and_not_shown(stage):
