@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 from conftest import PROJECT
-from hub.base import Trouble, complaint
-from hub.hub import addressed
+from hub.base import Trouble, complaint, read, write
+from hub.hub import Hub, addressed
 
 VILLAGE = "35.09.01.2001"
 
@@ -34,6 +34,35 @@ def test_before_up_each_command_says_so(tmp_path):
     for command in ("env", "status", "down"):
         done = local(tmp_path / "new", command)
         assert done.returncode == 1 and "deploy/local up" in done.stderr
+
+
+def test_two_at_once_take_turns_or_say_so(tmp_path):
+    first, second = Hub(tmp_path), Hub(tmp_path)
+    seen = iter([False, True])
+    second.exists = lambda: next(seen)  # it looked a moment before the first took the folder
+    first.claim()
+    first.lock()
+    second.claim()
+    with pytest.raises(Trouble, match="another deploy/local up or wipe is at work"):
+        second.lock()
+    for command in ("up", "wipe"):
+        done = local(tmp_path, command)
+        assert done.returncode == 1 and done.stderr == "deploy/local: another deploy/local up or wipe is at work here; wait for it\n"
+    assert first.exists()
+
+
+def test_two_who_write_one_file_at_once_do_not_meet(tmp_path, monkeypatch):
+    """As two `deploy/local env` do; the second comes between the first's writing and its renaming."""
+    path, rename = str(tmp_path / "kentongan.conf"), os.replace
+
+    def replace(*names):
+        monkeypatch.setattr(os, "replace", rename)
+        write(path, "second")
+        rename(*names)
+
+    monkeypatch.setattr(os, "replace", replace)
+    write(path, "first")
+    assert read(path) == "first" and os.listdir(tmp_path) == ["kentongan.conf"]
 
 
 def test_a_line_keeps_its_key_when_others_come_before_it():

@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -97,8 +98,8 @@ def answers(port):
 
 
 def write(path, text, mode=0o644):
-    """Write a file whole or not at all."""
-    fresh = path + ".new"
+    """Write a file whole or not at all; of several at once, one of them."""
+    fresh = f"{path}.{secrets.token_hex(4)}.new"
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as out:
         out.write(text)
     os.replace(fresh, path)

@@ -108,17 +108,18 @@ class Hub:
         if self.exists():
             return
         os.makedirs(self.folder, exist_ok=True)
-        if os.listdir(self.folder):
+        if os.listdir(self.folder) and not self.exists():  # another may have taken it just now
             raise Trouble(f"{self.folder} holds other files; KENTONGAN_LOCAL takes an empty folder or a new one")
-        write(self.marker, "deploy/local wipe removes this folder\n")
+        with open(self.marker, "a", encoding="utf-8") as out:  # never a new file in its place: it is locked
+            out.write("deploy/local wipe removes this folder\n")
 
     def lock(self):
-        """One `up` at a time; the lock ends with this process."""
+        """One `up` at a time, and no `wipe` meanwhile; the lock ends with this process."""
         self.held = open(self.marker, "a", encoding="utf-8")
         try:
             fcntl.flock(self.held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Trouble("another deploy/local up is at work here; wait for it") from None
+            raise Trouble("another deploy/local up or wipe is at work here; wait for it") from None
 
     def need(self, whole=False):
         if not self.exists():
@@ -333,6 +334,7 @@ class Hub:
             if os.path.isdir(self.folder) and os.listdir(self.folder):
                 raise Trouble(f"{self.folder} was not made by deploy/local; nothing was removed")
             return
+        self.lock()
         self.down()
         self.postgres.wipe()
         shutil.rmtree(self.folder, ignore_errors=True)
