@@ -2,6 +2,10 @@
 /*
  * A row that this transaction wrote is one whose age is not above 0, as everything else
  * was committed before it got its number. Statistics tell which tables to look into.
+ *
+ * A row that it deleted is there again at before_all, and still bears the mark of who
+ * deleted it, which is as young. So does one that was changed, or locked for a foreign
+ * key: the former has a row after it, the latter could be seen before the return, too.
  */
 #include "rows.h"
 
@@ -15,19 +19,50 @@
 #include "base/clock.h"
 #include "event/mask.h"
 
+struct texts {
+	char **list;
+	size_t count;
+	size_t room;
+};
+
 struct written {
 	char *table; /* quoted by the database */
 	char *key;   /* columns of its primary key, quoted; "" when it has none */
-	char **after;
-	size_t count;
-	size_t room;
+	struct texts after;
+	struct cases kept;   /* places of rows that were marked, and not deleted */
+	struct texts gone;   /* rows that bear a mark at before_all ... */
+	struct texts places; /* ... and where they are */
 };
 
 struct look {
 	struct written *tables;
 	size_t count;
+	struct texts elsewhere; /* tables of other schemas that were written to */
 	char *before;
+	char *place; /* of before */
 };
+
+static bool texts_add(struct texts *texts, const char *text, struct fault *fault)
+{
+	if (texts->count == texts->room) {
+		size_t room = texts->room ? 2 * texts->room : 64;
+		char **list = realloc(texts->list, room * sizeof *list);
+
+		if (list == NULL)
+			return fault_memory(fault);
+		texts->list = list;
+		texts->room = room;
+	}
+	texts->list[texts->count] = strdup(text);
+	return texts->list[texts->count++] != NULL || fault_memory(fault);
+}
+
+static void texts_clear(struct texts *texts)
+{
+	for (size_t i = 0; i < texts->count; i++)
+		free(texts->list[i]);
+	free(texts->list);
+}
 
 static bool note_table(
         void *context, const char *const *texts, size_t count, struct fault *fault)
@@ -47,23 +82,28 @@ static bool note_table(
 	return (table->table != NULL && table->key != NULL) || fault_memory(fault);
 }
 
-static bool note_after(
+static bool note_text(
+        void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	(void)count;
+	return texts_add(context, texts[0], fault);
+}
+
+static bool note_kept(
+        void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	(void)count;
+	return cases_add(context, bytes_of(texts[0]), fault);
+}
+
+static bool note_marked(
         void *context, const char *const *texts, size_t count, struct fault *fault)
 {
 	struct written *table = context;
 
 	(void)count;
-	if (table->count == table->room) {
-		size_t room = table->room ? 2 * table->room : 64;
-		char **after = realloc(table->after, room * sizeof *after);
-
-		if (after == NULL)
-			return fault_memory(fault);
-		table->after = after;
-		table->room = room;
-	}
-	table->after[table->count] = strdup(texts[0]);
-	return table->after[table->count++] != NULL || fault_memory(fault);
+	return texts_add(&table->places, texts[0], fault)
+	       && texts_add(&table->gone, texts[1], fault);
 }
 
 static bool note_before(
@@ -72,8 +112,9 @@ static bool note_before(
 	struct look *look = context;
 
 	(void)count;
-	look->before = strdup(texts[0]);
-	return look->before != NULL || fault_memory(fault);
+	look->place = strdup(texts[0]);
+	look->before = strdup(texts[1]);
+	return (look->place != NULL && look->before != NULL) || fault_memory(fault);
 }
 
 static const char tables_sql[] =
@@ -81,7 +122,14 @@ static const char tables_sql[] =
         "string_agg(quote_ident(a.attname), ', ') FROM pg_index i JOIN pg_attribute a "
         "ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE i.indrelid = "
         "s.relid AND i.indisprimary) FROM pg_stat_xact_user_tables s WHERE "
-        "s.schemaname = current_schema() AND s.n_tup_ins + s.n_tup_upd > 0 ORDER BY 1";
+        "s.schemaname = current_schema() AND s.n_tup_ins + s.n_tup_upd + s.n_tup_del > "
+        "0 ORDER BY 1";
+
+static const char elsewhere_sql[] =
+        "SELECT format('%I.%I', s.schemaname, s.relname) FROM "
+        "pg_stat_xact_user_tables s WHERE s.schemaname NOT IN (current_schema(), "
+        "'kentongan') AND s.schemaname NOT LIKE 'pg\\_temp%' AND s.n_tup_ins + "
+        "s.n_tup_upd + s.n_tup_del > 0 ORDER BY 1";
 
 /* Masking */
 
@@ -282,30 +330,54 @@ static bool look_after(struct apply *apply, struct look *look, struct fault *fau
 	if (!apply_ask(apply, note_table, look, fault))
 		return false;
 	for (size_t i = 0; i < look->count; i++) {
+		struct written *table = &look->tables[i];
+
 		buffer_format(&apply->sql,
-		        "SELECT to_jsonb(t) FROM %s t WHERE age(t.xmin) <= 0",
-		        look->tables[i].table);
-		if (!apply_ask(apply, note_after, &look->tables[i], fault))
+		        "SELECT to_jsonb(t) FROM ONLY %s t WHERE age(t.xmin) <= 0",
+		        table->table);
+		if (!apply_ask(apply, note_text, &table->after, fault))
+			return false;
+		buffer_format(&apply->sql,
+		        "SELECT t.ctid FROM ONLY %s t WHERE age(t.xmax) <= 0",
+		        table->table);
+		if (!apply_ask(apply, note_kept, &table->kept, fault))
 			return false;
 	}
-	return true;
+	buffer_append_text(&apply->sql, elsewhere_sql);
+	return apply_ask(apply, note_text, &look->elsewhere, fault);
 }
 
-static bool look_before(struct apply *apply, struct look *look,
-        const struct written *table, const char *after, struct fault *fault)
+static bool look_before(struct apply *apply, struct look *look, struct written *table,
+        const char *after, struct fault *fault)
 {
 	free(look->before);
-	look->before = NULL;
+	free(look->place);
+	look->before = look->place = NULL;
 	if (table->key[0] == '\0')
 		return true;
 	buffer_format(&apply->sql,
-	        "SELECT to_jsonb(t) FROM %s t WHERE (%s) = (SELECT %s FROM "
-	        "jsonb_populate_record(NULL::%s, ",
+	        "SELECT t.ctid, to_jsonb(t) FROM ONLY %s t WHERE (%s) = (SELECT %s "
+	        "FROM jsonb_populate_record(NULL::%s, ",
 	        table->table, table->key, table->key, table->table);
 	if (!table_quote(apply->table, bytes_of(after), &apply->sql, fault))
 		return false;
 	buffer_append_text(&apply->sql, "))");
-	return apply_ask(apply, note_before, look, fault);
+	return apply_ask(apply, note_before, look, fault)
+	       && (look->place == NULL
+	               || cases_add(&table->kept, bytes_of(look->place), fault));
+}
+
+static bool look_for_marks(struct apply *apply, struct look *look, struct fault *fault)
+{
+	for (size_t i = 0; i < look->count; i++) {
+		buffer_format(&apply->sql,
+		        "SELECT t.ctid, to_jsonb(t) FROM ONLY %s t WHERE age(t.xmax) "
+		        "<= 0",
+		        look->tables[i].table);
+		if (!apply_ask(apply, note_marked, &look->tables[i], fault))
+			return false;
+	}
+	return true;
 }
 
 static void print_row(struct rows *rows, const struct written *table,
@@ -328,18 +400,31 @@ static void print_row(struct rows *rows, const struct written *table,
 	free(new);
 }
 
+static bool print_table(struct apply *apply, struct look *look, struct written *table,
+        struct rows *rows, struct fault *fault)
+{
+	for (size_t i = 0; i < table->after.count; i++) {
+		if (!look_before(apply, look, table, table->after.list[i], fault))
+			return false;
+		print_row(rows, table, look->before, table->after.list[i]);
+	}
+	for (size_t i = 0; i < table->gone.count; i++)
+		if (!cases_has(&table->kept, bytes_of(table->places.list[i])))
+			print_row(rows, table, table->gone.list[i], NULL);
+	return true;
+}
+
 static bool print_all(
         struct apply *apply, struct look *look, struct rows *rows, struct fault *fault)
 {
-	for (size_t i = 0; i < look->count; i++) {
-		struct written *table = &look->tables[i];
-
-		for (size_t j = 0; j < table->count; j++) {
-			if (!look_before(apply, look, table, table->after[j], fault))
-				return false;
-			print_row(rows, table, look->before, table->after[j]);
-		}
-	}
+	for (size_t i = 0; i < look->count; i++)
+		if (!print_table(apply, look, &look->tables[i], rows, fault))
+			return false;
+	for (size_t i = 0; i < look->elsewhere.count; i++)
+		fprintf(stderr,
+		        "kentongan: %s is written to as well; only rows of the "
+		        "department's schema are shown\n",
+		        look->elsewhere.list[i]);
 	return true;
 }
 
@@ -348,14 +433,17 @@ static void look_clear(struct look *look)
 	for (size_t i = 0; i < look->count; i++) {
 		struct written *table = &look->tables[i];
 
-		for (size_t j = 0; j < table->count; j++)
-			free(table->after[j]);
-		free(table->after);
+		texts_clear(&table->after);
+		texts_clear(&table->gone);
+		texts_clear(&table->places);
+		cases_clear(&table->kept);
 		free(table->table);
 		free(table->key);
 	}
 	free(look->tables);
+	texts_clear(&look->elsewhere);
 	free(look->before);
+	free(look->place);
 }
 
 bool rows_look(struct apply *apply, void *context, struct fault *fault)
@@ -365,7 +453,8 @@ bool rows_look(struct apply *apply, void *context, struct fault *fault)
 	bool ok = apply_send(apply, fault) && learn_harmless(apply, rows, fault)
 	          && look_after(apply, &look, fault);
 	buffer_append_text(&apply->sql, "ROLLBACK TO SAVEPOINT before_all;");
-	ok = ok && apply_send(apply, fault) && print_all(apply, &look, rows, fault);
+	ok = ok && apply_send(apply, fault) && look_for_marks(apply, &look, fault)
+	     && print_all(apply, &look, rows, fault);
 	look_clear(&look);
 	return ok;
 }

@@ -246,6 +246,33 @@ def test_a_try_shows_nothing_of_a_person_in_any_form(world):
     assert after["g"] == 300000 and after["h"] != "***" and after["i"] != "***"
 
 
+def test_a_try_shows_what_is_deleted_and_names_what_is_written_elsewhere(world):
+    """A row that was changed, and one that was locked for a foreign key, bear the same mark as a deleted one."""
+    office = Office(world)
+    gateway = world.gateway()
+    assert post(gateway, "/v1/payments", payment_body())[0] == 201
+    wait_until(lambda: json.loads(gateway.get("/v1/status")[1])["pending"] == 0, 60, "it is in Kafka")
+    office.change("^fields.requests = .*$", "fields.payments = action")
+    os.remove(office.folder + "/requests.sql")
+    office.write("tables.sql", TABLES + "CREATE SCHEMA IF NOT EXISTS lain; CREATE TABLE IF NOT EXISTS lain.t (i int);\n"
+                 "CREATE TABLE IF NOT EXISTS induk (i int PRIMARY KEY, desa text);\n"
+                 "CREATE TABLE IF NOT EXISTS s (event_id uuid PRIMARY KEY, i int REFERENCES induk);\n"
+                 "INSERT INTO induk VALUES (1, 'a'), (2, 'b'), (3, 'c') ON CONFLICT DO NOTHING;\n")
+    office.write("payments.sql", "WITH gone AS (DELETE FROM r USING batch_payments WHERE r.desa = 'LAMA'), other AS (INSERT INTO lain.t SELECT 1 FROM batch_payments),\n"
+                                 "fresh AS (UPDATE induk SET desa = b.village_code FROM batch_payments b WHERE i = 2)\n"
+                                 "INSERT INTO s SELECT event_id, 1 FROM batch_payments")
+    assert office.run("init").returncode == 0
+    world.sql("peta", "INSERT INTO peta.r (desa) VALUES ('BARU')")
+    done = office.run("try", "--brokers", world.brokers, "--from", "2026-01-01T00:00", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert [(row["table"], row["before"] is None, row["after"] is None) for row in rows] == [
+        ("peta.induk", False, False), ("peta.r", False, True), ("peta.s", True, False)]
+    assert rows[1]["before"] == {"event_id": None, "desa": "***", "seq": None}
+    assert "lain.t is written to as well" in done.stderr
+    assert world.sql("peta", "SELECT desa FROM peta.r ORDER BY 1") == [("BARU",), ("LAMA",)]
+
+
 def test_all_rows_of_a_try_are_printed_from_a_time_of_jember(world):
     office = Office(world)
     gateway = world.gateway()
