@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SLOW_ALL = 3 }; /* records that take too long, and none that does not */
+
 /* Opening */
 
 bool apply_open(struct apply *apply, const struct department *department,
@@ -318,9 +320,11 @@ static bool is_doubtful(const struct fault *fault)
 
 static bool is_refusal(struct apply *apply, const struct fault *fault)
 {
+	bool too_slow = apply->impatient && strcmp(fault->code, "57014") == 0;
+
 	if (fault->kind == FAULT_REJECT)
 		return true;
-	if (!is_doubtful(fault))
+	if (!is_doubtful(fault) && !too_slow)
 		return false;
 	apply->doubt = *fault;
 	return true;
@@ -356,6 +360,24 @@ static bool isolate(struct apply *apply, struct lane *lane, size_t from, size_t 
 	       && isolate(apply, lane, middle, to, *refused == before, refused, fault);
 }
 
+/*
+ * Each record by itself, as each half of a batch would take too long again. Where
+ * several do and none passes, it is the database.
+ */
+static bool map_singly(struct apply *apply, struct lane *lane, struct fault *fault)
+{
+	size_t refused = 0;
+
+	for (size_t i = 0; i < lane->item_count; i++) {
+		if (!isolate(apply, lane, i, i + 1, true, &refused, fault))
+			return false;
+		if (refused >= SLOW_ALL && lane->mapped == 0
+		        && apply->doubt.kind != FAULT_NONE)
+			break;
+	}
+	return true;
+}
+
 /* Lanes that have something for the mapping. */
 static size_t count_mapped(const struct apply *apply)
 {
@@ -381,7 +403,9 @@ static bool map_apart(struct apply *apply, bool refused_whole, struct fault *fau
 
 		lane->mapped = 0;
 		fault_clear(&apply->doubt);
-		if (!isolate(apply, lane, 0, lane->item_count, surely, &refused, fault))
+		if (!(apply->impatient ? map_singly(apply, lane, fault)
+		                       : isolate(apply, lane, 0, lane->item_count,
+		                               surely, &refused, fault)))
 			return false;
 		if (apply->doubt.kind != FAULT_NONE && lane->mapped == 0) {
 			*fault = apply->doubt;
@@ -578,6 +602,7 @@ static bool run_batch(
 	enum way way = first_way(apply, frame);
 	struct fault ignored;
 
+	apply->impatient = frame->impatient;
 	while (!run_once(apply, frame, way, fault)) {
 		enum way next = next_way(apply, way, fault);
 

@@ -24,7 +24,8 @@ struct apply {
 	struct batch batch;
 	struct breaker breaker;
 	struct fault doubt;   /* of a lane: what was taken for a bad record and may be a
-	                         wrong mapping; NONE: nothing */
+	                         wrong mapping, or a slow database; NONE: nothing */
+	bool impatient;       /* as the frame has it */
 	unsigned detour;      /* so many batches go through the mapping */
 	unsigned detours;     /* how long the last one was; 0: none of late */
 	int64_t straights;    /* batches that went straight */
@@ -46,6 +47,8 @@ struct apply_frame {
 	void *context;
 	bool straight;  /* where the mappings have such a way: flow/straight.h */
 	bool apart;     /* one by one from the start */
+	bool impatient; /* then a record that takes too long is refused, where others of
+	                   its topic pass: docs/decisions/0036 */
 	bool roll_back; /* at the end: nothing is kept */
 };
 

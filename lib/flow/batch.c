@@ -713,13 +713,15 @@ bool batch_refuse(struct batch *batch, struct lane *lane, struct item *item,
         const char *sqlstate, const char *constraint, struct fault *fault)
 {
 	bool refers = strcmp(sqlstate, "23503") == 0;
+	bool too_slow = strcmp(sqlstate, "57014") == 0;
 	struct refusal why = { .class = DEAD_DATA };
 
 	snprintf(why.sqlstate, sizeof why.sqlstate, "%.7s", sqlstate);
 	snprintf(why.constraint, sizeof why.constraint, "%.63s", constraint);
-	snprintf(why.reason, sizeof why.reason,
-	        refers ? "what it refers to has not come"
-	               : "the department's tables refuse it");
+	snprintf(why.reason, sizeof why.reason, "%s",
+	        refers     ? "what it refers to has not come"
+	        : too_slow ? "the mapping takes too long for it"
+	                   : "the department's tables refuse it");
 	if (!batch_set_aside(item, &why, fault))
 		return false;
 	if (refers && batch->order_wait_ms > 0 && !item->overdue

@@ -29,6 +29,9 @@ enum {
 	FENCED_MS = 5000,
 	COLLISIONS = 5, /* tried again at once, then with half the records */
 	COLLISION_MS = 50,
+	PATIENCE = 3, /* with one record alone that takes too long */
+	COMPANY = 20, /* then it is tried among others */
+	COMPANY_MS = 2000,
 	MEND_TURN_MS = 250, /* between two turns of a round, for everybody else */
 	TOPICS_MS = 30000,
 };
@@ -72,6 +75,8 @@ static bool deliver_start(struct deliver *deliver, struct fault *fault)
 	deliver->record_limit = deliver->record_room;
 	if (deliver->record_room == 0)
 		return fault_set(fault, FAULT_STOP, "batch_records must be at least 1");
+	if (conf_number(deliver->conf, "statement_ms") == 0)
+		return fault_set(fault, FAULT_STOP, "statement_ms must be at least 1");
 	deliver->records = calloc(deliver->record_room, sizeof *deliver->records);
 	if (deliver->records == NULL)
 		return fault_memory(fault);
@@ -385,7 +390,7 @@ static void try_to_claim(struct deliver *deliver)
 	deliver->has_gaps = true; /* until asked */
 	count_held(deliver);
 	deliver->topics_us = 0;
-	if (!deliver->lacks_topic)
+	if (!deliver->lacks_topic && !deliver->slow.any)
 		set_state(deliver, "running", "");
 }
 
@@ -445,6 +450,7 @@ static bool take_assignment(struct deliver *deliver, struct fault *fault)
 		deliver->partitions[i].next = -1;
 	}
 	deliver->partition_count = count;
+	deliver->slow = (struct slow){ 0 };
 	deliver->counters.assignments++;
 	if (count == 0)
 		set_state(deliver, "running", "");
@@ -612,6 +618,17 @@ static void count_item(
 	}
 }
 
+/* Whether what took too long is still before us. */
+static bool is_slow(struct deliver *deliver)
+{
+	const struct slow *slow = &deliver->slow;
+	const struct partition *own = slow->any ? deliver_find_partition(
+	                                      deliver, slow->topic, slow->partition)
+	                                        : NULL;
+
+	return own != NULL && own->next <= slow->offset;
+}
+
 static void settle(struct deliver *deliver, int64_t began_us)
 {
 	int64_t now_us = clock_wall_us();
@@ -636,7 +653,12 @@ static void settle(struct deliver *deliver, int64_t began_us)
 	batch_settle(&deliver->apply.batch);
 	count_held(deliver);
 	deliver->collisions = 0;
-	if (deliver->record_limit < deliver->record_room)
+	if (deliver->slow.any && !is_slow(deliver)) {
+		deliver->slow = (struct slow){ 0 };
+		if (!deliver->lacks_topic)
+			set_state(deliver, "running", "");
+	}
+	if (!deliver->slow.any && deliver->record_limit < deliver->record_room)
 		deliver->record_limit = deliver->record_limit * 2 > deliver->record_room
 		                                ? deliver->record_room
 		                                : deliver->record_limit * 2;
@@ -684,6 +706,103 @@ static bool know_newcomers(struct deliver *deliver, struct fault *fault)
 	return add_records(deliver, 0, fault);
 }
 
+/* How many records of the batch are new, and the last of them. */
+static size_t count_new(struct deliver *deliver, const struct topic_record **last)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < deliver->gathered; i++) {
+		const struct topic_record *record = &deliver->records[i];
+		const struct partition *own = deliver_find_partition(
+		        deliver, record->topic, record->partition);
+
+		if (own == NULL || record->offset < own->next)
+			continue;
+		count++;
+		*last = record;
+	}
+	return count;
+}
+
+static void note_place(struct slow *slow, const struct topic_record *record)
+{
+	slow->any = true;
+	snprintf(slow->topic, sizeof slow->topic, "%s", record->topic);
+	slow->partition = record->partition;
+	slow->offset = record->offset;
+}
+
+/*
+ * A batch took too long: half of it next time, down to one record. One that does so
+ * again and again is tried beside others, and is set aside if it alone does:
+ * docs/decisions/0036. The fault says where we are.
+ */
+static void slow_down(struct deliver *deliver, struct fault *fault)
+{
+	struct slow *slow = &deliver->slow;
+	const struct topic_record *last = NULL;
+	size_t count = count_new(deliver, &last);
+	char what[200];
+
+	if (count == 0)
+		return;
+	if (count > 1 && slow->alone < PATIENCE) {
+		deliver->record_limit = (count + 1) / 2;
+		slow->alone = 0;
+		note_place(slow, last);
+		snprintf(what, sizeof what,
+		        "for %zu records; it is tried again with half of them", count);
+	} else {
+		if (slow->alone < PATIENCE) {
+			slow->alone++;
+			note_place(slow, last);
+		}
+		slow->proven = false;
+		deliver->record_limit = slow->alone < PATIENCE ? 1 : COMPANY;
+		snprintf(what, sizeof what,
+		        "for one record, %.100s/%d, offset %" PRId64
+		        "; it is set aside where others of its topic pass",
+		        slow->topic, (int)slow->partition, slow->offset);
+	}
+	if (deliver->record_limit > deliver->record_room)
+		deliver->record_limit = deliver->record_room;
+	fault_code(fault, fault->kind, "57014",
+	        "database: SQLSTATE 57014: the mapping takes longer than %g s %s",
+	        (double)conf_number(deliver->conf, "statement_ms") / 1000, what);
+}
+
+/* Whether it is in the batch, or others are. */
+static bool holds_slow(struct deliver *deliver)
+{
+	const struct partition *own = deliver_find_partition(
+	        deliver, deliver->slow.topic, deliver->slow.partition);
+
+	return own != NULL && own->touched && own->read > deliver->slow.offset;
+}
+
+static bool is_too_slow(const struct batch *batch)
+{
+	for (size_t i = 0; i < batch->lane_count; i++)
+		for (size_t j = 0; j < batch->lanes[i].item_count; j++)
+			if (strcmp(batch_refusal(&batch->lanes[i].items[j])->sqlstate,
+			            "57014")
+			        == 0)
+				return true;
+	return false;
+}
+
+/*
+ * A database that was ill, and is well since the middle of a transaction, looks as if
+ * it were the record's fault: so the first time is a proof, and nothing of it is kept.
+ */
+static void prove(struct deliver *deliver)
+{
+	deliver->slow.proven = is_too_slow(&deliver->apply.batch);
+	if (!deliver->slow.proven)
+		deliver->slow.alone = 0;
+	forget(deliver, 0);
+}
+
 /* Of a partition that is ours, the offset behind the batch in hand. */
 static int64_t read_end(void *context, const char *topic, int32_t partition)
 {
@@ -698,7 +817,7 @@ static int64_t read_end(void *context, const char *topic, int32_t partition)
  */
 static bool commit(struct deliver *deliver, struct fault *fault)
 {
-	const struct apply_frame frame = { .begin = put_moves,
+	struct apply_frame frame = { .begin = put_moves,
 		.context = deliver,
 		.straight = conf_flag(deliver->department->conf, "straight") };
 	int64_t began_us = clock_monotonic_us();
@@ -708,6 +827,9 @@ static bool commit(struct deliver *deliver, struct fault *fault)
 		return false;
 	if (!is_touched(deliver))
 		return true;
+	frame.impatient = deliver->slow.alone >= PATIENCE && holds_slow(deliver);
+	frame.apart = frame.impatient;
+	frame.roll_back = frame.impatient && !deliver->slow.proven;
 	if (!apply_learn(&deliver->apply, fault)
 	        || !heirs_know(
 	                &deliver->apply.batch, deliver->conf, read_end, deliver, fault)
@@ -715,6 +837,10 @@ static bool commit(struct deliver *deliver, struct fault *fault)
 	                        ? apply_launch(&deliver->apply, &frame, &flies, fault)
 	                        : apply_batch(&deliver->apply, &frame, fault)))
 		return false;
+	if (frame.roll_back) {
+		prove(deliver);
+		return true;
+	}
 	deliver->before = deliver->counters;
 	deliver->flies = flies;
 	deliver->flies_us = began_us;
@@ -737,6 +863,8 @@ static bool land(struct deliver *deliver)
 		return true;
 	}
 	deliver->counters = deliver->before;
+	if (strcmp(fault.code, "57014") == 0)
+		deliver->record_limit = (deliver->record_room + 1) / 2;
 	give_way(deliver, &fault);
 	return false;
 }
@@ -752,13 +880,25 @@ static void finish(struct deliver *deliver)
 {
 	struct fault fault = { 0 };
 
-	if (land(deliver) && deliver->gathered > 0 && !commit(deliver, &fault))
+	if (land(deliver) && deliver->gathered > 0 && !commit(deliver, &fault)) {
+		if (strcmp(fault.code, "57014") == 0)
+			slow_down(deliver, &fault);
 		give_way(deliver, &fault);
+	}
 	drop_gathered(deliver);
+}
+
+/* What takes too long needs others in its batch: they may lie in a later answer. */
+static bool waits_for_company(const struct deliver *deliver)
+{
+	return deliver->slow.alone >= PATIENCE
+	       && clock_monotonic_us() < deliver->company_us;
 }
 
 static bool is_complete(struct deliver *deliver)
 {
+	if (deliver->gathered < deliver->record_limit && waits_for_company(deliver))
+		return false;
 	return deliver->gathered >= deliver->record_limit
 	       || deliver->gathered_bytes >= conf_number(deliver->conf, "batch_bytes")
 	       || !deliver->flies || apply_has_landed(&deliver->apply);
@@ -776,8 +916,10 @@ static enum step take_records(struct deliver *deliver, size_t count)
 		drop_gathered(deliver);
 		return STEP_DONE;
 	}
-	if (first == 0)
+	if (first == 0) {
 		begin_batch(deliver);
+		deliver->company_us = clock_monotonic_us() + COMPANY_MS * 1000;
+	}
 	if (!add_records(deliver, first, &fault)) {
 		if (land(deliver))
 			give_way(deliver, &fault);
@@ -920,6 +1062,8 @@ static bool is_free(struct deliver *deliver)
 {
 	int64_t now_us = clock_monotonic_us();
 
+	if (deliver->gathered > 0 && !deliver->flies)
+		return false; /* for company */
 	if (deliver->flies && now_us - deliver->rested_us < REST_MS * 1000)
 		return false;
 	if (deliver->flies)

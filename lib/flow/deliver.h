@@ -87,6 +87,9 @@ bool deliver_lag(const struct deliver *deliver, size_t index, struct deliver_lag
 	        CONF_KEY(COUNT, batch_records, "5000",                                 \
 	                "most records of a transaction"),                              \
 	        CONF_KEY(BYTES, batch_bytes, "4M", "about the most bytes of one"),     \
+	        CONF_KEY(MS, statement_ms, "60000",                                    \
+	                "longest that the database may work at a statement, such "     \
+	                "as a mapping"),                                               \
 	        CONF_KEY(MS, retry_ms, "500",                                          \
 	                "pause before asking an ill database again"),                  \
 	        CONF_KEY(MS, halt_retry_ms, "60000",                                   \

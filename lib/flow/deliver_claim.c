@@ -15,11 +15,15 @@
 
 static bool open_session(struct deliver *deliver, struct fault *fault)
 {
+	unsigned long long ms = conf_number(deliver->conf, "statement_ms");
 	char name[160];
+	char sql[64];
 
 	snprintf(name, sizeof name, "kentongan-sink %s", deliver->owner);
-	return apply_connect(
-	        &deliver->apply, conf_text(deliver->conf, "database"), name, fault);
+	snprintf(sql, sizeof sql, "SET statement_timeout = %llu", ms);
+	return apply_connect(&deliver->apply, conf_text(deliver->conf, "database"),
+	               name, fault)
+	       && table_run(deliver->apply.table, sql, fault);
 }
 
 struct partition *deliver_find_partition(

@@ -31,6 +31,16 @@ struct partition {
 	                      */
 };
 
+/* What takes longer than statement_ms: docs/decisions/0036. */
+struct slow {
+	bool any;
+	char topic[128]; /* the last record of its batch */
+	int32_t partition;
+	int64_t offset;
+	unsigned alone; /* tries of one record alone, one after the other */
+	bool proven;    /* then others passed beside it, once */
+};
+
 struct deliver {
 	const struct conf *conf;
 	const struct department *department;
@@ -46,8 +56,11 @@ struct deliver {
 	int64_t rested_us;     /* monotonic: when nothing was under way */
 	struct deliver_counters before; /* that batch */
 	size_t record_room;
-	size_t record_limit; /* of a batch now; record_room unless sessions collide */
+	size_t record_limit; /* of a batch now; less where sessions collide or it takes
+	                        too long */
 	unsigned collisions; /* one after the other */
+	struct slow slow;
+	int64_t company_us; /* monotonic: until when others are waited for */
 	struct partition *partitions;
 	size_t partition_count;
 	bool running;      /* claimed, and reading */

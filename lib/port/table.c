@@ -95,8 +95,10 @@ static const char *meaning(const char *state)
 		return "the database has no room, memory or connections left";
 	if (strcmp(state, "25006") == 0)
 		return "the database takes no writes: it is read-only or a replica";
-	if (strcmp(state, "55P03") == 0 || strcmp(state, "57014") == 0)
+	if (strcmp(state, "55P03") == 0)
 		return "somebody holds a lock in the database for too long";
+	if (strcmp(state, "57014") == 0)
+		return "a statement took too long, or somebody cancelled it";
 	if (begins(state, "28"))
 		return "the database refuses the role or its password";
 	if (begins(state, "3D") || begins(state, "3F"))

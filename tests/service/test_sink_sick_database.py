@@ -2,6 +2,7 @@
 """A sick database fills no dead letters, costs the sink its group never, and is gone on with by itself."""
 import contextlib
 import os
+import re
 import subprocess
 import tempfile
 
@@ -215,3 +216,44 @@ def test_a_batch_that_collides_again_and_again_is_made_smaller(world):
     world.sink("dpmd", batch_records=20, retry_ms=10)
     world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", 40)
     assert world.accounts("dpmd") == (40, 0, 0, 0) and world.dead_letters("dpmd") == []
+
+
+def slow(world, when):
+    """The table takes a minute for some rows; each try is counted."""
+    world.sql("dpmd", "CREATE SEQUENCE dpmd.tries")
+    world.sql("dpmd", "GRANT USAGE ON SEQUENCE dpmd.tries TO PUBLIC")
+    world.sql("dpmd", "CREATE FUNCTION dpmd.slow() RETURNS trigger LANGUAGE plpgsql AS "
+                      f"$$ BEGIN IF {when} THEN PERFORM nextval('dpmd.tries'), pg_sleep(60); END IF; RETURN NEW; END $$")
+    world.sql("dpmd", "CREATE TRIGGER slow BEFORE INSERT ON dpmd.keuangan FOR EACH ROW EXECUTE FUNCTION dpmd.slow()")
+
+
+def test_a_record_that_takes_too_long_is_found_and_set_aside(world):
+    world.expects("waiting: .*takes longer than|dead letter class=data")
+    gateway = world.gateway()
+    world.department("dpmd")
+    slow(world, "NEW.jenis = 'lambat'")
+    bodies = [payment_body(case_id=f"perkara-{each}") for each in range(20)]
+    bodies[9:9] = [payment_body(case_id="lambat", kind="lambat"), payment_body(case_id="lambat")]
+    programs.post_batch(gateway, [{"record": "Payment", **body} for body in bodies])
+    sink = world.sink("dpmd", statement_ms=500, retry_ms=10)
+    wait_until(lambda: world.accounts("dpmd")[:2] == (20, 1), 60, "all others are there, but the one behind it in its case")
+    assert world.dead_letters("dpmd") == [("data", "57014", None, "the mapping takes too long for it")]
+    assert world.sql("dpmd", "SELECT case_id FROM kentongan.waiting") == [("lambat",)]
+    wait_until(lambda: sink.get("/readyz")[0] == 200, 30, "ready")
+    assert re.search(r"the mapping takes longer than 0.5 s for \d+ records; it is tried again with half of them", world.logs())
+    assert re.search(r"the mapping takes longer than 0.5 s for one record, \S+/\d+, offset \d+; it is set aside where", world.logs())
+
+
+def test_a_database_that_takes_too_long_for_everything_is_waited_for(world):
+    world.expects("waiting: ")
+    gateway = world.gateway()
+    world.department("dpmd")
+    slow(world, "true")
+    programs.post_batch(gateway, [{"record": "Payment", **payment_body(case_id=f"perkara-{each}")} for each in range(20)])
+    sink = world.sink("dpmd", statement_ms=100, retry_ms=10)
+    wait_until(lambda: world.sql("dpmd", "SELECT last_value FROM dpmd.tries")[0][0] > 20, 60, "it has tried all ways more than once")
+    assert sink.get("/readyz")[0] == 503, "it says so all the time, also while it tries"
+    assert world.dead_letters("dpmd") == [] and world.accounts("dpmd") == (0, 0, 0, 0)
+    world.sql("dpmd", "DROP TRIGGER slow ON dpmd.keuangan")
+    world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", 20)
+    assert world.dead_letters("dpmd") == [] and world.accounts("dpmd") == (20, 0, 0, 0)
