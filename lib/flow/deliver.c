@@ -206,6 +206,7 @@ static void put_report(
 	        ",\"dead\":%" PRId64 ",\"parked\":%" PRId64 ",\"applied\":%" PRId64,
 	        counters->open_dead, counters->waiting, applied);
 	put_spans(deliver, out);
+	buffer_format(out, ",\"database\":\"%s\"", deliver->rival.own);
 	buffer_format(out, ",\"row_at\":%" PRId64 ",\"at\":%" PRId64, row_us / 1000000,
 	        clock_wall_us() / 1000000);
 	if (with_letters)
@@ -262,6 +263,13 @@ static void set_state(struct deliver *deliver, const char *state, const char *re
 		log_warn(NULL, "waiting: %s", reason);
 	else
 		log_info(NULL, "running");
+}
+
+/* Unless there is something that goes on and that people should know of. */
+static void say_running(struct deliver *deliver)
+{
+	if (!deliver->lacks_topic && !deliver->slow.any && !deliver->rival.is_there)
+		set_state(deliver, "running", "");
 }
 
 /* Forget what is in hand; the database knows better */
@@ -390,8 +398,7 @@ static void try_to_claim(struct deliver *deliver)
 	deliver->has_gaps = true; /* until asked */
 	count_held(deliver);
 	deliver->topics_us = 0;
-	if (!deliver->lacks_topic && !deliver->slow.any)
-		set_state(deliver, "running", "");
+	say_running(deliver);
 }
 
 static const char *missing_topic(const struct deliver *deliver)
@@ -428,7 +435,29 @@ static void look_for_topics(struct deliver *deliver)
 		        topic);
 		set_state(deliver, "waiting", reason);
 	} else if (lacked) {
-		set_state(deliver, "running", "");
+		say_running(deliver);
+	}
+}
+
+/* Each of the two gets its own partitions meanwhile: nothing is lost by going on. */
+static void look_for_rivals(struct deliver *deliver)
+{
+	bool was_there = deliver->rival.is_there;
+	char reason[200];
+
+	if (!deliver->running)
+		return;
+	deliver->rival.is_there = deliver_has_rival(deliver);
+	if (deliver->rival.is_there && !deliver->slow.any && !deliver->lacks_topic) {
+		snprintf(reason, sizeof reason,
+		        "the sink of another database has the name %.63s, too, and "
+		        "gets some of the partitions; rename one of the departments, "
+		        "or stop its sink",
+		        deliver->department->name);
+		if (strcmp(deliver->counters.reason, reason) != 0)
+			set_state(deliver, "waiting", reason);
+	} else if (was_there) {
+		say_running(deliver);
 	}
 }
 
@@ -451,6 +480,7 @@ static bool take_assignment(struct deliver *deliver, struct fault *fault)
 	}
 	deliver->partition_count = count;
 	deliver->slow = (struct slow){ 0 };
+	deliver->rival = (struct rival){ 0 };
 	deliver->counters.assignments++;
 	if (count == 0)
 		set_state(deliver, "running", "");
@@ -655,8 +685,7 @@ static void settle(struct deliver *deliver, int64_t began_us)
 	deliver->collisions = 0;
 	if (deliver->slow.any && !is_slow(deliver)) {
 		deliver->slow = (struct slow){ 0 };
-		if (!deliver->lacks_topic)
-			set_state(deliver, "running", "");
+		say_running(deliver);
 	}
 	if (!deliver->slow.any && deliver->record_limit < deliver->record_room)
 		deliver->record_limit = deliver->record_limit * 2 > deliver->record_room
@@ -1094,5 +1123,6 @@ enum step deliver_step(struct deliver *deliver, struct fault *fault)
 	report_now_and_then(deliver);
 	try_to_claim(deliver);
 	look_for_topics(deliver);
+	look_for_rivals(deliver);
 	return step;
 }

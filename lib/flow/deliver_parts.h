@@ -41,6 +41,16 @@ struct slow {
 	bool proven;    /* then others passed beside it, once */
 };
 
+/* Another database with the department's name: docs/decisions/0037. */
+struct rival {
+	char own[40]; /* id of our database; "": it has none yet */
+	int64_t seen; /* newest report of another, by its writer's clock: this look's */
+	int64_t newest;   /* ... and that of all looks */
+	int64_t alive_us; /* monotonic: when there was a newer one; 0: never */
+	int64_t look_us;  /* monotonic: when to look again */
+	bool is_there;
+};
+
 struct deliver {
 	const struct conf *conf;
 	const struct department *department;
@@ -61,6 +71,7 @@ struct deliver {
 	unsigned collisions; /* one after the other */
 	struct slow slow;
 	int64_t company_us; /* monotonic: until when others are waited for */
+	struct rival rival;
 	struct partition *partitions;
 	size_t partition_count;
 	bool running;      /* claimed, and reading */
@@ -95,6 +106,9 @@ void deliver_list_partitions(struct deliver *deliver, struct buffer *out);
 
 /* How many letters are open and how many records wait, and the newest letters. */
 MUST_CHECK bool deliver_learn_letters(struct deliver *deliver, struct fault *fault);
+
+/* Whether another database's sink is at work in our group; looks now and then. */
+bool deliver_has_rival(struct deliver *deliver);
 
 /*
  * Connect, claim all partitions, learn what is held, see whether the log still is the

@@ -18,6 +18,7 @@
 
 enum {
 	ASK_MS = 5000,
+	NOTES_MS = 1000,
 	NUDGE_BYTES = 256 * 1024, /* taken at once: there is a backlog */
 };
 
@@ -430,6 +431,21 @@ void consumer_commit(struct consumer *consumer, const struct topic_place *places
 	}
 	rd_kafka_commit(consumer->rk, list, 1);
 	rd_kafka_topic_partition_list_destroy(list); /* frees the metadata too */
+}
+
+void consumer_notes(const struct consumer *consumer, const struct topic_place *places,
+        size_t count, consumer_note_visitor *visit, void *context)
+{
+	rd_kafka_topic_partition_list_t *list = topic_list(places, count);
+	bool answered = rd_kafka_committed(consumer->rk, list, NOTES_MS)
+	                == RD_KAFKA_RESP_ERR_NO_ERROR;
+
+	for (int i = 0; answered && i < list->cnt; i++)
+		if (list->elems[i].metadata_size > 0)
+			visit(context, list->elems[i].topic, list->elems[i].partition,
+			        (struct bytes){ list->elems[i].metadata,
+			                list->elems[i].metadata_size });
+	rd_kafka_topic_partition_list_destroy(list);
 }
 
 bool consumer_bounds(struct consumer *consumer, const char *topic, int32_t partition,

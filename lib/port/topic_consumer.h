@@ -80,6 +80,15 @@ struct bytes consumer_header(const struct topic_record *record, const char *name
 void consumer_commit(struct consumer *consumer, const struct topic_place *places,
         size_t count, const char *metadata);
 
+/*
+ * Show the texts that members of the group, whoever they are, wrote beside the offsets
+ * of these places. None where no broker answers within a second.
+ */
+typedef void consumer_note_visitor(
+        void *context, const char *topic, int32_t partition, struct bytes text);
+void consumer_notes(const struct consumer *consumer, const struct topic_place *places,
+        size_t count, consumer_note_visitor *visit, void *context);
+
 /* First offset in the log and the one after its last; asks the broker. */
 MUST_CHECK bool consumer_bounds(struct consumer *consumer, const char *topic,
         int32_t partition, int64_t *low, int64_t *high, struct fault *fault);

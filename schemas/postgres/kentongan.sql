@@ -16,6 +16,10 @@ CREATE TABLE IF NOT EXISTS kentongan.department (
     since timestamptz NOT NULL DEFAULT now()
 );
 
+-- Which database it is, wherever it is moved: another of the same department has another.
+ALTER TABLE kentongan.department
+    ADD COLUMN IF NOT EXISTS id uuid NOT NULL DEFAULT gen_random_uuid();
+
 CREATE TABLE IF NOT EXISTS kentongan.log_position (
     topic         text   NOT NULL,
     partition     int    NOT NULL,

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -299,6 +300,38 @@ def test_two_sinks_of_one_department_share_and_stay_exact(world):
     loads[0].accepted += loads[1].accepted
     loads[0].amount += loads[1].amount
     exact(world, loads[0])
+
+
+def twin(world, name):
+    """A second database of the same department, as somebody makes who copies its folder."""
+    database, folder = f"kembar_{world.tag}", os.path.join(world.folder, "departments", f"kembar_{world.tag}")
+    shutil.copytree(world.department(name), folder)
+    world.rewrite(os.path.join(folder, "department.conf"), "^database = .*$", "database = " + database)
+    world.servers.postgres.add_database(database)
+    programs.kentongan(BINARIES, "department", "init", folder, "--schemas", world.schemas, "--database", world.conninfo("kembar"))
+    return programs.sink(world.folder, BINARIES, folder, world.conninfo("kembar", "sink_" + database), world.brokers, world.schemas)
+
+
+def test_two_databases_with_one_name_are_told_apart(world):
+    """They share the group, so each gets some of the partitions; a database made anew is stopped by no old report."""
+    world.expects("waiting: the sink of another database has the name ")
+    gateway = world.gateway()
+    first, second = world.sink("dpmd"), twin(world, "dpmd")
+    assert post(gateway, "/v1/payments", payment_body(case_id="sebelum"))[0] == 201
+    world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", 1)
+    world.start(second)
+    for sink in (first, second):
+        wait_until(lambda sink=sink: "the sink of another database has the name dpmd_" in sink.get("/readyz")[1], 60, "each says so")
+        assert sink.get("/readyz")[0] == 503
+    first.stop()
+    wait_until(lambda: second.get("/readyz")[0] == 200, 60, "the one that is left has all partitions")
+    first.start()
+    wait_until(lambda: second.get("/readyz")[0] == 503, 60, "until the other comes back")
+    second.stop()
+    wait_until(lambda: first.get("/readyz")[0] == 200, 60, "ready")
+    assert post(gateway, "/v1/payments", payment_body(case_id="sesudah"))[0] == 201
+    world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", 2)
+    assert world.sql("dpmd", "SELECT id FROM kentongan.department") != world.sql("kembar", "SELECT id FROM kentongan.department")
 
 
 def test_a_stopped_database_is_waited_for(world, servers):
