@@ -24,19 +24,13 @@ enum {
 	REST_MS = 500,  /* the rest waits so long for a pause of a backlog */
 	REPORT_MS = 500,
 	REPORT_IDLE_MS = 10000,
-	REPORT_BYTES = 4000, /* Kafka takes 4,096 beside an offset */
-	TITLE_BYTES = 96,
 	FENCED_MS = 5000,
 	COLLISIONS = 5, /* tried again at once, then with half the records */
 	COLLISION_MS = 50,
-	PATIENCE = 3, /* with one record alone that takes too long */
-	COMPANY = 20, /* then it is tried among others */
 	COMPANY_MS = 2000,
 	MEND_TURN_MS = 250, /* between two turns of a round, for everybody else */
 	TOPICS_MS = 30000,
 };
-
-#define MINUTE_US INT64_C(60000000)
 
 /* Opening */
 
@@ -120,130 +114,6 @@ void deliver_close(struct deliver **deliver)
 	free(old->partitions);
 	free(old);
 	*deliver = NULL;
-}
-
-/* What others are told */
-
-const struct deliver_counters *deliver_counters(const struct deliver *deliver)
-{
-	return &deliver->counters;
-}
-
-/* Offset of the record that it waits for; past markers, which are nobody's. */
-static int64_t next_of(const struct deliver *deliver, const struct partition *partition)
-{
-	return consumer_beyond(deliver->consumer, partition->topic, partition->number,
-	        partition->next);
-}
-
-bool deliver_lag(const struct deliver *deliver, size_t index, struct deliver_lag *out)
-{
-	const struct partition *partition;
-	int64_t next;
-	int64_t end;
-
-	if (index >= deliver->partition_count)
-		return false;
-	partition = &deliver->partitions[index];
-	end = consumer_end(deliver->consumer, partition->topic, partition->number);
-	out->topic = partition->topic;
-	out->partition = partition->number;
-	next = next_of(deliver, partition);
-	out->records = !deliver->running || end < 0 ? -1 : end > next ? end - next : 0;
-	out->seconds = out->records <= 0 || partition->appended_us == 0
-	                       ? 0
-	                       : (clock_wall_us() - partition->appended_us) / 1000000;
-	return true;
-}
-
-/* How long events took from accepted to applied, this minute and the last. */
-static void put_spans(const struct deliver *deliver, struct buffer *out)
-{
-	struct spread recent = deliver->spans[0];
-
-	if (clock_wall_us() / MINUTE_US - deliver->spans_minute > 1)
-		return;
-	spread_take(&recent, &deliver->spans[1]);
-	if (recent.total > 0)
-		buffer_format(out, ",\"p50_us\":%" PRId64 ",\"p99_us\":%" PRId64,
-		        spread_at(&recent, 500), spread_at(&recent, 990));
-}
-
-/* As many as there is room for, the newest first: `dead` says how many there are. */
-static void put_letters(const struct deliver *deliver, struct buffer *out)
-{
-	buffer_append_text(out, ",\"letters\":[");
-	for (size_t i = 0; i < deliver->letter_count; i++) {
-		size_t size = strlen(deliver->letters[i]);
-
-		if (out->size + size + sizeof ",]}" > REPORT_BYTES)
-			break;
-		buffer_append_text(out, i > 0 ? "," : "");
-		buffer_append(out, deliver->letters[i], size);
-	}
-	buffer_append_byte(out, ']');
-}
-
-/* As docs/decisions/0050 has it; nothing of an event is in it. */
-static void put_report(
-        const struct deliver *deliver, bool with_letters, struct buffer *out)
-{
-	const struct deliver_counters *counters = &deliver->counters;
-	const char *title = conf_text(deliver->department->conf, "title");
-	int64_t applied = 0;
-	int64_t row_us = 0;
-
-	for (size_t i = 0; i < DELIVER_TOPICS; i++)
-		applied += counters->applied[i];
-	for (size_t i = 0; i < deliver->partition_count; i++)
-		if (deliver->partitions[i].appended_us > row_us)
-			row_us = deliver->partitions[i].appended_us;
-	buffer_format(out, "{\"state\":\"%s\",\"reason\":", counters->state);
-	buffer_append_json(out, bytes_of(counters->reason));
-	buffer_append_text(out, ",\"title\":");
-	buffer_append_json(out, bytes_of(strlen(title) < TITLE_BYTES ? title : ""));
-	buffer_format(out,
-	        ",\"dead\":%" PRId64 ",\"parked\":%" PRId64 ",\"applied\":%" PRId64,
-	        counters->open_dead, counters->waiting, applied);
-	put_spans(deliver, out);
-	buffer_format(out, ",\"database\":\"%s\"", deliver->rival.own);
-	buffer_format(out, ",\"row_at\":%" PRId64 ",\"at\":%" PRId64, row_us / 1000000,
-	        clock_wall_us() / 1000000);
-	if (with_letters)
-		put_letters(deliver, out);
-	buffer_append_text(out, "}");
-	buffer_append_byte(out, '\0');
-}
-
-/* Beside some of our offsets, count of them from the first on. */
-static void report_beside(
-        struct deliver *deliver, size_t first, size_t count, bool with_letters)
-{
-	struct topic_place *places = calloc(count + 1, sizeof *places);
-	struct buffer text = { 0 };
-
-	put_report(deliver, with_letters, &text);
-	for (size_t i = 0; places != NULL && i < count; i++)
-		places[i] = (struct topic_place){ deliver->partitions[first + i].topic,
-			deliver->partitions[first + i].number,
-			next_of(deliver, &deliver->partitions[first + i]) };
-	if (count > 0 && places != NULL && !text.failed)
-		consumer_commit(
-		        deliver->consumer, places, count, (const char *)text.data);
-	free(places);
-	buffer_clear(&text);
-}
-
-/*
- * Lag tools read this, and the monitor: docs/decisions/0002. The letters stand beside
- * the first partition only: Kafka keeps what is written, and it is written often.
- */
-static void report(struct deliver *deliver)
-{
-	report_beside(deliver, 0, 1, true);
-	report_beside(deliver, 1, deliver->partition_count - 1, false);
-	deliver->reported_us = clock_monotonic_us();
-	deliver->report_due = false;
 }
 
 static void set_state(struct deliver *deliver, const char *state, const char *reason)
@@ -369,7 +239,7 @@ static void report_now_and_then(struct deliver *deliver)
 	        && (!deliver->report_due || since_us <= REPORT_MS * 1000))
 		return;
 	look_at_letters(deliver);
-	report(deliver);
+	deliver_report(deliver);
 }
 
 /* Claiming */
@@ -597,22 +467,6 @@ static bool put_moves(struct apply *apply, void *context, struct fault *fault)
 	return apply_call(apply, "move", buffer_bytes(&apply->text), fault);
 }
 
-static void note_span(struct deliver *deliver, const struct item *item, int64_t now_us)
-{
-	int64_t minute = now_us / MINUTE_US;
-
-	if (item->recorded_at_us == 0)
-		return;
-	if (minute != deliver->spans_minute) {
-		deliver->spans[1] = minute == deliver->spans_minute + 1
-		                            ? deliver->spans[0]
-		                            : (struct spread){ 0 };
-		deliver->spans[0] = (struct spread){ 0 };
-		deliver->spans_minute = minute;
-	}
-	spread_add(&deliver->spans[0], now_us - item->recorded_at_us);
-}
-
 static void count_item(
         struct deliver *deliver, const struct lane *lane, const struct item *item)
 {
@@ -648,17 +502,6 @@ static void count_item(
 	}
 }
 
-/* Whether what took too long is still before us. */
-static bool is_slow(struct deliver *deliver)
-{
-	const struct slow *slow = &deliver->slow;
-	const struct partition *own = slow->any ? deliver_find_partition(
-	                                      deliver, slow->topic, slow->partition)
-	                                        : NULL;
-
-	return own != NULL && own->next <= slow->offset;
-}
-
 static void settle(struct deliver *deliver, int64_t began_us)
 {
 	int64_t now_us = clock_wall_us();
@@ -670,7 +513,7 @@ static void settle(struct deliver *deliver, int64_t began_us)
 
 			count_item(deliver, &deliver->apply.batch.lanes[i], item);
 			if (item->fate == FATE_ROW)
-				note_span(deliver, item, now_us);
+				deliver_note_span(deliver, item, now_us);
 		}
 	for (size_t i = 0; i < deliver->partition_count; i++)
 		if (deliver->partitions[i].touched) {
@@ -683,7 +526,7 @@ static void settle(struct deliver *deliver, int64_t began_us)
 	batch_settle(&deliver->apply.batch);
 	count_held(deliver);
 	deliver->collisions = 0;
-	if (deliver->slow.any && !is_slow(deliver)) {
+	if (deliver->slow.any && !deliver_is_slow(deliver)) {
 		deliver->slow = (struct slow){ 0 };
 		say_running(deliver);
 	}
@@ -735,98 +578,13 @@ static bool know_newcomers(struct deliver *deliver, struct fault *fault)
 	return add_records(deliver, 0, fault);
 }
 
-/* How many records of the batch are new, and the last of them. */
-static size_t count_new(struct deliver *deliver, const struct topic_record **last)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < deliver->gathered; i++) {
-		const struct topic_record *record = &deliver->records[i];
-		const struct partition *own = deliver_find_partition(
-		        deliver, record->topic, record->partition);
-
-		if (own == NULL || record->offset < own->next)
-			continue;
-		count++;
-		*last = record;
-	}
-	return count;
-}
-
-static void note_place(struct slow *slow, const struct topic_record *record)
-{
-	slow->any = true;
-	snprintf(slow->topic, sizeof slow->topic, "%s", record->topic);
-	slow->partition = record->partition;
-	slow->offset = record->offset;
-}
-
-/*
- * A batch took too long: half of it next time, down to one record. One that does so
- * again and again is tried beside others, and is set aside if it alone does:
- * docs/decisions/0036. The fault says where we are.
- */
-static void slow_down(struct deliver *deliver, struct fault *fault)
-{
-	struct slow *slow = &deliver->slow;
-	const struct topic_record *last = NULL;
-	size_t count = count_new(deliver, &last);
-	char what[200];
-
-	if (count == 0)
-		return;
-	if (count > 1 && slow->alone < PATIENCE) {
-		deliver->record_limit = (count + 1) / 2;
-		slow->alone = 0;
-		note_place(slow, last);
-		snprintf(what, sizeof what,
-		        "for %zu records; it is tried again with half of them", count);
-	} else {
-		if (slow->alone < PATIENCE) {
-			slow->alone++;
-			note_place(slow, last);
-		}
-		slow->proven = false;
-		deliver->record_limit = slow->alone < PATIENCE ? 1 : COMPANY;
-		snprintf(what, sizeof what,
-		        "for one record, %.100s/%d, offset %" PRId64
-		        "; it is set aside where others of its topic pass",
-		        slow->topic, (int)slow->partition, slow->offset);
-	}
-	if (deliver->record_limit > deliver->record_room)
-		deliver->record_limit = deliver->record_room;
-	fault_code(fault, fault->kind, "57014",
-	        "database: SQLSTATE 57014: the mapping takes longer than %g s %s",
-	        (double)conf_number(deliver->conf, "statement_ms") / 1000, what);
-}
-
-/* Whether it is in the batch, or others are. */
-static bool holds_slow(struct deliver *deliver)
-{
-	const struct partition *own = deliver_find_partition(
-	        deliver, deliver->slow.topic, deliver->slow.partition);
-
-	return own != NULL && own->touched && own->read > deliver->slow.offset;
-}
-
-static bool is_too_slow(const struct batch *batch)
-{
-	for (size_t i = 0; i < batch->lane_count; i++)
-		for (size_t j = 0; j < batch->lanes[i].item_count; j++)
-			if (strcmp(batch_refusal(&batch->lanes[i].items[j])->sqlstate,
-			            "57014")
-			        == 0)
-				return true;
-	return false;
-}
-
 /*
  * A database that was ill, and is well since the middle of a transaction, looks as if
  * it were the record's fault: so the first time is a proof, and nothing of it is kept.
  */
 static void prove(struct deliver *deliver)
 {
-	deliver->slow.proven = is_too_slow(&deliver->apply.batch);
+	deliver->slow.proven = deliver_is_too_slow(&deliver->apply.batch);
 	if (!deliver->slow.proven)
 		deliver->slow.alone = 0;
 	forget(deliver, 0);
@@ -856,7 +614,7 @@ static bool commit(struct deliver *deliver, struct fault *fault)
 		return false;
 	if (!is_touched(deliver))
 		return true;
-	frame.impatient = deliver->slow.alone >= PATIENCE && holds_slow(deliver);
+	frame.impatient = deliver_needs_company(deliver) && deliver_holds_slow(deliver);
 	frame.apart = frame.impatient;
 	frame.roll_back = frame.impatient && !deliver->slow.proven;
 	if (!apply_learn(&deliver->apply, fault)
@@ -911,7 +669,7 @@ static void finish(struct deliver *deliver)
 
 	if (land(deliver) && deliver->gathered > 0 && !commit(deliver, &fault)) {
 		if (strcmp(fault.code, "57014") == 0)
-			slow_down(deliver, &fault);
+			deliver_slow_down(deliver, &fault);
 		give_way(deliver, &fault);
 	}
 	drop_gathered(deliver);
@@ -920,7 +678,7 @@ static void finish(struct deliver *deliver)
 /* What takes too long needs others in its batch: they may lie in a later answer. */
 static bool waits_for_company(const struct deliver *deliver)
 {
-	return deliver->slow.alone >= PATIENCE
+	return deliver_needs_company(deliver)
 	       && clock_monotonic_us() < deliver->company_us;
 }
 

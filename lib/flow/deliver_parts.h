@@ -2,7 +2,7 @@
 #ifndef FLOW_DELIVER_PARTS_H
 #define FLOW_DELIVER_PARTS_H
 
-/* What deliver.c and deliver_claim.c share, and nobody else sees. */
+/* What deliver.c and the deliver_*.c share, and nobody else sees. */
 
 #include "base/spread.h"
 #include "event/digest.h"
@@ -106,6 +106,28 @@ void deliver_list_partitions(struct deliver *deliver, struct buffer *out);
 
 /* How many letters are open and how many records wait, and the newest letters. */
 MUST_CHECK bool deliver_learn_letters(struct deliver *deliver, struct fault *fault);
+
+/* How long an event took from accepted to applied. */
+void deliver_note_span(
+        struct deliver *deliver, const struct item *item, int64_t now_us);
+
+/* Tell the group how far we are, and how we are. */
+void deliver_report(struct deliver *deliver);
+
+/*
+ * A batch took too long: half of it next time, down to one record. One that does so
+ * again and again is tried beside others, and is set aside if it alone does. The fault
+ * says where we are.
+ */
+void deliver_slow_down(struct deliver *deliver, struct fault *fault);
+bool deliver_needs_company(const struct deliver *deliver);
+
+/* Whether what took too long is in the batch; whether it is still before us. */
+bool deliver_holds_slow(struct deliver *deliver);
+bool deliver_is_slow(struct deliver *deliver);
+
+/* Whether the batch sets one aside for it. */
+bool deliver_is_too_slow(const struct batch *batch);
 
 /* Whether another database's sink is at work in our group; looks now and then. */
 bool deliver_has_rival(struct deliver *deliver);
