@@ -737,7 +737,10 @@ static enum step take_nothing(struct deliver *deliver)
 static enum step take_news(struct deliver *deliver, enum consumer_news news,
         size_t count, struct fault *fault)
 {
-	if (news != NEWS_NOTHING && news != NEWS_RECORDS)
+	bool goes_on = news == NEWS_NOTHING || news == NEWS_RECORDS
+	               || (news == NEWS_FAULT && strcmp(fault->code, "no-topic") == 0);
+
+	if (!goes_on)
 		put_down(deliver);
 	switch (news) {
 	case NEWS_NOTHING:

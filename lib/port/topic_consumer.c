@@ -390,6 +390,11 @@ enum consumer_news consumer_read(struct consumer *consumer, int wait_ms,
 		consumer->is_assigned = false;
 		return assigned ? NEWS_ASSIGNED : NEWS_REVOKED;
 	}
+	/* What was read beside it is good, and of the topic it is told again. */
+	if (news == NEWS_FAULT && *count > 0 && strcmp(fault->code, "no-topic") == 0) {
+		fault_clear(fault);
+		news = NEWS_RECORDS;
+	}
 	if (news == NEWS_FAULT) {
 		consumer_release(consumer, records, *count);
 		*count = 0;
