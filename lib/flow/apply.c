@@ -188,31 +188,36 @@ static bool copy_rows(struct apply *apply, const struct lane *lane, size_t from,
 	return ok;
 }
 
+/* See that the rows of all topics are narrow, or whole. */
+static bool form_rows(struct apply *apply, bool narrow, struct fault *fault)
+{
+	for (size_t i = 0; i < apply->batch.lane_count; i++) {
+		struct lane *lane = &apply->batch.lanes[i];
+
+		if (!batch_form_rows(&apply->batch, lane,
+		            narrow && lane->straight.copy != NULL, fault))
+			return false;
+	}
+	return true;
+}
+
 /*
  * The straight way: each topic's rows into its table, in the topics' order. Nothing is
  * sent yet: the whole transaction goes at once, with the rows behind it.
  */
 static bool map_straight(struct apply *apply, struct fault *fault)
 {
-	apply->copy_count = 0;
-	apply->may_conflict = false;
+	if (!form_rows(apply, true, fault))
+		return false;
 	for (size_t i = 0; i < apply->batch.lane_count; i++) {
 		struct lane *lane = &apply->batch.lanes[i];
-		struct straight *straight = &lane->straight;
 
 		lane->mapped = count_rows(lane, 0, lane->item_count);
 		if (lane->mapped == 0)
 			continue;
-		buffer_reset(&straight->rows);
-		for (size_t j = 0; j < lane->item_count; j++)
-			if (lane->items[j].fate == FATE_ROW)
-				straight_row(straight, row_of(lane, &lane->items[j]));
-		if (!buffer_ok(&straight->rows, fault))
-			return false;
-		apply->copies[apply->copy_count++] = buffer_bytes(&straight->rows);
-		apply->may_conflict |= straight->conflicts;
-		buffer_format(&apply->sql, "%s;%s", straight->copy, straight->guard);
-		breaker_passed(&apply->breaker, (int64_t)lane->mapped);
+		batch_pack_rows(lane);
+		buffer_format(&apply->sql, "%s;%s", lane->straight.copy,
+		        lane->straight.guard);
 	}
 	return true;
 }
@@ -222,6 +227,8 @@ static bool map_whole(struct apply *apply, struct fault *fault)
 {
 	size_t rows = 0;
 
+	if (!form_rows(apply, false, fault))
+		return false;
 	for (size_t i = 0; i < apply->batch.lane_count; i++) {
 		struct lane *lane = &apply->batch.lanes[i];
 
@@ -394,7 +401,7 @@ static bool map_apart(struct apply *apply, bool refused_whole, struct fault *fau
 	bool alone = refused_whole && count_mapped(apply) == 1;
 
 	buffer_append_text(&apply->sql, "SET CONSTRAINTS ALL IMMEDIATE;");
-	if (!apply_send(apply, fault))
+	if (!form_rows(apply, false, fault) || !apply_send(apply, fault))
 		return false;
 	for (size_t i = 0; i < apply->batch.lane_count; i++) {
 		struct lane *lane = &apply->batch.lanes[i];
@@ -493,17 +500,48 @@ static bool compose(struct apply *apply, const struct apply_frame *frame, enum w
 	return true;
 }
 
-/* Send what was composed for the straight way, with its rows, and do not wait. */
+/*
+ * Send what was composed for the straight way, with its rows, and do not wait. The rows
+ * change places with those of the batch before, which is over.
+ */
 static bool launch(struct apply *apply, struct fault *fault)
 {
+	size_t count = 0;
 	bool ok;
 
+	apply->may_conflict = false;
+	for (size_t i = 0; i < apply->batch.lane_count; i++) {
+		struct lane *lane = &apply->batch.lanes[i];
+		struct buffer rows = lane->rows;
+
+		lane->flown = lane->mapped;
+		if (lane->mapped == 0)
+			continue;
+		lane->rows = lane->straight.rows;
+		lane->straight.rows = rows;
+		apply->copies[count++] = buffer_bytes(&rows);
+		apply->may_conflict |= lane->straight.conflicts;
+	}
 	buffer_append_byte(&apply->sql, 0);
 	ok = buffer_ok(&apply->sql, fault)
 	     && table_launch(apply->table, (char *)apply->sql.data, apply->copies,
-	             apply->copy_count, fault);
+	             count, fault);
 	buffer_reset(&apply->sql);
 	return ok;
+}
+
+static bool touch_down(struct apply *apply, struct fault *fault)
+{
+	size_t rows = 0;
+
+	if (!table_land(apply->table, fault))
+		return false;
+	for (size_t i = 0; i < apply->batch.lane_count; i++)
+		rows += apply->batch.lanes[i].flown;
+	breaker_passed(&apply->breaker, (int64_t)rows);
+	apply->straights++;
+	apply->detours = 0;
+	return true;
 }
 
 static bool run_once(struct apply *apply, const struct apply_frame *frame, enum way way,
@@ -513,7 +551,7 @@ static bool run_once(struct apply *apply, const struct apply_frame *frame, enum 
 		return false;
 	if (way != WAY_STRAIGHT)
 		return apply_send(apply, fault);
-	return launch(apply, fault) && table_land(apply->table, fault);
+	return launch(apply, fault) && touch_down(apply, fault);
 }
 
 /*
@@ -583,16 +621,12 @@ static bool go_on_detour(struct apply *apply, struct fault *fault)
 {
 	if (apply->detour == 0 || --apply->detour > 0)
 		return true;
+	if (!form_rows(apply, false, fault))
+		return false;
 	for (size_t i = 0; i < apply->batch.lane_count; i++)
 		if (!find_straight(apply, &apply->batch.lanes[i], fault))
 			return false;
 	return true;
-}
-
-static void count_straight(struct apply *apply)
-{
-	apply->straights++;
-	apply->detours = 0;
 }
 
 static bool run_batch(
@@ -613,8 +647,6 @@ static bool run_batch(
 			return false;
 		way = next;
 	}
-	if (way == WAY_STRAIGHT)
-		count_straight(apply);
 	for (size_t i = 0; i < apply->batch.lane_count; i++)
 		apply->batch.lanes[i].taken += (int64_t)apply->batch.lanes[i].mapped;
 	return true;
@@ -632,13 +664,6 @@ bool apply_batch(
 	return prepare_batch(apply, fault) && run_batch(apply, frame, fault);
 }
 
-/* What a batch that flies takes, for when it has landed. */
-static void note_flight(struct apply *apply)
-{
-	for (size_t i = 0; i < apply->batch.lane_count; i++)
-		apply->batch.lanes[i].flown = apply->batch.lanes[i].mapped;
-}
-
 /* Nothing is set aside or waits, which would have to be told of before it is so. */
 static bool is_smooth(const struct apply *apply)
 {
@@ -653,26 +678,38 @@ static bool is_smooth(const struct apply *apply)
 	return true;
 }
 
-static bool may_fly(struct apply *apply, const struct apply_frame *frame)
+/* Compose the batch if it is to fly. */
+static bool make_ready(
+        struct apply *apply, const struct apply_frame *frame, struct fault *fault)
 {
-	if (apply->grounded > 0) {
-		apply->grounded--;
-		return false;
-	}
-	return first_way(apply, frame) == WAY_STRAIGHT && is_smooth(apply);
+	if (first_way(apply, frame) != WAY_STRAIGHT || !is_smooth(apply))
+		return true;
+	apply->batch.composed = compose(apply, frame, WAY_STRAIGHT, fault);
+	return apply->batch.composed;
+}
+
+bool apply_ready(
+        struct apply *apply, const struct apply_frame *frame, struct fault *fault)
+{
+	if (apply->grounded > 0 || apply->detour > 0 || batch_asks(&apply->batch))
+		return true;
+	return batch_place(&apply->batch, fault) && make_ready(apply, frame, fault);
 }
 
 bool apply_launch(struct apply *apply, const struct apply_frame *frame, bool *flies,
         struct fault *fault)
 {
+	bool grounded = apply->grounded > 0;
+
 	*flies = false;
-	if (!prepare_batch(apply, fault))
+	apply->grounded -= grounded;
+	if (!apply->batch.composed
+	        && (!prepare_batch(apply, fault)
+	                || (!grounded && !make_ready(apply, frame, fault))))
 		return false;
-	if (!may_fly(apply, frame))
+	if (!apply->batch.composed)
 		return run_batch(apply, frame, fault);
-	apply->breaker_before = apply->breaker;
-	*flies = compose(apply, frame, WAY_STRAIGHT, fault) && launch(apply, fault);
-	note_flight(apply);
+	*flies = launch(apply, fault);
 	return *flies;
 }
 
@@ -690,14 +727,12 @@ bool apply_land(struct apply *apply, struct fault *fault)
 {
 	enum { GROUNDED = 16 };
 
-	if (table_land(apply->table, fault)) {
-		count_straight(apply);
+	if (touch_down(apply, fault)) {
 		for (size_t i = 0; i < apply->batch.lane_count; i++)
 			apply->batch.lanes[i].taken +=
 			        (int64_t)apply->batch.lanes[i].flown;
 		return true;
 	}
-	apply->breaker = apply->breaker_before;
 	apply->grounded = GROUNDED;
 	if (next_way(apply, WAY_STRAIGHT, fault) != WAY_NONE)
 		fault_code(fault, FAULT_RETRY, "again",

@@ -31,10 +31,8 @@ struct apply {
 	int64_t straights;    /* batches that went straight */
 	unsigned grounded;    /* so many batches are waited for */
 	struct bytes *copies; /* of the batch that goes straight, one for each COPY */
-	size_t copy_count;
-	bool may_conflict;             /* one of its mappings has ON CONFLICT */
-	struct breaker breaker_before; /* the batch that flies */
-	struct buffer sql;             /* what will be sent next */
+	bool may_conflict;    /* one of its mappings has ON CONFLICT */
+	struct buffer sql;    /* what will be sent next */
 	struct buffer text;
 };
 
@@ -76,9 +74,12 @@ MUST_CHECK bool apply_batch(
  * As apply_batch(), but do not wait where the batch goes straight: *flies, and until
  * apply_land() nothing may be asked of the database. Its records may go meanwhile, and
  * other ones be added, by somebody who calls apply_push() now and then: PostgreSQL
- * works while they are decoded. Where apply_land() fails with the code "again", the
+ * works while they are decoded. apply_ready() does of the next one what needs no
+ * answer, while one still flies. Where apply_land() fails with the code "again", the
  * records are to be read again, and no batch flies for a while.
  */
+MUST_CHECK bool apply_ready(
+        struct apply *apply, const struct apply_frame *frame, struct fault *fault);
 MUST_CHECK bool apply_launch(struct apply *apply, const struct apply_frame *frame,
         bool *flies, struct fault *fault);
 void apply_push(struct apply *apply);

@@ -177,6 +177,7 @@ void batch_close(struct batch *batch)
 
 void batch_reset(struct batch *batch)
 {
+	batch->placed = batch->composed = false;
 	for (size_t i = 0; i < batch->lane_count; i++) {
 		for (size_t j = 0; j < batch->lanes[i].item_count; j++)
 			free(batch->lanes[i].items[j].refusal);
@@ -308,22 +309,35 @@ const struct refusal *batch_refusal(const struct item *item)
 	return item->refusal ? item->refusal : &none;
 }
 
-static void put_row(
-        struct lane *lane, const struct batch *batch, const struct topic_record *record)
+/* Whether a row has a cell: the i-th of those of the batch table. */
+static bool has_cell(const struct lane *lane, size_t i)
 {
+	return !lane->narrow || lane->straight.wanted[i];
+}
+
+static void put_row(struct lane *lane, const struct batch *batch, struct item *item)
+{
+	const struct topic_record *record = item->record;
+	size_t count = lane->column_count + EXTRA_COLUMNS;
 	struct cell extra[EXTRA_COLUMNS] = {
 		[EXTRA_TOPIC] = { .bytes = bytes_of(record->topic) },
 		[EXTRA_PARTITION] = { .integer = record->partition },
 		[EXTRA_OFFSET] = { .integer = record->offset },
 		[EXTRA_APPENDED_AT] = { .integer = record->appended_at_us },
-		[EXTRA_LATE] = { .integer = 0 },
+		[EXTRA_LATE] = { .integer = item->late },
 	};
 
-	table_row_begin(&lane->rows, lane->column_count + EXTRA_COLUMNS);
+	item->row_start = lane->rows.size;
+	table_row_begin(
+	        &lane->rows, lane->narrow ? lane->straight.wanted_count : count);
 	for (size_t i = 0; i < lane->column_count; i++)
-		table_row_cell(&lane->rows, &lane->columns[i], &batch->cells[i]);
+		if (has_cell(lane, i))
+			table_row_cell(
+			        &lane->rows, &lane->columns[i], &batch->cells[i]);
 	for (size_t i = 0; i < EXTRA_COLUMNS; i++)
-		table_row_cell(&lane->rows, &department_extra[i], &extra[i]);
+		if (has_cell(lane, lane->column_count + i))
+			table_row_cell(&lane->rows, &department_extra[i], &extra[i]);
+	item->row_size = lane->rows.size - item->row_start;
 }
 
 /* A village's code, on its partition. What is none may hold anything. */
@@ -534,10 +548,8 @@ bool batch_add(struct batch *batch, struct topic_record *record, struct fault *f
 	if (item->stream == NULL)
 		return false;
 	item->fate = is_void ? FATE_VOID : FATE_ROW;
-	item->row_start = lane->rows.size;
 	if (!is_void)
-		put_row(lane, batch, record);
-	item->row_size = lane->rows.size - item->row_start;
+		put_row(lane, batch, item);
 	return buffer_ok(&lane->rows, fault) && buffer_ok(&lane->texts, fault);
 }
 
@@ -652,8 +664,10 @@ static bool place_item(
 			item->fate = FATE_REPEAT; /* another department asked for it */
 			return true;
 		}
+		item->late = true;
 		/* The row's last byte is the value of its last column. */
-		if (item->fate == FATE_ROW)
+		if (item->fate == FATE_ROW
+		        && has_cell(lane, lane->column_count + EXTRA_LATE))
 			lane->rows.data[item->row_start + item->row_size - 1] = 1;
 		break;
 	case PLACE_NEXT:
@@ -678,8 +692,70 @@ static bool hold_item(struct lane *lane, struct item *item, struct fault *fault)
 	return true;
 }
 
+bool batch_asks(struct batch *batch)
+{
+	const char *subject;
+	int32_t id;
+
+	if (batch_newcomer(batch, 0, &id, &subject))
+		return true;
+	for (size_t i = 0; i < batch->touched_count; i++) {
+		const struct stream *at = batch->touched[i];
+
+		if (!at->asked || (at->heir && !at->heir_ready))
+			return true;
+	}
+	return false;
+}
+
+bool batch_form_rows(
+        struct batch *batch, struct lane *lane, bool narrow, struct fault *fault)
+{
+	struct refusal why;
+	struct head head;
+	bool is_void;
+
+	if (lane->narrow == narrow)
+		return true;
+	lane->narrow = narrow;
+	buffer_reset(&lane->rows);
+	for (size_t i = 0; i < lane->item_count; i++) {
+		struct item *item = &lane->items[i];
+
+		if (item->fate != FATE_ROW)
+			continue;
+		if (!batch_decode(
+		            batch, lane, item->record, &head, &is_void, &why, fault))
+			return fault_set(fault, FAULT_STOP,
+			        "a record cannot be read a second time");
+		put_row(lane, batch, item);
+	}
+	return buffer_ok(&lane->rows, fault);
+}
+
+void batch_pack_rows(struct lane *lane)
+{
+	size_t end = 0;
+
+	for (size_t i = 0; i < lane->item_count; i++) {
+		struct item *item = &lane->items[i];
+
+		if (item->fate != FATE_ROW)
+			continue;
+		if (item->row_start != end)
+			memmove(lane->rows.data + end,
+			        lane->rows.data + item->row_start, item->row_size);
+		item->row_start = end;
+		end += item->row_size;
+	}
+	lane->rows.size = end;
+}
+
 bool batch_place(struct batch *batch, struct fault *fault)
 {
+	if (batch->placed)
+		return true;
+	batch->placed = true;
 	for (size_t i = 0; i < batch->lane_count; i++) {
 		struct lane *lane = &batch->lanes[i];
 

@@ -78,6 +78,7 @@ struct item {
 	bool overdue;           /* it has waited for others long enough */
 	bool awaits;            /* parked for a row of others, not behind a letter */
 	bool holds;             /* its case waits behind it */
+	bool late;              /* its number was missing */
 	size_t case_start; /* its case's key in the topic's texts; no size: unknown */
 	size_t case_size;
 	size_t row_start; /* in the topic's rows */
@@ -106,6 +107,7 @@ struct lane {
 	size_t item_count;
 	size_t item_room;
 	struct buffer rows;  /* as COPY wants them, without header and trailer */
+	bool narrow;         /* they have but the cells that the straight way wants */
 	struct buffer texts; /* keys of the items' cases */
 	struct cases held;   /* their later records wait */
 	char fingerprint[2 * DIGEST_BYTES + 1]; /* of the mapping, in hex */
@@ -136,6 +138,8 @@ struct batch {
 	struct stream **touched; /* by the batch in hand */
 	size_t touched_count;
 	size_t touched_room;
+	bool placed;   /* the second pass is done */
+	bool composed; /* and the transaction is written down: flow/apply.c */
 	struct cell *cells;
 	struct buffer scratch;
 	struct buffer key;
@@ -192,8 +196,21 @@ struct stream *batch_heir(struct batch *batch);
 MUST_CHECK bool batch_earlier(struct batch *batch, const struct stream *heir,
         struct topic_record *record, struct fault *fault);
 
-/* Second pass: place the numbers, make the rows. */
+/* Whether something has to be asked before the second pass. */
+bool batch_asks(struct batch *batch);
+
+/* Second pass: place the numbers. */
 MUST_CHECK bool batch_place(struct batch *batch, struct fault *fault);
+
+/*
+ * See that the rows are narrow, or whole. They stay so in the next batches, as that is
+ * what will be asked for again; where it is not they are made anew.
+ */
+MUST_CHECK bool batch_form_rows(
+        struct batch *batch, struct lane *lane, bool narrow, struct fault *fault);
+
+/* Keep the rows of items that are still to be mapped, one behind the other. */
+void batch_pack_rows(struct lane *lane);
 
 /* Make an item a dead letter. */
 MUST_CHECK bool batch_set_aside(

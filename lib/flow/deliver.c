@@ -21,6 +21,7 @@
 enum {
 	READ_MS = 100,
 	READ_ON_MS = 1, /* while a batch is on its way */
+	PUSH = 64,      /* records between two looks at it */
 	REST_MS = 500,  /* the rest waits so long for a pause of a backlog */
 	REPORT_MS = 500,
 	REPORT_IDLE_MS = 10000,
@@ -395,19 +396,23 @@ static void begin_batch(struct deliver *deliver)
 		deliver->partitions[i].touched = false;
 }
 
-/* Add what was read from the first-th record on; PostgreSQL is not kept waiting. */
+/* PostgreSQL is not kept waiting by a walk through a batch; i counts its steps. */
+static void push_now_and_then(struct deliver *deliver, size_t i)
+{
+	if (deliver->flies && i % PUSH == 0)
+		apply_push(&deliver->apply);
+}
+
+/* Add what was read from the first-th record on. */
 static bool add_records(struct deliver *deliver, size_t first, struct fault *fault)
 {
-	enum { PUSH = 64 };
-
 	for (size_t i = first; i < deliver->gathered; i++) {
 		struct topic_record *record = &deliver->records[i];
 		struct partition *partition = deliver_find_partition(
 		        deliver, record->topic, record->partition);
 		bool is_new;
 
-		if (deliver->flies && i % PUSH == 0)
-			apply_push(&deliver->apply);
+		push_now_and_then(deliver, i);
 		if (partition == NULL)
 			continue;
 		if (!passes_anchor(partition, record, &is_new, fault))
@@ -511,6 +516,7 @@ static void settle(struct deliver *deliver, int64_t began_us)
 			const struct item *item =
 			        &deliver->apply.batch.lanes[i].items[j];
 
+			push_now_and_then(deliver, j);
 			count_item(deliver, &deliver->apply.batch.lanes[i], item);
 			if (item->fate == FATE_ROW)
 				deliver_note_span(deliver, item, now_us);
@@ -598,15 +604,43 @@ static int64_t read_end(void *context, const char *topic, int32_t partition)
 	return own != NULL ? own->read : 0;
 }
 
+static struct apply_frame frame_of(struct deliver *deliver)
+{
+	struct apply_frame frame = { .begin = put_moves,
+		.context = deliver,
+		.straight = conf_flag(deliver->department->conf, "straight") };
+
+	frame.impatient = deliver_needs_company(deliver) && deliver_holds_slow(deliver);
+	frame.apart = frame.impatient;
+	frame.roll_back = frame.impatient && !deliver->slow.proven;
+	return frame;
+}
+
+/* What can be done of a full batch while the one before it flies. */
+static bool make_ready(struct deliver *deliver, struct fault *fault)
+{
+	const struct apply_frame frame = frame_of(deliver);
+
+	return !deliver->flies || !is_full(deliver) || !is_touched(deliver)
+	       || apply_ready(&deliver->apply, &frame, fault);
+}
+
+/* What has to be known before a batch can be placed. */
+static bool learn(struct deliver *deliver, struct fault *fault)
+{
+	return deliver->apply.batch.composed
+	       || (apply_learn(&deliver->apply, fault)
+	               && heirs_know(&deliver->apply.batch, deliver->conf, read_end,
+	                       deliver, fault));
+}
+
 /*
  * A full batch that goes straight is not waited for: the next one is read meanwhile. It
  * counts as done, and whatever shows that it was not ends in forgetting all.
  */
 static bool commit(struct deliver *deliver, struct fault *fault)
 {
-	struct apply_frame frame = { .begin = put_moves,
-		.context = deliver,
-		.straight = conf_flag(deliver->department->conf, "straight") };
+	const struct apply_frame frame = frame_of(deliver);
 	int64_t began_us = clock_monotonic_us();
 	bool flies = false;
 
@@ -614,12 +648,7 @@ static bool commit(struct deliver *deliver, struct fault *fault)
 		return false;
 	if (!is_touched(deliver))
 		return true;
-	frame.impatient = deliver_needs_company(deliver) && deliver_holds_slow(deliver);
-	frame.apart = frame.impatient;
-	frame.roll_back = frame.impatient && !deliver->slow.proven;
-	if (!apply_learn(&deliver->apply, fault)
-	        || !heirs_know(
-	                &deliver->apply.batch, deliver->conf, read_end, deliver, fault)
+	if (!learn(deliver, fault)
 	        || !(is_full(deliver)
 	                        ? apply_launch(&deliver->apply, &frame, &flies, fault)
 	                        : apply_batch(&deliver->apply, &frame, fault)))
@@ -658,7 +687,10 @@ static bool land(struct deliver *deliver)
 
 static void drop_gathered(struct deliver *deliver)
 {
-	consumer_release(deliver->consumer, deliver->records, deliver->gathered);
+	for (size_t i = 0; i < deliver->gathered; i++) {
+		push_now_and_then(deliver, i);
+		consumer_release(deliver->consumer, &deliver->records[i], 1);
+	}
 	deliver->gathered = deliver->gathered_bytes = 0;
 }
 
@@ -666,8 +698,10 @@ static void drop_gathered(struct deliver *deliver)
 static void finish(struct deliver *deliver)
 {
 	struct fault fault = { 0 };
+	bool ready = make_ready(deliver, &fault);
 
-	if (land(deliver) && deliver->gathered > 0 && !commit(deliver, &fault)) {
+	if (land(deliver) && deliver->gathered > 0
+	        && (!ready || !commit(deliver, &fault))) {
 		if (strcmp(fault.code, "57014") == 0)
 			deliver_slow_down(deliver, &fault);
 		give_way(deliver, &fault);

@@ -84,7 +84,7 @@ bool deliver_lag(const struct deliver *deliver, size_t index, struct deliver_lag
 	        "libpq connection string; its password only by passfile="),            \
 	        CONF_KEY(TEXT, owner, "",                                              \
 	                "who claims positions; default host and pid"),                 \
-	        CONF_KEY(COUNT, batch_records, "5000",                                 \
+	        CONF_KEY(COUNT, batch_records, "4000",                                 \
 	                "most records of a transaction"),                              \
 	        CONF_KEY(BYTES, batch_bytes, "4M", "about the most bytes of one"),     \
 	        CONF_KEY(MS, statement_ms, "60000",                                    \

@@ -65,26 +65,3 @@ bool straight_learn(struct straight *straight, struct table *table, const char *
 		straight_forget(straight);
 	return ok || strcmp(fault->code, "42883") == 0; /* not there yet */
 }
-
-static uint32_t read_u32(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8
-	       | at[3];
-}
-
-/* PostgreSQL 15, COPY, "Binary Format", "Tuples": of each cell its size, or -1. */
-void straight_row(struct straight *straight, struct bytes row)
-{
-	struct buffer *out = &straight->rows;
-	const uint8_t *at = row.data + sizeof(uint16_t);
-
-	buffer_append_u16(out, (uint16_t)straight->wanted_count);
-	for (size_t i = 0; i < straight->cell_count; i++) {
-		uint32_t size = read_u32(at);
-		size_t whole = sizeof size + (size == UINT32_MAX ? 0 : size);
-
-		if (straight->wanted[i])
-			buffer_append(out, at, whole);
-		at += whole;
-	}
-}

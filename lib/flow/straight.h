@@ -23,7 +23,7 @@ struct straight {
 	bool *wanted;   /* by cell of the batch's row: the COPY has it */
 	size_t cell_count;
 	size_t wanted_count;
-	struct buffer rows; /* of the batch that is on its way */
+	struct buffer rows; /* of the batch that flies */
 };
 
 /*
@@ -33,8 +33,5 @@ struct straight {
 MUST_CHECK bool straight_learn(struct straight *straight, struct table *table,
         const char *mapping, size_t cell_count, struct fault *fault);
 void straight_forget(struct straight *straight);
-
-/* Append to the rows, of a row of the batch, the cells that the table wants. */
-void straight_row(struct straight *straight, struct bytes row);
 
 #endif

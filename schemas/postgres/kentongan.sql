@@ -373,20 +373,18 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
            fingerprint = excluded.fingerprint
 $$;
 
--- What a COPY into a table goes by, as a fingerprint.
+-- What a COPY into a table goes by, as the versions of the rows that describe it.
 CREATE OR REPLACE FUNCTION kentongan.form(wanted oid) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT md5(concat_ws(' ', c.relkind, c.relrowsecurity, c.relhasrules,
-           (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
-           (SELECT count(*) FROM pg_class v WHERE v.relkind = 'v'
-                                              AND v.reloptions::text LIKE '%check_option%'),
-           (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod,
-                                        a.attisdropped, a.attidentity, a.attgenerated,
-                                        pg_get_expr(d.adbin, d.adrelid)), ',' ORDER BY a.attnum)
-              FROM pg_attribute a
-              LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-             WHERE a.attrelid = c.oid AND a.attnum > 0)))
-      FROM pg_class c WHERE c.oid = wanted
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN concat_ws(' ',
+        (SELECT c.xmin FROM pg_class c WHERE c.oid = wanted),
+        (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = wanted AND NOT t.tgisinternal),
+        (SELECT string_agg(a.xmin::text, ',' ORDER BY a.attnum) FROM pg_attribute a
+          WHERE a.attrelid = wanted AND a.attnum > 0),
+        (SELECT string_agg(d.xmin::text, ',' ORDER BY d.adnum) FROM pg_attrdef d
+          WHERE d.adrelid = wanted));
+END
 $$;
 
 -- KT004: the table is another than it was; asked behind a COPY, which lets nobody change it.
@@ -399,12 +397,31 @@ BEGIN
 END
 $$;
 
+-- Whether a prepared statement names this relation, and no view: a plan shows neither a view
+-- nor its check option. Of a body in standard SQL PostgreSQL keeps what it names.
+CREATE OR REPLACE FUNCTION kentongan.names_only(mapping text, wanted oid) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    found boolean;
+BEGIN
+    EXECUTE (SELECT 'CREATE FUNCTION pg_temp.named() RETURNS void LANGUAGE sql BEGIN ATOMIC '
+                    || substr(p.statement, length('PREPARE ' || mapping || ' AS ') + 1)
+                    || E'\n;END'
+               FROM pg_catalog.pg_prepared_statements p WHERE p.name = mapping);
+    SELECT bool_or(c.oid = wanted) AND bool_and(c.relkind <> 'v') INTO found
+      FROM pg_catalog.pg_depend d
+      JOIN pg_catalog.pg_class c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid
+     WHERE d.classid = 'pg_proc'::regclass AND d.objid = 'pg_temp.named'::regproc;
+    DROP FUNCTION pg_temp.named();
+    RETURN found;
+END
+$$;
+
 -- The straight way of a prepared mapping, where it has one: an INSERT into an ordinary table
 -- whose plan only reads the batch and puts columns of it into columns of the same type, and
 -- into each other one what it has by default. cells: which of the batch's, from 0, in its
--- order. Nothing that may look at the batch, or elsewhere, is on the way: no trigger, rule or
--- policy, nor a view's check option, which a plan does not show. No search_path is set: the
--- mapping would be read anew by it.
+-- order. Nothing that may look at the batch, or elsewhere, is on the way: no trigger, rule,
+-- policy or view. No search_path is set: the mapping would be read anew by it.
 CREATE OR REPLACE FUNCTION kentongan.straight(mapping text)
 RETURNS TABLE (copy text, cells text, conflicts boolean, guard text)
 LANGUAGE plpgsql AS $$
@@ -430,9 +447,10 @@ BEGIN
      WHERE n.nspname = top ->> 'Schema' AND c.relname = top ->> 'Relation Name'
        AND c.relkind = 'r' AND NOT c.relrowsecurity AND NOT c.relhasrules
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t
-                        WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
-       AND NOT EXISTS (SELECT FROM pg_catalog.pg_class v
-                        WHERE v.relkind = 'v' AND v.reloptions::text LIKE '%check_option%');
+                        WHERE t.tgrelid = c.oid AND NOT t.tgisinternal);
+    IF target IS NULL OR NOT kentongan.names_only(mapping, target) THEN
+        RETURN;
+    END IF;
     RETURN QUERY
     SELECT format('COPY %I.%I (%s) FROM STDIN BINARY', top ->> 'Schema',
                   top ->> 'Relation Name',

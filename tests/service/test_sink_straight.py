@@ -121,9 +121,11 @@ STRAIGHT = [
     (MAPPING, PLAIN + "CREATE TABLE IF NOT EXISTS q (i int PRIMARY KEY); ALTER TABLE r ADD q int REFERENCES q;"),
     (MAPPING, PLAIN.replace("asal text", "bekas int, asal text") + "ALTER TABLE r DROP IF EXISTS bekas;"),
     (MAPPING, PLAIN + "CREATE OR REPLACE VIEW v AS SELECT * FROM r;"),
-    (MAPPING.replace("INTO r", "INTO v"), PLAIN + "CREATE OR REPLACE VIEW v AS SELECT * FROM r;"),
+    (MAPPING + ";\n-- the end\n", PLAIN),
+    (MAPPING.replace("INTO r", "INTO coba.r"), PLAIN),
 ]
 ROUNDABOUT = [
+    (MAPPING.replace("INTO r", "INTO v"), PLAIN + "CREATE OR REPLACE VIEW v AS SELECT * FROM r;"),
     (MAPPING + " WHERE seq > 0", PLAIN),
     (MAPPING.replace("applicant_name, late F", "upper(applicant_name), late F"), PLAIN),
     (MAPPING.replace("applicant_name, late F", "'tetap', late F"), PLAIN),
