@@ -12,7 +12,13 @@
 #include "base/clock.h"
 #include "event/identity.h"
 
-enum { SLOT_BYTES = 4096, SLOTS = 2, STAMPS = 2, SLACK_US = 100000 };
+enum {
+	SLOT_BYTES = 4096,
+	SLOTS = 2,
+	STAMPS = 2,
+	SLACK_US = 100000,
+	ASK_US = 1000000, /* the kernel writes a time anew that was asked for */
+};
 
 static const char magic[8] = "kntgnhd2";
 
@@ -36,6 +42,8 @@ struct head_file {
 	struct slot last;
 	bool has_last;
 	bool touched;
+	int64_t asked_us;  /* monotonic: when a slot's time was found right; 0: never */
+	int64_t offset_us; /* of the wall clock, then */
 };
 
 static void sum_of(const struct slot *slot, uint8_t sum[DIGEST_BYTES])
@@ -182,6 +190,27 @@ bool head_was_touched(const struct head_file *head)
 	return head->touched;
 }
 
+/* Neither has the program stood still since, nor was a clock set since it was asked. */
+static bool is_right_still(const struct head_file *head, int64_t began_us)
+{
+	int64_t now_us = clock_monotonic_us();
+	int64_t shift_us = head->last.written_us - began_us - head->offset_us;
+
+	return head->asked_us != 0 && now_us - head->asked_us < ASK_US
+	       && now_us - began_us < SLACK_US / 2 && llabs(shift_us) < SLACK_US / 2;
+}
+
+static bool is_right(struct head_file *head, int64_t began_us)
+{
+	if (is_right_still(head, began_us))
+		return true;
+	if (is_changed_after(head->fd, head->last.written_us))
+		return false;
+	head->asked_us = began_us;
+	head->offset_us = head->last.written_us - began_us;
+	return true;
+}
+
 /*
  * The slot says when it was written. Where the file system says later at once, since
  * the program stood still between the two or its clock is another, the time is taken
@@ -193,13 +222,14 @@ static bool put_slot(struct head_file *head)
 	struct slot *slot = &head->last;
 
 	for (int stamps = 0;; stamps++) {
+		int64_t began_us = clock_monotonic_us();
+
 		slot->written_us = stamps < STAMPS ? clock_wall_us() : 0;
 		sum_of_time(slot, slot->written_sum);
 		if (!write_whole(head->fd, slot, sizeof *slot,
 		            (off_t)(slot->counter % SLOTS) * SLOT_BYTES))
 			return false;
-		if (slot->written_us == 0
-		        || !is_changed_after(head->fd, slot->written_us))
+		if (slot->written_us == 0 || is_right(head, began_us))
 			return true;
 	}
 }
