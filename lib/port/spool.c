@@ -19,7 +19,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOG_PAGES = 256 }; /* 1 MiB: whoever posts meanwhile waits while it is moved */
+/*
+ * Whoever posts while the log is moved waits for that, so it is moved when there is
+ * much that is new in little, as large groups write it; single posts write the same
+ * pages again and again, which are moved once.
+ */
+enum { LOG_ROWS = 1000, LOG_PAGES = 256, LOG_MOST_PAGES = 1024 }; /* 1 and 4 MiB */
 
 /* SQLite takes ENOSPC alone for a full disk; a quota and a limit are room too. */
 static bool is_no_room(sqlite3 *db)
@@ -428,6 +433,7 @@ bool spool_append(struct spool *spool, const struct spool_draft *draft,
 	row_sum(lane, &row, sum);
 	if (!row_store(spool, lane, &row, fault))
 		return false;
+	spool->log_rows++;
 	*out = (struct spool_receipt){ .stream = draft->stream,
 		.topic = lane->topic,
 		.seq = row.seq,
@@ -634,12 +640,14 @@ bool spool_expire(
 
 bool spool_checkpoint(struct spool *spool, struct fault *fault)
 {
-	if (spool->log_pages < LOG_PAGES)
+	if (spool->log_pages < LOG_PAGES
+	        || (spool->log_rows < LOG_ROWS && spool->log_pages < LOG_MOST_PAGES))
 		return true;
 	if (sqlite3_wal_checkpoint_v2(
 	            spool->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL)
 	        != SQLITE_OK)
 		return spool_fault(spool, fault);
 	spool->log_pages = 0;
+	spool->log_rows = 0;
 	return true;
 }

@@ -72,7 +72,8 @@ struct spool {
 	bool unwitnessed; /* rows were committed that the head does not know of */
 	struct salvage *salvage;
 	int32_t newest_day; /* in the table day, as last entered */
-	int log_pages;
+	int log_pages;      /* in the log, and rows since it was moved last */
+	int log_rows;
 	struct buffer value;
 };
 
