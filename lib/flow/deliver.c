@@ -109,6 +109,8 @@ void deliver_close(struct deliver **deliver)
 
 	if (old == NULL)
 		return;
+	/* A batch that is on its way is PostgreSQL's to end; who comes next asks. */
+	consumer_release(old->consumer, old->records, old->gathered);
 	consumer_close(&old->consumer);
 	apply_close(&old->apply);
 	free(old->records);
