@@ -75,6 +75,7 @@ static bool find_straight(struct apply *apply, struct lane *lane, struct fault *
 {
 	char mapping[sizeof lane->batch_name + sizeof "map_"];
 
+	lane->narrow = false; /* no row is in hand, or they are whole */
 	snprintf(mapping, sizeof mapping, "map_%s", lane->batch_name);
 	return straight_learn(&lane->straight, apply->table, mapping,
 	        lane->column_count + EXTRA_COLUMNS, fault);

@@ -200,7 +200,8 @@ static bool prepare_session(
 	        "SET search_path = %s, pg_temp; SET statement_timeout = '60s';"
 	        "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = "
 	        "'60s';"
-	        "SET client_min_messages = error; SET bytea_output = hex",
+	        "SET client_min_messages = error; SET bytea_output = hex;"
+	        "SET default_transaction_isolation = 'read committed'",
 	        quoted);
 	PQfreemem(quoted);
 	return table_run(table, sql, fault);

@@ -383,18 +383,38 @@ BEGIN
         (SELECT string_agg(a.xmin::text, ',' ORDER BY a.attnum) FROM pg_attribute a
           WHERE a.attrelid = wanted AND a.attnum > 0),
         (SELECT string_agg(d.xmin::text, ',' ORDER BY d.adnum) FROM pg_attrdef d
-          WHERE d.adrelid = wanted));
+          WHERE d.adrelid = wanted),
+        (SELECT string_agg(i.indexrelid::text, ',' ORDER BY i.indexrelid) FROM pg_index i
+          WHERE i.indrelid = wanted));
 END
 $$;
 
--- KT004: the table is another than it was; asked behind a COPY, which lets nobody change it.
-CREATE OR REPLACE FUNCTION kentongan.still(wanted oid, form text) RETURNS void
+-- KT004: the table is another than it was, or another has its name; asked behind a COPY,
+-- which lets nobody change it.
+CREATE OR REPLACE FUNCTION kentongan.still(name text, wanted oid, form text) RETURNS void
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF kentongan.form(wanted) IS DISTINCT FROM form THEN
+    IF kentongan.form(wanted) IS DISTINCT FROM form
+       OR to_regclass(name) IS DISTINCT FROM wanted THEN
         RAISE EXCEPTION 'the table has changed' USING ERRCODE = 'KT004';
     END IF;
 END
+$$;
+
+-- Whether a CHECK, an index or a default of a table calls what somebody wrote, which may look
+-- at the table: a COPY shows it none of the thousand rows that it writes at once.
+CREATE OR REPLACE FUNCTION kentongan.calls_functions(wanted oid) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_depend d
+         WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+           AND (d.classid, d.objid) IN (
+                SELECT 'pg_constraint'::regclass::oid, c.oid FROM pg_constraint c
+                 WHERE c.conrelid = wanted AND c.contype = 'c'
+                UNION ALL
+                SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i WHERE i.indrelid = wanted
+                UNION ALL
+                SELECT 'pg_attrdef'::regclass, a.oid FROM pg_attrdef a WHERE a.adrelid = wanted))
 $$;
 
 -- Whether a prepared statement names this relation, and no view: a plan shows neither a view
@@ -421,7 +441,7 @@ $$;
 -- whose plan only reads the batch and puts columns of it into columns of the same type, and
 -- into each other one what it has by default. cells: which of the batch's, from 0, in its
 -- order. Nothing that may look at the batch, or elsewhere, is on the way: no trigger, rule,
--- policy or view. No search_path is set: the mapping would be read anew by it.
+-- policy, view or function of somebody's. No search_path is set: the mapping would be read anew by it.
 CREATE OR REPLACE FUNCTION kentongan.straight(mapping text)
 RETURNS TABLE (copy text, cells text, conflicts boolean, guard text)
 LANGUAGE plpgsql AS $$
@@ -448,7 +468,8 @@ BEGIN
        AND c.relkind = 'r' AND NOT c.relrowsecurity AND NOT c.relhasrules
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t
                         WHERE t.tgrelid = c.oid AND NOT t.tgisinternal);
-    IF target IS NULL OR NOT kentongan.names_only(mapping, target) THEN
+    IF target IS NULL OR kentongan.calls_functions(target)
+       OR NOT kentongan.names_only(mapping, target) THEN
         RETURN;
     END IF;
     RETURN QUERY
@@ -458,7 +479,9 @@ BEGIN
                       FILTER (WHERE b.attnum IS NOT NULL)),
            string_agg((b.attnum - 1)::text, ',' ORDER BY b.attnum),
            top ? 'Conflict Resolution',
-           format('SELECT kentongan.still(%s, %L);', target, kentongan.form(target))
+           format('SELECT kentongan.still(%L, %s, %L);',
+                  format('%I.%I', top ->> 'Schema', top ->> 'Relation Name'), target,
+                  kentongan.form(target))
       FROM (SELECT * FROM jsonb_array_elements_text(scan -> 'Output')
                      WITH ORDINALITY AS o (expression, attnum)) o
       FULL JOIN (SELECT * FROM pg_catalog.pg_attribute

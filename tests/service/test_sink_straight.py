@@ -112,6 +112,58 @@ def test_a_table_that_changes_at_work_is_written_as_its_mapping_says(world, chan
     assert world.dead_letters("lurus") == []
 
 
+@pytest.fixture
+def straight_sink(world):
+    """A gateway, and a sink of which one batch went straight."""
+    gateway, sink = world.gateway(), world.sink(lurus(world))
+    send(gateway, "Siti")
+    rows(world, 1)
+    wait_until(lambda: straights(sink) == 1, 20, "it went straight")
+    return gateway, sink
+
+
+def end_session(world):
+    world.servers.postgres.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sink_lurus_{world.tag}'")
+
+
+def test_the_way_may_be_gone_when_a_session_begins(world, straight_sink):
+    world.expects("waiting: ")
+    gateway, sink = straight_sink
+    world.sql("lurus", CHANGES["a trigger"][0])
+    end_session(world)
+    send(gateway, "Budi")
+    assert rows(world, 2)[1][3] == "pemicu"
+    assert sink.process.is_running()
+
+
+def test_another_table_under_the_name_is_another_table(world, straight_sink):
+    gateway, role = straight_sink[0], f"sink_lurus_{world.tag}"
+    world.sql("lurus", "CREATE SCHEMA baru; CREATE TABLE baru.r (event_id uuid PRIMARY KEY, desa text, seq double precision, nama text, "
+                       f"asal text, masuk timestamptz, late boolean); GRANT USAGE ON SCHEMA baru TO {role}; GRANT ALL ON baru.r TO {role}; "
+                       "ALTER SCHEMA lurus RENAME TO lama; ALTER SCHEMA baru RENAME TO lurus")
+    send(gateway, "Budi")
+    assert rows(world, 1)[0][1] == 2.0
+
+
+def test_what_changes_while_a_copy_waits_is_seen_in_any_isolation(world, straight_sink):
+    world.expects("waiting: ")
+    gateway, sink = straight_sink
+    world.sql("lurus", f"ALTER DATABASE lurus_{world.tag} SET default_transaction_isolation = 'repeatable read'")
+    end_session(world)
+    send(gateway, "Rini")
+    rows(world, 2)
+    wait_until(lambda: straights(sink) == 2, 20, "straight again")
+    session = psycopg2.connect(world.conninfo("lurus"))
+    with session.cursor() as cursor:
+        cursor.execute("ALTER TABLE lurus.r DROP CONSTRAINT r_seq_check, ALTER seq TYPE double precision")
+        send(gateway, "Budi")
+        wait_until(lambda: world.servers.postgres.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                                                      f"AND usename = 'sink_lurus_{world.tag}'"), 20, "the sink waits")
+        session.commit()
+    session.close()
+    assert [row[1] for row in rows(world, 3)] == [1.0, 2.0, 3.0]
+
+
 # What has a straight way, by PostgreSQL's own plan of it
 
 STRAIGHT = [
@@ -152,6 +204,10 @@ ROUNDABOUT = [
     (MAPPING.replace("INTO r", "INTO v"), PLAIN + "CREATE VIEW v AS SELECT * FROM r WHERE seq > 0 WITH CHECK OPTION;"),
     (MAPPING, PLAIN.replace("late boolean)", "late boolean) PARTITION BY LIST (desa)").replace(" PRIMARY KEY", "")
      + "CREATE TABLE r_all PARTITION OF r DEFAULT;"),
+    (MAPPING, PLAIN + "CREATE FUNCTION f(text) RETURNS bool LANGUAGE sql AS 'SELECT count(*) < 3 FROM r WHERE desa = $1'; "
+                      "ALTER TABLE r ADD CHECK (f(desa));"),
+    (MAPPING, PLAIN + "CREATE FUNCTION f(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1'; CREATE INDEX ON r (f(desa));"),
+    (MAPPING, PLAIN + "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT ''x''::text'; ALTER TABLE r ALTER asal SET DEFAULT f();"),
     ("UPDATE r SET nama = b.applicant_name FROM batch_requests b WHERE b.event_id = r.event_id", PLAIN),
     ("SELECT count(*) FROM batch_requests", PLAIN),
 ]

@@ -29,7 +29,7 @@ class Process:
 
     def pid(self):
         kept = json.loads(read(self.file, "null"))
-        if kept and start_time(kept["pid"]) == kept["started"]:
+        if kept and kept["started"] is not None and start_time(kept["pid"]) == kept["started"]:
             return kept["pid"]
         return None
 
