@@ -254,7 +254,7 @@ static bool map_range(struct apply *apply, struct lane *lane, size_t from, size_
 	*rows = count_rows(lane, from, to);
 	if (*rows == 0)
 		return true;
-	buffer_format(&apply->sql, "SAVEPOINT part; DELETE FROM %s;", lane->batch_name);
+	buffer_format(&apply->sql, "SAVEPOINT part; TRUNCATE %s;", lane->batch_name);
 	if (!copy_rows(apply, lane, from, to, fault))
 		return false;
 	buffer_format(&apply->sql, "EXECUTE map_%s; RELEASE SAVEPOINT part;",

@@ -10,7 +10,8 @@ import zlib
 
 import fastavro
 import pytest
-from conftest import PROJECT, SHARED, VILLAGES
+from conftest import PROJECT, SHARED, VILLAGES, request_body
+from hub import programs
 from hub.base import wait_until
 
 confluent_kafka = pytest.importorskip("confluent_kafka", reason="tests/run installs it into .venv")
@@ -152,3 +153,21 @@ def test_naughty_strings_arrive_as_they_are(world):
     wait_until(lambda: lag(sink) == 0, 30, "no lag is left")
     assert world.sql("satu_data", "SELECT payer_name, reference FROM satu_data.payments ORDER BY seq") == [(text, text) for text in good]
     assert len(good) > 100 and len(world.dead_letters("satu_data")) == len(texts) - len(good)
+
+
+def test_rows_around_refused_ones_reach_the_mapping_in_order(world):
+    """What an undone part leaves in the batch table is no place for the next part's rows."""
+    world.expects("dead letter class=data")
+    gateway = world.gateway()
+    world.write_department("urut", {"requests": "action"},
+                           "CREATE TABLE IF NOT EXISTS r (n bigserial, seq bigint CHECK (seq % 31 <> 0), late boolean);\n",
+                           {"requests": "INSERT INTO r (seq, late) SELECT seq, late FROM batch_requests"})
+    world.install("urut")
+    with open(f"{world.folder}/departments/urut_{world.tag}/department.conf", "a", encoding="utf-8") as conf:
+        conf.write("on_bad_record = continue\nbreaker = no\nstraight = no\n")
+    for first in range(0, 4000, 1000):
+        programs.post_batch(gateway, [{"record": "Request", **request_body(case_id=f"perkara-{first + each}")} for each in range(1000)])
+    world.sink("urut")
+    wait_until(lambda: sum(world.accounts("urut")) == 4000, 120, "all events")
+    found = [row[0] for row in world.sql("urut", "SELECT seq FROM urut.r ORDER BY n")]
+    assert found == [seq for seq in range(1, 4001) if seq % 31]
