@@ -811,8 +811,10 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd,
 		*place = request;
 		if (request == NULL)
 			return MHD_NO;
-		if (request->connection != NULL)
+		if (request->connection != NULL) {
 			request->connection->turn = TURN_ASKED;
+			request->connection->since_us = clock_monotonic_us();
+		}
 		if (!check_request(request, path_of(path), method, version))
 			return send_answer(request);
 		return MHD_YES;

@@ -11,6 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
+enum { NAME_BYTES = SPOOL_PATH_BYTES + 32 };
+
 static const char *name_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -54,6 +58,62 @@ static bool is_link(const char *path)
 	struct stat info;
 
 	return lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+}
+
+static bool is_file(const char *path)
+{
+	struct stat info;
+
+	return lstat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+static void name_with(const char *path, const char *part, char out[NAME_BYTES])
+{
+	snprintf(out, NAME_BYTES, "%s%s", path, part);
+}
+
+void spool_clear_places(const char *path)
+{
+	static const char *const parts[] = { ".salvage", LOG_KEPT, LOG_KEPT ".draft",
+		"-journal", ".ballast" };
+	char name[NAME_BYTES];
+	char found[NAME_BYTES + 16];
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		name_with(path, parts[i], name);
+		snprintf(found, sizeof found, "%s.found", name);
+		if ((!path_is_no_file(name) && !is_link(name))
+		        || rename(name, found) != 0)
+			continue;
+		log_warn(NULL, "the spool's %s is no file of its own; it is kept as %s",
+		        name_of(name), name_of(found));
+	}
+}
+
+void spool_bring_along(const char *link, const char *path)
+{
+	static const char *const parts[] = { "-wal", ".head" };
+	char near[NAME_BYTES];
+	char far[NAME_BYTES];
+	char moved[NAME_BYTES + 16];
+
+	if (!is_link(link))
+		return;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		name_with(link, parts[i], near);
+		name_with(path, parts[i], far);
+		snprintf(moved, sizeof moved, "%s.moved", near);
+		if (!is_file(near) || access(far, F_OK) == 0)
+			continue;
+		if (log_copy(near, far) && rename(near, moved) == 0)
+			log_warn(NULL, "%s was left beside a link; it was copied to %s",
+			        name_of(near), far);
+		else
+			log_error(NULL,
+			        "%s was left beside a link and cannot be copied to %s: "
+			        "%s; it holds events",
+			        name_of(near), far, strerror(errno));
+	}
 }
 
 /* SQLite does not follow a link to a log. */

@@ -81,30 +81,36 @@ static bool copy(int from, int to)
 	return size == 0 && fsync(to) == 0;
 }
 
-void log_keep(const char *path)
+bool log_copy(const char *from_path, const char *to_path)
 {
-	char log[NAME_BYTES];
-	char kept[NAME_BYTES];
 	char draft[NAME_BYTES];
 	bool whole = false;
-	int from;
+	int from = open(from_path, O_RDONLY | O_CLOEXEC);
 	int to;
 
-	name_with(path, "-wal", log);
-	name_with(path, LOG_KEPT, kept);
-	name_with(path, LOG_KEPT ".draft", draft);
-	if (size_of(log) <= HEADER || size_of(kept) > 0)
-		return;
-	from = open(log, O_RDONLY | O_CLOEXEC);
-	to = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	name_with(to_path, ".draft", draft);
+	to = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (from >= 0 && to >= 0)
 		whole = copy(from, to);
 	if (from >= 0)
 		close(from);
 	if (to >= 0)
 		close(to);
-	if (!whole || rename(draft, kept) != 0)
-		unlink(draft);
+	if (whole && rename(draft, to_path) == 0)
+		return true;
+	unlink(draft);
+	return false;
+}
+
+void log_keep(const char *path)
+{
+	char log[NAME_BYTES];
+	char kept[NAME_BYTES];
+
+	name_with(path, "-wal", log);
+	name_with(path, LOG_KEPT, kept);
+	if (size_of(log) > HEADER && size_of(kept) <= 0)
+		(void)log_copy(log, kept);
 }
 
 void log_forget(const char *path)

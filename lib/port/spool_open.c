@@ -657,6 +657,8 @@ bool spool_open(struct spool **out, const char *path, const char *village_code,
 	struct fault aside;
 
 	path_follow(path, real);
+	spool_clear_places(real);
+	spool_bring_along(path, real);
 	if (open_patiently(
 	            out, real, village_code, machine, topics, topic_count, fault))
 		return true;

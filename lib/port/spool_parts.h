@@ -155,6 +155,15 @@ bool path_is_no_file(const char *path);
 /* Whether each of its files is one, or not there yet. */
 bool spool_has_files(const char *path, struct fault *fault);
 
+/*
+ * Before anything is opened. What stands in the place of a file that only a spool
+ * makes, and is none, a link too, makes way: it keeps its name with .found behind it.
+ * And where link is one to the file at path, a log and a head that were left beside the
+ * link, as when somebody moved the file to a larger disk after a crash, come along.
+ */
+void spool_clear_places(const char *path);
+void spool_bring_along(const char *link, const char *path);
+
 /* The folder of the file at path, for reading; below 0: errno says why not. */
 int folder_open(const char *path);
 
@@ -167,6 +176,9 @@ bool log_is_alone(const char *path);
  * room on the disk there is none.
  */
 void log_keep(const char *path);
+
+/* Copy a file, whole or not at all; its draft is beside it meanwhile. */
+bool log_copy(const char *from_path, const char *to_path);
 void log_forget(const char *path);
 
 /*

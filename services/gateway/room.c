@@ -62,7 +62,7 @@ static void note_stage(struct room *room, enum room_stage stage, uint64_t free_b
 static int write_ballast(const struct room *room)
 {
 	off_t size = (off_t)room->ballast_bytes;
-	int fd = open(room->ballast, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(room->ballast, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	struct stat info;
 	int error = 0;
 

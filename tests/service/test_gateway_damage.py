@@ -5,6 +5,7 @@ import json
 import os
 import signal
 
+import pytest
 from conftest import VILLAGES, payment_body, post, request_body
 from hub import programs
 from hub.base import wait_until
@@ -148,6 +149,40 @@ def test_a_folder_in_the_spools_place_ends_no_start(world):
     assert loss["carried"] == 20 and loss["missing"] == 0 and loss["reason"].endswith(".db is no file")
     assert glob.glob(spool_of(world, ".damaged-*.found/lain")), "nothing is deleted"
     assert post(gateway, "/v1/payments", payment_body())[1]["seq"] == 1
+
+
+def test_a_log_that_was_left_beside_a_link_comes_along(world):
+    """Somebody moves the file to a larger disk after a power cut, and forgets the rest."""
+    world.expects("link down|was left beside a link|changed while it was closed|another file")
+    fill(world, 20)
+    disk = os.path.join(world.folder, "disk")
+    os.makedirs(disk)
+    os.rename(spool_of(world), os.path.join(disk, "spool.db"))
+    os.symlink(os.path.join(disk, "spool.db"), spool_of(world))
+    gateway = world.gateway(brokers=NOWHERE)
+    assert status(gateway)["pending"] == 20
+    assert os.path.exists(spool_of(world, "-wal.moved")) and os.path.exists(spool_of(world, ".head.moved"))
+
+
+@pytest.mark.parametrize("part", [".salvage", "-wal.kept", "-wal.kept.draft", "-journal", ".ballast"])
+@pytest.mark.parametrize("kind", ["fifo", "link"])
+def test_what_stands_in_the_place_of_an_own_file_makes_way(world, part, kind):
+    world.expects("link down|is no file of its own|no ballast")
+    fill(world, 5)
+    letter = os.path.join(world.folder, "letter")
+    with open(letter, "w", encoding="utf-8") as file:
+        file.write("surat\npribadi\n")
+    if os.path.exists(spool_of(world, part)):
+        os.remove(spool_of(world, part))
+    if kind == "fifo":
+        os.mkfifo(spool_of(world, part))
+    else:
+        os.symlink(letter, spool_of(world, part))
+    gateway = world.gateway(brokers=NOWHERE)
+    assert status(gateway)["pending"] == 5 and "set_aside" not in status(gateway)
+    with open(letter, encoding="utf-8") as file:
+        assert file.read() == "surat\npribadi\n"
+    assert os.path.lexists(spool_of(world, part + ".found"))
 
 
 def test_a_link_to_the_spool_on_another_disk_is_followed(world):
