@@ -173,13 +173,31 @@ static bool feed_rows(struct apply *apply, const struct lane *lane, size_t from,
 	return table_copy_rows(apply->table, run, fault);
 }
 
+/*
+ * A hole in the batch table would take rows that come later, and the mapping would read
+ * them before others.
+ */
+static void mend_table(struct apply *apply, struct lane *lane)
+{
+	if (lane->spoilt)
+		buffer_format(&apply->sql, "TRUNCATE pg_temp.%s;", lane->batch_name);
+	lane->spoilt = false;
+}
+
+static void spoil_tables(struct apply *apply, bool spoilt)
+{
+	for (size_t i = 0; i < apply->batch.lane_count; i++)
+		apply->batch.lanes[i].spoilt = spoilt;
+}
+
 /* Send sql as it stands with a COPY of the rows of items [from, to) behind it. */
 static bool copy_rows(struct apply *apply, const struct lane *lane, size_t from,
         size_t to, struct fault *fault)
 {
 	bool ok;
 
-	buffer_format(&apply->sql, "COPY %s FROM STDIN BINARY", lane->batch_name);
+	buffer_format(
+	        &apply->sql, "COPY pg_temp.%s FROM STDIN BINARY", lane->batch_name);
 	buffer_append_byte(&apply->sql, 0);
 	ok = buffer_ok(&apply->sql, fault)
 	     && table_copy_begin(apply->table, (char *)apply->sql.data, fault)
@@ -235,8 +253,10 @@ static bool map_whole(struct apply *apply, struct fault *fault)
 
 		lane->mapped = count_rows(lane, 0, lane->item_count);
 		rows += lane->mapped;
-		if (lane->mapped > 0
-		        && !copy_rows(apply, lane, 0, lane->item_count, fault))
+		if (lane->mapped == 0)
+			continue;
+		mend_table(apply, lane);
+		if (!copy_rows(apply, lane, 0, lane->item_count, fault))
 			return false;
 	}
 	for (size_t i = 0; i < apply->batch.lane_count; i++)
@@ -254,7 +274,9 @@ static bool map_range(struct apply *apply, struct lane *lane, size_t from, size_
 	*rows = count_rows(lane, from, to);
 	if (*rows == 0)
 		return true;
-	buffer_format(&apply->sql, "SAVEPOINT part; TRUNCATE %s;", lane->batch_name);
+	mend_table(apply, lane);
+	buffer_format(&apply->sql, "SAVEPOINT part; DELETE FROM pg_temp.%s;",
+	        lane->batch_name);
 	if (!copy_rows(apply, lane, from, to, fault))
 		return false;
 	buffer_format(&apply->sql, "EXECUTE map_%s; RELEASE SAVEPOINT part;",
@@ -302,10 +324,11 @@ static bool refuse(
 }
 
 /* Back to before a range; the fault is kept, unless this fails too. */
-static bool undo_range(struct apply *apply, struct fault *fault)
+static bool undo_range(struct apply *apply, struct lane *lane, struct fault *fault)
 {
 	struct fault own;
 
+	lane->spoilt = true;
 	buffer_reset(&apply->sql);
 	if (table_run(apply->table, "ROLLBACK TO SAVEPOINT part", &own))
 		return true;
@@ -357,7 +380,7 @@ static bool isolate(struct apply *apply, struct lane *lane, size_t from, size_t 
 			breaker_passed(&apply->breaker, (int64_t)rows);
 			return true;
 		}
-		if (!is_refusal(apply, fault) || !undo_range(apply, fault))
+		if (!is_refusal(apply, fault) || !undo_range(apply, lane, fault))
 			return false;
 	}
 	if (to - from == 1) {
@@ -625,8 +648,10 @@ static bool go_on_detour(struct apply *apply, struct fault *fault)
 	if (!form_rows(apply, false, fault))
 		return false;
 	for (size_t i = 0; i < apply->batch.lane_count; i++)
-		if (!find_straight(apply, &apply->batch.lanes[i], fault))
+		if (!find_straight(apply, &apply->batch.lanes[i], fault)) {
+			apply->detour = 1; /* the next batch asks again */
 			return false;
+		}
 	return true;
 }
 
@@ -641,6 +666,7 @@ static bool run_batch(
 	while (!run_once(apply, frame, way, fault)) {
 		enum way next = next_way(apply, way, fault);
 
+		spoil_tables(apply, true);
 		apply->breaker = before;
 		if (way == WAY_APART && fault->kind == FAULT_REJECT)
 			fault->kind = FAULT_STOP; /* refused by COMMIT itself */
@@ -648,6 +674,7 @@ static bool run_batch(
 			return false;
 		way = next;
 	}
+	spoil_tables(apply, frame->roll_back); /* a COMMIT empties them */
 	for (size_t i = 0; i < apply->batch.lane_count; i++)
 		apply->batch.lanes[i].taken += (int64_t)apply->batch.lanes[i].mapped;
 	return true;

@@ -115,6 +115,7 @@ struct lane {
 	size_t mapped;                          /* of this batch */
 	size_t flown;                           /* of the one that is on its way */
 	struct straight straight;               /* of the session */
+	bool spoilt; /* its batch table has holes that what was undone left behind */
 };
 
 enum { STREAM_BUCKETS = 16384 };

@@ -74,6 +74,7 @@ void deliver_close(struct deliver **deliver);
  */
 enum step deliver_step(struct deliver *deliver, struct fault *fault);
 
+/* Of what has arrived: never of a batch that is on its way. */
 const struct deliver_counters *deliver_counters(const struct deliver *deliver);
 
 /* The lag of the index-th partition that is ours; false after the last. */

@@ -33,7 +33,7 @@ void deliver_note_span(struct deliver *deliver, const struct item *item, int64_t
 
 const struct deliver_counters *deliver_counters(const struct deliver *deliver)
 {
-	return &deliver->counters;
+	return deliver->flies ? &deliver->before : &deliver->counters;
 }
 
 /* Offset of the record that it waits for; past markers, which are nobody's. */

@@ -331,6 +331,33 @@ static bool make_batch_table(struct table *table, const char *batch,
 	return ok;
 }
 
+static bool note_flag(
+        void *context, const char *const *texts, size_t count, struct fault *fault)
+{
+	(void)count;
+	(void)fault;
+	*(bool *)context = texts[0][0] == 't';
+	return true;
+}
+
+/* The mapping says the batch's name alone, and the department's schema comes first. */
+static bool is_not_hidden(const struct department_topic *topic, struct table *table,
+        const char *batch, struct fault *fault)
+{
+	bool own = false;
+	char sql[384];
+
+	snprintf(sql, sizeof sql,
+	        "SELECT to_regclass('%.120s') = 'pg_temp.%.120s'::regclass", batch,
+	        batch);
+	return table_query(table, sql, note_flag, &own, fault)
+	       && (own
+	               || fault_code(fault, FAULT_STOP, "hidden",
+	                       "%s: a table %s in the department's schema hides the "
+	                       "batch; give it another name",
+	                       topic->file, batch));
+}
+
 static const char *hint_for(const char *sqlstate)
 {
 	if (strcmp(sqlstate, "42601") == 0)
@@ -377,15 +404,6 @@ static bool blame_mapping(const struct department_topic *topic,
 	snprintf(fault->text + size, sizeof fault->text - size, "%s",
 	        hint_for(fault->code));
 	return false;
-}
-
-static bool note_flag(
-        void *context, const char *const *texts, size_t count, struct fault *fault)
-{
-	(void)count;
-	(void)fault;
-	*(bool *)context = texts[0][0] == 't';
-	return true;
 }
 
 /* EXECUTE would miss values for them; that they have a place is PostgreSQL's to see. */
@@ -458,6 +476,7 @@ bool department_prepare(const struct department_topic *topic, struct table *tabl
 	department_batch_name(topic->topic, batch);
 	snprintf(name, sizeof name, "map_%s", batch);
 	return make_batch_table(table, batch, columns, count, fault)
+	       && is_not_hidden(topic, table, batch, fault)
 	       && (table_prepare(table, name, topic->sql, fault)
 	               || blame_mapping(topic, table, fault))
 	       && has_no_parameters(topic, table, batch, fault)

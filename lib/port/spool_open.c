@@ -6,9 +6,12 @@
  */
 #include "port/spool_parts.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -649,28 +652,60 @@ static bool open_patiently(struct spool **out, const char *path,
 	return true;
 }
 
-bool spool_open(struct spool **out, const char *path, const char *village_code,
-        const char *machine, const char *const *topics, size_t topic_count,
-        struct fault *fault)
+/*
+ * Two that find the same damage at once would each set aside what the other has begun.
+ * SQLite's own lock is given back between looking and opening anew, so there is one
+ * more, for as long as that takes; -1: none, as in a folder that takes no file.
+ */
+static int lock_opening(const char *path)
 {
-	char real[SPOOL_PATH_BYTES];
+	char name[SPOOL_PATH_BYTES + 16];
+	int fd;
+
+	snprintf(name, sizeof name, "%s.lock", path);
+	fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		(void)flock(fd, LOCK_EX);
+	return fd;
+}
+
+static bool open_or_begin(struct spool **out, const char *path,
+        const char *village_code, const char *machine, const char *const *topics,
+        size_t topic_count, struct fault *fault)
+{
 	struct fault aside;
 
-	path_follow(path, real);
-	spool_clear_places(real);
-	spool_bring_along(path, real);
 	if (open_patiently(
-	            out, real, village_code, machine, topics, topic_count, fault))
+	            out, path, village_code, machine, topics, topic_count, fault))
 		return true;
 	if (strcmp(fault->code, "damaged") != 0)
 		return false;
-	if (!spool_set_aside(real, fault->text, &aside)) {
+	if (!spool_set_aside(path, fault->text, &aside)) {
 		*fault = aside;
 		return false;
 	}
 	fault_clear(fault);
 	return open_patiently(
+	        out, path, village_code, machine, topics, topic_count, fault);
+}
+
+bool spool_open(struct spool **out, const char *path, const char *village_code,
+        const char *machine, const char *const *topics, size_t topic_count,
+        struct fault *fault)
+{
+	char real[SPOOL_PATH_BYTES];
+	bool ok;
+	int lock;
+
+	path_follow(path, real);
+	spool_clear_places(real);
+	lock = lock_opening(real);
+	spool_bring_along(path, real);
+	ok = open_or_begin(
 	        out, real, village_code, machine, topics, topic_count, fault);
+	if (lock >= 0)
+		close(lock);
+	return ok;
 }
 
 /* A name of nobody: all that is in it, and in its log, in a file of its own. */

@@ -93,7 +93,9 @@ static bool give_names(const char *path, const char *name, struct fault *fault)
 		if (link(from, to) != 0 && errno != ENOENT && errno != EEXIST)
 			return file_fault(from, fault);
 	}
-	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+	/* The witness first: a crash between must not let it stand against a new file.
+	 */
+	for (size_t i = sizeof parts / sizeof *parts; i-- > 0;) {
 		snprintf(from, sizeof from, "%s%s", path, parts[i]);
 		if (unlink(from) != 0 && errno != ENOENT)
 			return file_fault(from, fault);

@@ -93,6 +93,11 @@ def office_of_all(servers, tmp_path_factory):
     return Office(World(servers, tmp_path_factory.mktemp("office")))
 
 
+def test_a_table_that_hides_the_batch_is_named(office):
+    office.world.sql("peta", "CREATE TABLE peta.batch_requests (event_id uuid, village_code text, seq bigint)")
+    office.refused("a table batch_requests in the department's schema hides the batch")
+
+
 def test_a_mapping_may_end_as_files_of_sql_do(office):
     for text in (MAPPING + ";\n-- the end\n", "/* of all */ WITH b AS (SELECT * FROM batch_requests)\r\n" + MAPPING + " ; \n\n"):
         office.write("requests.sql", text)

@@ -10,8 +10,7 @@ import zlib
 
 import fastavro
 import pytest
-from conftest import PROJECT, SHARED, VILLAGES, request_body
-from hub import programs
+from conftest import PROJECT, SHARED, VILLAGES
 from hub.base import wait_until
 
 confluent_kafka = pytest.importorskip("confluent_kafka", reason="tests/run installs it into .venv")
@@ -158,16 +157,16 @@ def test_naughty_strings_arrive_as_they_are(world):
 def test_rows_around_refused_ones_reach_the_mapping_in_order(world):
     """What an undone part leaves in the batch table is no place for the next part's rows."""
     world.expects("dead letter class=data")
-    gateway = world.gateway()
-    world.write_department("urut", {"requests": "action"},
-                           "CREATE TABLE IF NOT EXISTS r (n bigserial, seq bigint CHECK (seq % 31 <> 0), late boolean);\n",
-                           {"requests": "INSERT INTO r (seq, late) SELECT seq, late FROM batch_requests"})
+    world.write_department("urut", {"payments": "amount, currency"},
+                           "CREATE TABLE IF NOT EXISTS r (n bigserial, event_id uuid PRIMARY KEY, seq bigint CHECK (seq % 31 <> 0), amount numeric);\n",
+                           {"payments": "INSERT INTO r (event_id, seq, amount) SELECT event_id, seq, amount FROM batch_payments"})
     world.install("urut")
     with open(f"{world.folder}/departments/urut_{world.tag}/department.conf", "a", encoding="utf-8") as conf:
         conf.write("on_bad_record = continue\nbreaker = no\nstraight = no\n")
-    for first in range(0, 4000, 1000):
-        programs.post_batch(gateway, [{"record": "Request", **request_body(case_id=f"perkara-{first + each}")} for each in range(1000)])
+    writer, when = Writer(world), micros(datetime.datetime(2026, 11, 24, 8, tzinfo=datetime.timezone.utc))
+    for number in range(4000):
+        writer.send(writer.encode(occurred_at=when, recorded_at=when, case_id=f"K-{number % 60}", amount=[b"\x64", b"\x00", b"\x7f" * 7, b"\x00\x80"][number * 7 % 4]))
+    writer.flush()
     world.sink("urut")
     wait_until(lambda: sum(world.accounts("urut")) == 4000, 120, "all events")
-    found = [row[0] for row in world.sql("urut", "SELECT seq FROM urut.r ORDER BY n")]
-    assert found == [seq for seq in range(1, 4001) if seq % 31]
+    assert [row[0] for row in world.sql("urut", "SELECT seq FROM urut.r ORDER BY n")] == [seq for seq in range(1, 4001) if seq % 31]
