@@ -190,14 +190,20 @@ static void spoil_tables(struct apply *apply, bool spoilt)
 		apply->batch.lanes[i].spoilt = spoilt;
 }
 
-/* Send sql as it stands with a COPY of the rows of items [from, to) behind it. */
+/*
+ * Send sql as it stands with a COPY of the rows of items [from, to) behind it: into the
+ * batch table, or into the topic's own.
+ */
 static bool copy_rows(struct apply *apply, const struct lane *lane, size_t from,
         size_t to, struct fault *fault)
 {
 	bool ok;
 
-	buffer_format(
-	        &apply->sql, "COPY pg_temp.%s FROM STDIN BINARY", lane->batch_name);
+	if (apply->by_copy)
+		buffer_append_text(&apply->sql, lane->straight.copy);
+	else
+		buffer_format(&apply->sql, "COPY pg_temp.%s FROM STDIN BINARY",
+		        lane->batch_name);
 	buffer_append_byte(&apply->sql, 0);
 	ok = buffer_ok(&apply->sql, fault)
 	     && table_copy_begin(apply->table, (char *)apply->sql.data, fault)
@@ -274,13 +280,16 @@ static bool map_range(struct apply *apply, struct lane *lane, size_t from, size_
 	*rows = count_rows(lane, from, to);
 	if (*rows == 0)
 		return true;
-	mend_table(apply, lane);
-	buffer_format(&apply->sql, "SAVEPOINT part; DELETE FROM pg_temp.%s;",
-	        lane->batch_name);
+	if (!apply->by_copy)
+		mend_table(apply, lane);
+	buffer_append_text(&apply->sql, "SAVEPOINT part;");
+	if (!apply->by_copy)
+		buffer_format(&apply->sql, "DELETE FROM pg_temp.%s;", lane->batch_name);
 	if (!copy_rows(apply, lane, from, to, fault))
 		return false;
-	buffer_format(&apply->sql, "EXECUTE map_%s; RELEASE SAVEPOINT part;",
-	        lane->batch_name);
+	if (!apply->by_copy)
+		buffer_format(&apply->sql, "EXECUTE map_%s;", lane->batch_name);
+	buffer_append_text(&apply->sql, "RELEASE SAVEPOINT part;");
 	if (!apply_send(apply, fault))
 		return false;
 	lane->mapped += *rows;
@@ -349,16 +358,45 @@ static bool is_doubtful(const struct fault *fault)
 	       && strncmp(fault->code, "58", 2) != 0;
 }
 
+static bool expects_conflict(const struct apply *apply, const struct fault *fault)
+{
+	return apply->may_conflict
+	       && (strcmp(fault->code, "23505") == 0
+	               || strcmp(fault->code, "23P01") == 0);
+}
+
+/* A type that changed under a COPY (22P03), and a table that did (KT004). */
+static bool has_changed(const struct fault *fault)
+{
+	return strncmp(fault->code, "22P0", 4) == 0
+	       || strcmp(fault->code, "KT004") == 0;
+}
+
 static bool is_refusal(struct apply *apply, const struct fault *fault)
 {
 	bool too_slow = apply->impatient && strcmp(fault->code, "57014") == 0;
 
+	if (apply->by_copy) /* else the mapping has to say */
+		return fault->kind == FAULT_REJECT && !has_changed(fault)
+		       && !expects_conflict(apply, fault);
 	if (fault->kind == FAULT_REJECT)
 		return true;
 	if (!is_doubtful(fault) && !too_slow)
 		return false;
 	apply->doubt = *fault;
 	return true;
+}
+
+/* A COPY into a table that has changed is refused for that, not for the record. */
+static bool is_its_own(
+        struct apply *apply, const struct lane *lane, struct fault *fault)
+{
+	struct fault changed;
+
+	if (!apply->by_copy || table_run(apply->table, lane->straight.guard, &changed))
+		return true;
+	*fault = changed;
+	return false;
 }
 
 /*
@@ -385,7 +423,8 @@ static bool isolate(struct apply *apply, struct lane *lane, size_t from, size_t 
 	}
 	if (to - from == 1) {
 		++*refused;
-		return refuse(apply, lane, &lane->items[from], fault);
+		return is_its_own(apply, lane, fault)
+		       && refuse(apply, lane, &lane->items[from], fault);
 	}
 	return isolate(apply, lane, from, middle, false, refused, fault)
 	       && isolate(apply, lane, middle, to, *refused == before, refused, fault);
@@ -425,7 +464,7 @@ static bool map_apart(struct apply *apply, bool refused_whole, struct fault *fau
 	bool alone = refused_whole && count_mapped(apply) == 1;
 
 	buffer_append_text(&apply->sql, "SET CONSTRAINTS ALL IMMEDIATE;");
-	if (!form_rows(apply, false, fault) || !apply_send(apply, fault))
+	if (!form_rows(apply, apply->by_copy, fault) || !apply_send(apply, fault))
 		return false;
 	for (size_t i = 0; i < apply->batch.lane_count; i++) {
 		struct lane *lane = &apply->batch.lanes[i];
@@ -442,6 +481,8 @@ static bool map_apart(struct apply *apply, bool refused_whole, struct fault *fau
 			*fault = apply->doubt;
 			return false;
 		}
+		if (apply->by_copy && lane->mapped > 0)
+			buffer_append_text(&apply->sql, lane->straight.guard);
 	}
 	return true;
 }
@@ -485,6 +526,7 @@ static bool put_account(
  */
 enum way {
 	WAY_STRAIGHT, /* COPY into the tables themselves */
+	WAY_PARTS,    /* the same, halved, until what they refuse is alone */
 	WAY_WHOLE,    /* everything through the mappings at once */
 	WAY_APART,    /* halved, until what they refuse is alone */
 	WAY_NONE,
@@ -497,8 +539,11 @@ static bool map_batch(
 	case WAY_STRAIGHT:
 		return map_straight(apply, fault);
 	case WAY_WHOLE:
+		apply->by_copy = false;
 		return map_whole(apply, fault);
+	case WAY_PARTS:
 	case WAY_APART:
+		apply->by_copy = way == WAY_PARTS;
 		return map_apart(apply, refused_whole, fault);
 	case WAY_NONE:
 		break;
@@ -554,6 +599,20 @@ static bool launch(struct apply *apply, struct fault *fault)
 	return ok;
 }
 
+/* Of a batch that did not arrive: parts of it go next. */
+static void take_rows_back(struct apply *apply)
+{
+	for (size_t i = 0; i < apply->batch.lane_count; i++) {
+		struct lane *lane = &apply->batch.lanes[i];
+		struct buffer rows = lane->rows;
+
+		if (lane->flown == 0)
+			continue;
+		lane->rows = lane->straight.rows;
+		lane->straight.rows = rows;
+	}
+}
+
 static bool touch_down(struct apply *apply, struct fault *fault)
 {
 	size_t rows = 0;
@@ -575,7 +634,10 @@ static bool run_once(struct apply *apply, const struct apply_frame *frame, enum 
 		return false;
 	if (way != WAY_STRAIGHT)
 		return apply_send(apply, fault);
-	return launch(apply, fault) && touch_down(apply, fault);
+	if (launch(apply, fault) && touch_down(apply, fault))
+		return true;
+	take_rows_back(apply);
+	return false;
 }
 
 /*
@@ -603,13 +665,6 @@ static enum way first_way(struct apply *apply, const struct apply_frame *frame)
 	return apply->detour > 0 ? WAY_WHOLE : WAY_STRAIGHT;
 }
 
-static bool expects_conflict(const struct apply *apply, const struct fault *fault)
-{
-	return apply->may_conflict
-	       && (strcmp(fault->code, "23505") == 0
-	               || strcmp(fault->code, "23P01") == 0);
-}
-
 /* The mapping itself has to say; where one batch meets its like, the next ones will. */
 static enum way take_detour(struct apply *apply)
 {
@@ -622,22 +677,29 @@ static enum way take_detour(struct apply *apply)
 	return WAY_WHOLE;
 }
 
-/* A type that changed under a COPY (22P03), and a table that did (KT004). */
-static bool has_changed(const struct fault *fault)
-{
-	return strncmp(fault->code, "22P0", 4) == 0
-	       || strcmp(fault->code, "KT004") == 0;
-}
-
 static enum way next_way(struct apply *apply, enum way way, const struct fault *fault)
 {
 	bool is_refused = fault->kind == FAULT_REJECT || is_doubtful(fault);
+	bool is_else = has_changed(fault) || is_doubtful(fault)
+	               || expects_conflict(apply, fault);
 
-	if (way == WAY_STRAIGHT
-	        && (has_changed(fault) || is_doubtful(fault)
-	                || expects_conflict(apply, fault)))
+	if (way == WAY_STRAIGHT && is_else)
 		return take_detour(apply);
-	return is_refused && way != WAY_APART ? WAY_APART : WAY_NONE;
+	if (way == WAY_PARTS && is_else)
+		(void)take_detour(apply);
+	if (!is_refused && !(way == WAY_PARTS && is_else))
+		return WAY_NONE;
+	switch (way) {
+	case WAY_STRAIGHT:
+		return WAY_PARTS;
+	case WAY_PARTS:
+	case WAY_WHOLE:
+		return WAY_APART;
+	case WAY_APART:
+	case WAY_NONE:
+		break;
+	}
+	return WAY_NONE;
 }
 
 /* At the end of a detour a table may be another than it was before. */

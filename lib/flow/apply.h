@@ -26,6 +26,7 @@ struct apply {
 	struct fault doubt;   /* of a lane: what was taken for a bad record and may be a
 	                         wrong mapping, or a slow database; NONE: nothing */
 	bool impatient;       /* as the frame has it */
+	bool by_copy;         /* parts of a batch go straight, too */
 	unsigned detour;      /* so many batches go through the mapping */
 	unsigned detours;     /* how long the last one was; 0: none of late */
 	int64_t straights;    /* batches that went straight */

@@ -20,6 +20,8 @@ enum {
 	ASK_MS = 5000,
 	NOTES_MS = 1000,
 	NUDGE_BYTES = 256 * 1024, /* taken at once: there is a backlog */
+	STARTING = 20,            /* its thread may sleep for a second then, too */
+	STARTING_MS = 5,
 };
 
 /* How far reading of a partition came: between next and end there is no record. */
@@ -42,6 +44,7 @@ struct consumer {
 	bool is_revoked;
 	rd_kafka_topic_partition_list_t *reading;
 	bool must_nudge;
+	int starting; /* so many times more it is nudged, until something comes */
 	rd_kafka_message_t **batch;
 	size_t batch_room;
 	struct reach *reaches;
@@ -275,6 +278,7 @@ bool consumer_start(struct consumer *consumer, const struct topic_place *places,
 	if (consumer->reading != NULL)
 		rd_kafka_topic_partition_list_destroy(consumer->reading);
 	consumer->reading = list;
+	consumer->starting = STARTING;
 	return error == RD_KAFKA_RESP_ERR_NO_ERROR
 	       || topic_fault(fault, "assign", error);
 }
@@ -357,8 +361,16 @@ static enum consumer_news read_records(struct consumer *consumer, int wait_ms,
         struct topic_record *records, size_t room, size_t most_bytes, size_t *count,
         struct fault *fault)
 {
-	rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->rk, wait_ms);
+	rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->rk,
+	        consumer->starting > 0 && wait_ms > STARTING_MS ? STARTING_MS
+	                                                        : wait_ms);
 
+	if (message == NULL && consumer->starting > 0) {
+		consumer->starting--;
+		nudge(consumer);
+		return NEWS_NOTHING;
+	}
+	consumer->starting = 0;
 	while (message != NULL && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
 		(void)heed(consumer, message, fault);
 		message = rd_kafka_consumer_poll(consumer->rk, wait_ms);
