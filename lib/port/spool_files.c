@@ -75,7 +75,7 @@ static void name_with(const char *path, const char *part, char out[NAME_BYTES])
 void spool_clear_places(const char *path)
 {
 	static const char *const parts[] = { ".salvage", LOG_KEPT, LOG_KEPT ".draft",
-		"-journal", ".ballast", ".lock" };
+		"-journal", ".lock" };
 	char name[NAME_BYTES];
 	char found[NAME_BYTES + 16];
 

@@ -40,7 +40,6 @@ struct look {
 	struct texts elsewhere; /* tables of other schemas that were written to */
 	char *before;
 	char *place; /* of before */
-	char *ids;   /* of our transaction and its parts, as SQL has a list of texts */
 };
 
 static bool texts_add(struct texts *texts, const char *text, struct fault *fault)
@@ -325,21 +324,14 @@ static bool learn_harmless(struct apply *apply, struct rows *rows, struct fault 
 
 /* Looking */
 
-/* Others change rows meanwhile: what we did has one of these in its xmax. */
-static const char ids_sql[] =
-        "SELECT string_agg(quote_literal(l.transactionid::text), ',') FROM pg_locks l "
-        "WHERE l.pid = pg_backend_pid() AND l.locktype = 'transactionid' AND l.granted";
-
-static bool note_ids(
-        void *context, const char *const *texts, size_t count, struct fault *fault)
-{
-	struct look *look = context;
-
-	(void)count;
-	free(look->ids);
-	look->ids = texts[0] ? strdup(texts[0]) : NULL;
-	return texts[0] == NULL || look->ids != NULL || fault_memory(fault);
-}
+/*
+ * Others change rows meanwhile. What we did is undone by now, so the id in its xmax is
+ * that of a transaction that was given up; the ids of rows have no epoch.
+ */
+#define UNDONE                                                                         \
+	"CASE WHEN age(t.xmax) <= 0 THEN pg_xact_status((pg_current_xact_id()::text"   \
+	"::bigint / 4294967296 * 4294967296 + t.xmax::text::bigint)::text::xid8) = "   \
+	"'aborted' END"
 
 static bool look_after(struct apply *apply, struct look *look, struct fault *fault)
 {
@@ -360,9 +352,6 @@ static bool look_after(struct apply *apply, struct look *look, struct fault *fau
 		if (!apply_ask(apply, note_kept, &table->kept, fault))
 			return false;
 	}
-	buffer_append_text(&apply->sql, ids_sql);
-	if (!apply_ask(apply, note_ids, look, fault))
-		return false;
 	buffer_append_text(&apply->sql, elsewhere_sql);
 	return apply_ask(apply, note_text, &look->elsewhere, fault);
 }
@@ -391,9 +380,8 @@ static bool look_for_marks(struct apply *apply, struct look *look, struct fault 
 {
 	for (size_t i = 0; i < look->count; i++) {
 		buffer_format(&apply->sql,
-		        "SELECT t.ctid, to_jsonb(t) FROM ONLY %s t WHERE age(t.xmax) "
-		        "<= 0 AND t.xmax::text IN (%s)",
-		        look->tables[i].table, look->ids ? look->ids : "''");
+		        "SELECT t.ctid, to_jsonb(t) FROM ONLY %s t WHERE " UNDONE,
+		        look->tables[i].table);
 		if (!apply_ask(apply, note_marked, &look->tables[i], fault))
 			return false;
 	}
@@ -464,7 +452,6 @@ static void look_clear(struct look *look)
 	texts_clear(&look->elsewhere);
 	free(look->before);
 	free(look->place);
-	free(look->ids);
 }
 
 bool rows_look(struct apply *apply, void *context, struct fault *fault)

@@ -164,10 +164,10 @@ def test_a_log_that_was_left_beside_a_link_comes_along(world):
     assert os.path.exists(spool_of(world, "-wal.moved")) and os.path.exists(spool_of(world, ".head.moved"))
 
 
-@pytest.mark.parametrize("part", [".salvage", "-wal.kept", "-wal.kept.draft", "-journal", ".ballast"])
+@pytest.mark.parametrize("part", [".salvage", "-wal.kept", "-wal.kept.draft", "-journal", ".lock"])
 @pytest.mark.parametrize("kind", ["fifo", "link"])
 def test_what_stands_in_the_place_of_an_own_file_makes_way(world, part, kind):
-    world.expects("link down|is no file of its own|no ballast")
+    world.expects("link down|is no file of its own")
     fill(world, 5)
     letter = os.path.join(world.folder, "letter")
     with open(letter, "w", encoding="utf-8") as file:
