@@ -4,6 +4,7 @@ import datetime
 import io
 import json
 import os
+import random
 import tarfile
 import uuid
 import zlib
@@ -155,18 +156,23 @@ def test_naughty_strings_arrive_as_they_are(world):
 
 
 def test_rows_around_refused_ones_reach_the_mapping_in_order(world):
-    """What an undone part leaves in the batch table is no place for the next part's rows."""
+    """What an undone part leaves in the batch table is no place for the next part's rows; which rows would fall into it hangs on their sizes."""
     world.expects("dead letter class=data")
-    world.write_department("urut", {"payments": "amount, currency"},
-                           "CREATE TABLE IF NOT EXISTS r (n bigserial, event_id uuid PRIMARY KEY, seq bigint CHECK (seq % 31 <> 0), amount numeric);\n",
-                           {"payments": "INSERT INTO r (event_id, seq, amount) SELECT event_id, seq, amount FROM batch_payments"})
+    chance, when = random.Random(1), micros(datetime.datetime(2026, 11, 24, 8, tzinfo=datetime.timezone.utc))
+    world.write_department("urut", {"payments": "amount currency"},
+                           "CREATE TABLE IF NOT EXISTS p (n bigserial, event_id uuid PRIMARY KEY, desa text NOT NULL, hidup uuid, seq bigint CHECK (seq % 31 <> 0), "
+                           "kasus text, jumlah numeric, masuk timestamptz, mata text, late boolean);\n",
+                           {"payments": "INSERT INTO p (event_id, desa, hidup, seq, kasus, jumlah, masuk, mata, late) SELECT event_id, village_code, incarnation, "
+                                        "seq, case_id, amount, occurred_at, currency, late FROM batch_payments"})
     world.install("urut")
     with open(f"{world.folder}/departments/urut_{world.tag}/department.conf", "a", encoding="utf-8") as conf:
         conf.write("on_bad_record = continue\nbreaker = no\nstraight = no\n")
-    writer, when = Writer(world), micros(datetime.datetime(2026, 11, 24, 8, tzinfo=datetime.timezone.utc))
-    for number in range(4000):
-        writer.send(writer.encode(occurred_at=when, recorded_at=when, case_id=f"K-{number % 60}", amount=[b"\x64", b"\x00", b"\x7f" * 7, b"\x00\x80"][number * 7 % 4]))
+    writer, life = Writer(world), str(uuid.UUID(int=chance.getrandbits(128), version=4))
+    for _ in range(4000):
+        event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        writer.send(writer.encode(incarnation=life, occurred_at=when, recorded_at=when, event_id=event_id, case_id=f"K-{chance.randrange(60)}",
+                                  amount=chance.choice([b"\x64", b"\x00", b"\x7f" * 7, b"\x00\x80"])))
     writer.flush()
     world.sink("urut")
     wait_until(lambda: sum(world.accounts("urut")) == 4000, 120, "all events")
-    assert [row[0] for row in world.sql("urut", "SELECT seq FROM urut.r ORDER BY n")] == [seq for seq in range(1, 4001) if seq % 31]
+    assert [row[0] for row in world.sql("urut", "SELECT seq FROM urut.p ORDER BY n")] == [seq for seq in range(1, 4001) if seq % 31]
