@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 
 import psycopg2
 import pytest
@@ -231,6 +232,22 @@ def test_a_sink_runs_nothing_of_two_statements_and_nothing_in_anothers_database(
     wait_until(lambda: sink.get("/readyz")[0] == 200, 60, "ready without a restart")
 
 
+def paid_office(world):
+    """A department of payments without a mapping yet, and one payment in Kafka."""
+    office, gateway = Office(world), world.gateway()
+    assert post(gateway, "/v1/payments", payment_body())[0] == 201
+    wait_until(lambda: json.loads(gateway.get("/v1/status")[1])["pending"] == 0, 60, "it is in Kafka")
+    office.change("^fields.requests = .*$", "fields.payments = action")
+    os.remove(office.folder + "/requests.sql")
+    return office
+
+
+def try_out(office):
+    done = office.run("try", "--brokers", office.world.brokers, "--from", "2026-01-01T00:00", "--json")
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 def test_a_try_shows_nothing_of_a_person_in_any_form(world):
     """A telephone number with hyphens, as a number, a birthday out of the NIK, and a NIK in a field that should hold none."""
     office = Office(world)
@@ -244,8 +261,7 @@ def test_a_try_shows_nothing_of_a_person_in_any_form(world):
     office.write("payments.sql", "INSERT INTO s SELECT event_id, '0812-3456-7890', 81234567890, substr(payer_nik, 7, 6)::int, '1990-03-01', reference, "
                                  "payer_name, amount, occurred_at, now()::date FROM batch_payments")
     assert office.run("init").returncode == 0
-    done = office.run("try", "--brokers", world.brokers, "--from", "2026-01-01T00:00", "--json")
-    assert done.returncode == 0, done.stderr
+    done = try_out(office)
     after = json.loads(done.stdout)["rows"][0]["after"]
     assert [after[name] for name in "abcdef"] == ["***"] * 6
     assert after["g"] == 300000 and after["h"] != "***" and after["i"] != "***"
@@ -253,12 +269,7 @@ def test_a_try_shows_nothing_of_a_person_in_any_form(world):
 
 def test_a_try_shows_what_is_deleted_and_names_what_is_written_elsewhere(world):
     """A row that was changed, and one that was locked for a foreign key, bear the same mark as a deleted one."""
-    office = Office(world)
-    gateway = world.gateway()
-    assert post(gateway, "/v1/payments", payment_body())[0] == 201
-    wait_until(lambda: json.loads(gateway.get("/v1/status")[1])["pending"] == 0, 60, "it is in Kafka")
-    office.change("^fields.requests = .*$", "fields.payments = action")
-    os.remove(office.folder + "/requests.sql")
+    office = paid_office(world)
     office.write("tables.sql", TABLES + "CREATE SCHEMA IF NOT EXISTS lain; CREATE TABLE IF NOT EXISTS lain.t (i int);\n"
                  "CREATE TABLE IF NOT EXISTS induk (i int PRIMARY KEY, desa text);\n"
                  "CREATE TABLE IF NOT EXISTS s (event_id uuid PRIMARY KEY, i int REFERENCES induk);\n"
@@ -268,8 +279,7 @@ def test_a_try_shows_what_is_deleted_and_names_what_is_written_elsewhere(world):
                                  "INSERT INTO s SELECT event_id, 1 FROM batch_payments")
     assert office.run("init").returncode == 0
     world.sql("peta", "INSERT INTO peta.r (desa) VALUES ('BARU')")
-    done = office.run("try", "--brokers", world.brokers, "--from", "2026-01-01T00:00", "--json")
-    assert done.returncode == 0, done.stderr
+    done = try_out(office)
     rows = json.loads(done.stdout)["rows"]
     assert [(row["table"], row["before"] is None, row["after"] is None) for row in rows] == [
         ("peta.induk", False, False), ("peta.r", False, True), ("peta.s", True, False)]
@@ -278,16 +288,32 @@ def test_a_try_shows_what_is_deleted_and_names_what_is_written_elsewhere(world):
     assert world.sql("peta", "SELECT desa FROM peta.r ORDER BY 1") == [("BARU",), ("LAMA",)]
 
 
+def test_a_try_shows_only_what_it_does_itself(world):
+    """Others change rows of the same table between its looks."""
+    office, ended = paid_office(world), threading.Event()
+    office.write("tables.sql", "CREATE TABLE IF NOT EXISTS s (i int PRIMARY KEY, desa text);\nINSERT INTO s SELECT generate_series(1, 5000) ON CONFLICT DO NOTHING;\n")
+    office.write("payments.sql", "DELETE FROM s USING batch_payments WHERE i = 1")
+    assert office.run("init").returncode == 0
+
+    def change():
+        with psycopg2.connect(world.conninfo("peta")) as connection, connection.cursor() as cursor:
+            while not ended.is_set():
+                cursor.execute("UPDATE peta.s SET desa = clock_timestamp()::text WHERE i = (SELECT 2 + floor(random() * 4000)::int)")
+                connection.commit()
+    other = threading.Thread(target=change)
+    other.start()
+    try:
+        for _ in range(20):
+            assert [row["before"]["i"] for row in json.loads(try_out(office).stdout)["rows"]] in (["***"], [1])
+    finally:
+        ended.set()
+        other.join()
+
+
 def test_all_rows_of_a_try_are_printed_from_a_time_of_jember(world):
-    office = Office(world)
-    gateway = world.gateway()
-    assert post(gateway, "/v1/payments", payment_body())[0] == 201
-    wait_until(lambda: json.loads(gateway.get("/v1/status")[1])["pending"] == 0, 60, "it is in Kafka")
-    office.change("^fields.requests = .*$", "fields.payments = action")
-    os.remove(office.folder + "/requests.sql")
+    office = paid_office(world)
     office.write("payments.sql", "INSERT INTO r SELECT event_id, village_code, n FROM batch_payments, generate_series(1, 1200) AS n")
-    done = office.run("try", "--brokers", world.brokers, "--from", "2026-01-01T00:00", "--json")
-    assert done.returncode == 0, done.stderr
+    done = try_out(office)
     seen = json.loads(done.stdout)
     assert seen["records"] == 1 and len(seen["rows"]) == 1200
     with psycopg2.connect(world.conninfo("peta")) as connection, connection.cursor() as cursor:
