@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """A spool that a disk has changed: the gateway says so, begins a new life and sends what can still be believed."""
+import fcntl
 import glob
 import json
 import os
+import re
 import signal
 
 import pytest
 from conftest import VILLAGES, payment_body, post, request_body
 from hub import programs
-from hub.base import wait_until
+from hub.base import read, wait_until
 from sick_disk import SickDisk
 
 EVENTS = 300
@@ -149,6 +151,19 @@ def test_a_folder_in_the_spools_place_ends_no_start(world):
     assert loss["carried"] == 20 and loss["missing"] == 0 and loss["reason"].endswith(".db is no file")
     assert glob.glob(spool_of(world, ".damaged-*.found/lain")), "nothing is deleted"
     assert post(gateway, "/v1/payments", payment_body())[1]["seq"] == 1
+
+
+def test_who_comes_second_waits_until_a_spool_was_looked_at(world):
+    """Two that set the same damage aside would each rename what the other has begun."""
+    world.expects("link down")
+    fill(world, 5)
+    with open(spool_of(world, ".lock"), "a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        gateway = world.gateway(brokers=NOWHERE, wait=False)
+        wait_until(lambda: re.search(rf"-> FLOCK .* {gateway.process.pid()} ", read("/proc/locks")), 10, "it waits")
+        fcntl.flock(lock, fcntl.LOCK_UN)
+    gateway.wait()
+    assert status(gateway)["pending"] == 5
 
 
 def test_a_log_that_was_left_beside_a_link_comes_along(world):
