@@ -30,6 +30,7 @@ enum {
 	MAX_ROUTE_SETS = 8,
 	MAX_ANSWER_HEADERS = 8,
 	SWEEP_MS = 500,
+	WAITING_MS = 1, /* between two looks around while nothing but waiting goes on */
 	REQUEST_MEMORY = 8 * 1024, /* of a connection: request line and headers */
 	STREAM_BYTES = 512 * 1024,
 	BACKLOG = 511,
@@ -65,12 +66,13 @@ struct http {
 	struct loop_timer *run_timer;
 	struct loop_timer *sweep_timer;
 	struct connection *connections;
-	struct http_request *waiting; /* suspended requests */
+	struct http_request *waiting; /* requests that wait for their answer */
 	struct http_stream *streams;
 	char address[128];
 	bool is_local;
 	struct buffer certificate;
 	struct buffer key;
+	bool moved; /* something came, went or was answered in this run */
 	bool closing;
 };
 
@@ -87,7 +89,7 @@ struct http_request {
 	char *header_values[MAX_ANSWER_HEADERS];
 	size_t header_count;
 	bool refused; /* before its body was read: the connection ends with it */
-	bool suspended;
+	bool waiting;
 	struct http_request *next;
 	struct http_request *previous;
 };
@@ -129,14 +131,23 @@ struct http_stream {
 
 /* Running the daemon on the loop */
 
+/*
+ * A request that waits for its answer is not taken out of the daemon's epoll set and
+ * put back: each run asks for the answer again, and the daemon would run without a
+ * pause for its sake alone (decision 63).
+ */
 static void http_run(void *context)
 {
 	struct http *http = context;
 	MHD_UNSIGNED_LONG_LONG timeout;
 
+	http->moved = false;
 	MHD_run(http->daemon);
-	if (MHD_get_timeout(http->daemon, &timeout) == MHD_YES)
-		loop_timer_set(http->run_timer, timeout, 0);
+	if (MHD_get_timeout(http->daemon, &timeout) == MHD_NO)
+		return;
+	if (timeout == 0 && !http->moved && http->waiting != NULL)
+		timeout = WAITING_MS;
+	loop_timer_set(http->run_timer, timeout, 0);
 }
 
 /* Soon, on the loop's thread, but not within the caller. */
@@ -283,14 +294,20 @@ static void set_headers(struct http_request *request, const char *media)
 		        request->header_values[i]);
 }
 
-static void resume(struct http_request *request)
+static void request_free(struct http_request *request);
+
+/* The answer is there: who waits for it is looked at, if he is there still. */
+static void let_go(struct http_request *request)
 {
-	if (!request->suspended)
+	if (!request->waiting)
 		return;
-	request->suspended = false;
+	request->waiting = false;
 	LIST_DROP(request->http->waiting, request);
-	MHD_resume_connection(request->mhd);
-	http_run_soon(request->http);
+	request->http->moved = true;
+	if (request->mhd == NULL)
+		request_free(request);
+	else
+		http_run_soon(request->http);
 }
 
 void http_answer(struct http_request *request, unsigned status, const char *media,
@@ -302,7 +319,7 @@ void http_answer(struct http_request *request, unsigned status, const char *medi
 	        body.size, (void *)body.data, MHD_RESPMEM_MUST_COPY);
 	if (request->response != NULL)
 		set_headers(request, media);
-	resume(request);
+	let_go(request);
 }
 
 static void put_problem(
@@ -753,8 +770,6 @@ static struct http_request *request_new(struct http *http, struct MHD_Connection
 
 static void request_free(struct http_request *request)
 {
-	if (request->suspended)
-		LIST_DROP(request->http->waiting, request);
 	for (size_t i = 0; i < request->header_count; i++) {
 		free(request->header_names[i]);
 		free(request->header_values[i]);
@@ -782,9 +797,8 @@ static enum MHD_Result dispatch(struct http_request *request)
 	request->route->handle(request->route->context, request);
 	if (request->response != NULL)
 		return send_answer(request);
-	request->suspended = true;
+	request->waiting = true;
 	LIST_PUSH(request->http->waiting, request);
-	MHD_suspend_connection(request->mhd);
 	return MHD_YES;
 }
 
@@ -806,6 +820,9 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd,
 	struct http *http = context;
 	struct http_request *request = *place;
 
+	if (request != NULL && request->waiting)
+		return MHD_YES;
+	http->moved = true;
 	if (request == NULL) {
 		request = request_new(http, mhd);
 		*place = request;
@@ -843,7 +860,10 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **place
 		request->connection->since_us = clock_monotonic_us();
 		request->connection->turn = TURN_NEXT;
 	}
-	request_free(request);
+	request->mhd = NULL;
+	request->connection = NULL;
+	if (!request->waiting)
+		request_free(request);
 	*place = NULL;
 }
 
@@ -1087,7 +1107,7 @@ bool http_open(struct http **out, struct loop *loop,
 	return true;
 }
 
-/* A daemon with suspended connections cannot end: they are resumed to be cut off. */
+/* A daemon with suspended connections cannot end: streams are resumed to be cut off. */
 void http_close(struct http **http)
 {
 	struct http *old = *http;
@@ -1098,14 +1118,14 @@ void http_close(struct http **http)
 	for (struct http_stream *stream = old->streams; stream != NULL;
 	        stream = stream->next)
 		http_stream_close(stream);
-	while (old->waiting != NULL)
-		resume(old->waiting);
 	if (old->daemon != NULL) {
 		if (old->sweep_timer != NULL)
 			loop_timer_set(old->sweep_timer, UINT32_MAX, 0);
 		MHD_run(old->daemon);
 		MHD_stop_daemon(old->daemon);
 	}
+	while (old->waiting != NULL)
+		let_go(old->waiting); /* whoever was to answer them has ended */
 	buffer_clear(&old->certificate);
 	buffer_clear(&old->key);
 	free(old);
@@ -1140,6 +1160,7 @@ static ssize_t stream_read(void *context, uint64_t position, char *out, size_t r
 	}
 	if (left > room)
 		left = room;
+	stream->http->moved = true;
 	memcpy(out, stream->waiting.data + stream->sent, left);
 	stream->sent += left;
 	if (stream->sent == stream->waiting.size) {
@@ -1173,6 +1194,7 @@ bool http_stream_open(struct http_request *request, const char *media,
 {
 	struct http_stream *stream = calloc(1, sizeof *stream);
 
+	assert(!request->waiting);
 	if (stream == NULL)
 		return false;
 	*stream = (struct http_stream){ .http = request->http,
@@ -1190,7 +1212,6 @@ bool http_stream_open(struct http_request *request, const char *media,
 	request->status = 200;
 	http_answer_header(request, "Cache-Control", "no-store");
 	set_headers(request, media);
-	resume(request);
 	*out = stream;
 	return true;
 }

@@ -9,7 +9,8 @@
  * with problem+json (RFC 9457) in English and Indonesian, or the connection is closed.
  *
  * Everything runs on the loop's thread. A request is valid from its handler's call
- * until it is answered; a handler may return first and answer later.
+ * until it is answered; a handler may return first and answer later, also when who
+ * asked has gone meanwhile.
  *
  * Sources: RFC 9110 and 9112 (framing); WHATWG HTML, "Server-sent events".
  */
@@ -81,8 +82,9 @@ const char *http_address(const struct http *http);
 bool http_listens_locally(const struct http *http); /* a socket file counts too */
 
 /*
- * What was asked. Views live as long as the request; NULL and empty when absent. A NUL
- * (%00) comes as a byte that no well-formed text has, so that it ends none early.
+ * What was asked. Tail and body live as long as the request, all else until its handler
+ * returns; NULL and empty when absent. A NUL (%00) comes as a byte that no well-formed
+ * text has, so that it ends none early.
  */
 const char *http_tail(const struct http_request *request); /* behind the route's path */
 const char *http_query(const struct http_request *request, const char *name);
@@ -113,8 +115,9 @@ void http_refuse(struct http_request *request, const struct http_problem *proble
         const char *errors);
 
 /*
- * Answer with a stream that stays open. on_close is called once, when the watcher has
- * gone or http_stream_close() was heard; the stream is gone after it.
+ * Answer, within the handler, with a stream that stays open. on_close is called once,
+ * when the watcher has gone or http_stream_close() was heard; the stream is gone after
+ * it.
  */
 MUST_CHECK bool http_stream_open(struct http_request *request, const char *media,
         loop_callback *on_close, void *context, struct http_stream **out);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 struct orders {
@@ -23,8 +24,10 @@ struct orders {
 	int32_t sync_errno;     /* ... with this */
 	_Atomic int32_t writes; /* so many fail */
 	int32_t write_errno;
-	_Atomic int32_t shorts; /* so many write half of what was asked */
-	_Atomic int32_t reads;  /* so many fail with EIO */
+	_Atomic int32_t shorts;  /* so many write half of what was asked */
+	_Atomic int32_t reads;   /* so many fail with EIO */
+	_Atomic int32_t stuck;   /* syncs wait until it is 0 again */
+	_Atomic int32_t waiting; /* syncs that do */
 };
 
 static struct orders *orders;
@@ -78,11 +81,23 @@ static void *next(const char *name)
 	return dlsym(RTLD_NEXT, name);
 }
 
+static void wait_while_stuck(void)
+{
+	static const struct timespec moment = { .tv_nsec = 1000000 };
+
+	atomic_fetch_add(&orders->waiting, 1);
+	while (atomic_load(&orders->stuck) != 0)
+		nanosleep(&moment, NULL);
+	atomic_fetch_sub(&orders->waiting, 1);
+}
+
 static int spoil_sync(const char *name, int fd)
 {
 	int (*real)(int);
 
 	*(void **)&real = next(name);
+	if (orders != NULL && atomic_load(&orders->stuck) != 0 && is_meant(fd))
+		wait_while_stuck();
 	if (orders != NULL && atomic_load(&orders->syncs) != 0 && is_meant(fd)
 	        && take(&orders->syncs)) {
 		errno = orders->sync_errno;

@@ -8,7 +8,7 @@ import struct
 from conftest import BINARIES
 
 LIBRARY = os.path.join(os.path.dirname(BINARIES), "tests", "sick_disk.so")
-ORDERS = struct.Struct("6i")
+ORDERS = struct.Struct("7i")
 
 
 class SickDisk:
@@ -25,8 +25,8 @@ class SickDisk:
                          f"exec {BINARIES}/kentongan-gateway \"$@\"\n")
         os.chmod(self.program, 0o700)
 
-    def order(self, syncs=0, sync_errno=errno.EIO, writes=0, write_errno=errno.ENOSPC, shorts=0, reads=0):
-        ORDERS.pack_into(self.memory, 0, syncs, sync_errno, writes, write_errno, shorts, reads)
+    def order(self, syncs=0, sync_errno=errno.EIO, writes=0, write_errno=errno.ENOSPC, shorts=0, reads=0, stuck=0):
+        ORDERS.pack_into(self.memory, 0, syncs, sync_errno, writes, write_errno, shorts, reads, stuck)
 
     def heal(self):
         self.order()
@@ -34,5 +34,10 @@ class SickDisk:
     @property
     def left(self):
         """(syncs, writes, shorts) that are still to fail."""
-        syncs, _, writes, _, shorts, _ = ORDERS.unpack_from(self.memory)
+        syncs, _, writes, _, shorts, *_ = ORDERS.unpack_from(self.memory)
         return syncs, writes, shorts
+
+    @property
+    def waiting(self):
+        """Syncs that are stuck at this moment."""
+        return struct.unpack_from("i", self.memory, ORDERS.size)[0]

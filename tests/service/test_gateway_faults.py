@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A disk that does not obey: an honest answer, nothing lost, nothing twice, and on again by itself."""
 import errno
+import json
 import os
 import resource
+import socket
+import struct
 import time
 
 import pytest
@@ -63,6 +66,36 @@ def test_a_sync_that_fails_is_not_believed(world, sick, syncs):
     assert set(refused) <= {0, 500, 503} and refused, "never a receipt for what the disk did not take"
     assert numbers == list(range(1, EVENTS + 1)) and disk.left[0] == 0
     check_all_arrived(world, gateway)
+
+
+def send_post(gateway, key):
+    """A connection on which a payment was asked for and nothing was read yet."""
+    body = json.dumps(payment_body(case_id=key)).encode()
+    connection = socket.create_connection(gateway.url.split("//")[1].split(":"), timeout=30)
+    connection.sendall(b"POST /v1/payments HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                       b"Idempotency-Key: %s\r\nContent-Length: %d\r\n\r\n%s" % (key.encode(), len(body), body))
+    return connection
+
+
+def test_who_goes_before_the_answer_takes_nothing_with_him(sick):
+    """While a sync takes its time, one who waits hangs up, one stays; others are served, and both are kept."""
+    disk, gateway = sick
+    disk.order(stuck=1)
+    gone, patient = send_post(gateway, "pergi"), send_post(gateway, "sabar")
+    wait_until(lambda: disk.waiting == 1, 30, "the sync waits")
+    gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    gone.close()
+    body = json.dumps(request_body()).encode()
+    with socket.create_connection(gateway.url.split("//")[1].split(":"), timeout=30) as slow:
+        slow.sendall(b"POST /v1/requests HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n")
+        assert gateway.get("/healthz")[0] == 200, "the loop goes on"
+        slow.sendall(b"Content-Length: %d\r\n\r\n" % len(body))
+        slow.sendall(body)
+        disk.heal()
+        assert slow.recv(12) == patient.recv(12) == b"HTTP/1.1 201"
+    patient.close()
+    for key in ("pergi", "sabar"):
+        assert post(gateway, "/v1/payments", payment_body(case_id=key), Idempotency_Key=key)[0] == 200, "it is kept, and once"
 
 
 def test_writes_without_room_are_told_and_cured(world, sick):
