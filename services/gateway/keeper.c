@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "question.h"
 
 enum {
 	GROUP_POSTS = 256,
@@ -380,140 +381,6 @@ static void write_marks(struct keeper *keeper)
 		note_illness(keeper, &fault);
 }
 
-static bool answer_status(struct keeper *keeper, struct keeper_question *question)
-{
-	struct keeper_status *status = &question->status;
-
-	status->stream_count = spool_stream_count(keeper->spool);
-	for (size_t i = 0; i < status->stream_count; i++) {
-		status->streams[i] = *spool_stream(keeper->spool, i);
-		status->delivered[i] = forward_delivered(keeper->forward, i);
-		if (!spool_oldest(
-		            keeper->spool, i, &status->oldest_us[i], &question->fault)
-		        || !spool_missing(keeper->spool, i, status->missing[i].ranges,
-		                KEEPER_RANGES, &status->missing[i].count,
-		                &status->missing[i].total, &question->fault))
-			return false;
-	}
-	forward_link(keeper->forward, &status->link);
-	spool_loss(keeper->spool, &status->loss);
-	return spool_status(keeper->spool, &status->spool, &question->fault);
-}
-
-static size_t find_stream(
-        const struct keeper *keeper, const char *topic, const char *incarnation)
-{
-	size_t count = spool_stream_count(keeper->spool);
-
-	for (size_t i = 0; i < count; i++) {
-		const struct spool_stream *stream = spool_stream(keeper->spool, i);
-
-		if (strcmp(stream->topic, topic) == 0
-		        && (incarnation[0] == '\0'
-		                || strcmp(stream->incarnation, incarnation) == 0))
-			return i;
-	}
-	return count;
-}
-
-/* Note what is to be sent once more; the forward sees it in the spool. */
-static bool order_again(struct keeper *keeper, struct keeper_question *question)
-{
-	struct keeper_resend *resend = &question->resend;
-	size_t stream = find_stream(keeper, resend->topic, resend->incarnation);
-
-	question->count = stream < spool_stream_count(keeper->spool);
-	if (question->count > 0 && resend->to_us != 0
-	        && !spool_span(keeper->spool, stream, resend->from_us, resend->to_us,
-	                &resend->from_seq, &resend->to_seq, &question->fault))
-		return false;
-	if (!spool_begin(keeper->spool, &question->fault))
-		return false;
-	if (question->count > 0)
-		spool_again(keeper->spool, stream, resend->from_seq, resend->to_seq);
-	if (resend->next_offset > 0
-	        && !spool_note_orders(
-	                keeper->spool, resend->next_offset, &question->fault)) {
-		spool_rollback(keeper->spool);
-		return false;
-	}
-	return spool_commit(keeper->spool, &question->fault);
-}
-
-static bool make_void(struct keeper *keeper, struct keeper_question *question)
-{
-	const struct keeper_void *wanted = &question->voiding;
-	struct fault *fault = &question->fault;
-	bool found;
-
-	if (!forward_recall(keeper->forward, wanted->stream, wanted->seq, fault)
-	        || !spool_begin(keeper->spool, fault))
-		return false;
-	if (!forward_mark(keeper->forward, fault)
-	        || !spool_void(keeper->spool, wanted->stream, wanted->seq,
-	                wanted->headers, wanted->value, wanted->reason, fault)) {
-		spool_rollback(keeper->spool);
-		return false;
-	}
-	return spool_commit(keeper->spool, fault)
-	       && spool_find(keeper->spool, question->event_id, &found,
-	               question->receipts, fault);
-}
-
-static bool is_same(const struct spool_anchor *a, const struct spool_anchor *b)
-{
-	return a->offset == b->offset && a->appended_at_ms == b->appended_at_ms;
-}
-
-static bool follow_verdict(struct keeper *keeper, struct keeper_question *question)
-{
-	const struct keeper_verdict *verdict = &question->verdict;
-	const struct spool_stream *at = spool_stream(keeper->spool, verdict->stream);
-
-	if (!is_same(&at->anchor, &verdict->anchor))
-		return true;
-	if (verdict->lost) {
-		forward_lost(keeper->forward, verdict->stream);
-		return true;
-	}
-	if (!spool_begin(keeper->spool, &question->fault))
-		return false;
-	spool_anchor(keeper->spool, verdict->stream, &verdict->next);
-	return spool_commit(keeper->spool, &question->fault);
-}
-
-static void answer(struct keeper *keeper, struct keeper_question *question)
-{
-	bool found;
-
-	switch (question->asking) {
-	case KEEPER_FIND:
-		question->ok = spool_find(keeper->spool, question->event_id, &found,
-		        question->receipts, &question->fault);
-		question->count = question->ok && found;
-		break;
-	case KEEPER_LIST:
-		question->ok = spool_list(keeper->spool, question->pending_only,
-		        question->receipts, question->room, &question->count,
-		        &question->fault);
-		break;
-	case KEEPER_STATUS:
-		question->ok = answer_status(keeper, question);
-		break;
-	case KEEPER_RESEND:
-		question->ok = order_again(keeper, question);
-		break;
-	case KEEPER_VOID:
-		question->ok = make_void(keeper, question);
-		break;
-	case KEEPER_JUDGE:
-		question->ok = follow_verdict(keeper, question);
-		break;
-	}
-	if (!question->ok && question->fault.kind == FAULT_STOP)
-		note_illness(keeper, &question->fault);
-}
-
 /* Under the lock. */
 static void note_places(struct keeper *keeper)
 {
@@ -541,7 +408,9 @@ static void serve_questions(struct keeper *keeper)
 	if (list == NULL)
 		return;
 	for (struct keeper_question *at = list; at != NULL; at = at->next) {
-		answer(keeper, at);
+		question_answer(at, keeper->spool, keeper->forward);
+		if (!at->ok && at->fault.kind == FAULT_STOP)
+			note_illness(keeper, &at->fault);
 		last = at;
 	}
 	pthread_mutex_lock(&keeper->lock);

@@ -8,8 +8,7 @@
  * commits, and hands the answers back to the loop's thread.
  *
  * Promise: a post whose result is KEEPER_KEPT is on disk, and the second witness knows
- * of it. A group costs two syncs, one of them while the next group is committed, so
- * that a lone post waits for nobody and many posts share.
+ * of it. A group costs two syncs: a lone post waits for nobody, and many posts share.
  *
  * When the spool is damaged or its disk does not obey, the thread ends and
  * keeper_is_ill() says so with FAULT_STOP: the program must begin again, which is when
