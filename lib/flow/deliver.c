@@ -35,7 +35,8 @@ enum {
 
 /* Opening */
 
-static bool open_consumer(struct deliver *deliver, struct fault *fault)
+static bool open_consumer(
+        const struct deliver *deliver, struct consumer **out, struct fault *fault)
 {
 	const char *topics[DELIVER_TOPICS];
 	char group[160];
@@ -46,9 +47,12 @@ static bool open_consumer(struct deliver *deliver, struct fault *fault)
 	for (size_t i = 0; i < deliver->department->topic_count; i++)
 		topics[i] = deliver->department->topics[i].topic->topic;
 	snprintf(group, sizeof group, "kentongan-%s", deliver->department->name);
-	return consumer_open(&deliver->consumer, deliver->conf, group, fault)
-	       && consumer_subscribe(deliver->consumer, topics,
-	               deliver->department->topic_count, fault);
+	if (!consumer_open(out, deliver->conf, group, fault))
+		return false;
+	if (consumer_subscribe(*out, topics, deliver->department->topic_count, fault))
+		return true;
+	consumer_close(out);
+	return false;
 }
 
 static void name_owner(struct deliver *deliver)
@@ -80,7 +84,7 @@ static bool deliver_start(struct deliver *deliver, struct fault *fault)
 	snprintf(deliver->counters.reason, sizeof deliver->counters.reason,
 	        "waiting for partitions");
 	return apply_open(&deliver->apply, deliver->department, deliver->catalog, fault)
-	       && open_consumer(deliver, fault);
+	       && open_consumer(deliver, &deliver->consumer, fault);
 }
 
 bool deliver_open(struct deliver **out, const struct conf *conf,
@@ -155,7 +159,8 @@ static void forget(struct deliver *deliver, int64_t pause_ms)
 	batch_forget(&deliver->apply.batch);
 	deliver->running = false;
 	deliver->resume_us = clock_monotonic_us() + pause_ms * 1000;
-	if (!consumer_start(deliver->consumer, NULL, 0, &fault))
+	if (!deliver->needs_consumer
+	        && !consumer_start(deliver->consumer, NULL, 0, &fault))
 		log_fault(NULL, "stop reading", &fault);
 }
 
@@ -358,6 +363,36 @@ static bool take_assignment(struct deliver *deliver, struct fault *fault)
 	if (count == 0)
 		set_state(deliver, "running", "");
 	return true;
+}
+
+static void own_nothing(struct deliver *deliver)
+{
+	deliver->partition_count = 0;
+	deliver->counters.assignments++;
+}
+
+static void lose_consumer(struct deliver *deliver, const struct fault *fault)
+{
+	deliver->needs_consumer = true;
+	give_way(deliver, fault);
+	own_nothing(deliver);
+}
+
+/* Another one takes its place, after the pause of a halt. */
+static void renew_consumer(struct deliver *deliver)
+{
+	struct consumer *old = deliver->consumer;
+	struct fault fault = { 0 };
+
+	if (!deliver->needs_consumer || clock_monotonic_us() < deliver->resume_us)
+		return;
+	if (!open_consumer(deliver, &deliver->consumer, &fault)) {
+		deliver->consumer = old;
+		give_way(deliver, &fault);
+		return;
+	}
+	deliver->needs_consumer = false;
+	consumer_close(&old);
 }
 
 /* One batch */
@@ -788,14 +823,15 @@ static enum step take_news(struct deliver *deliver, enum consumer_news news,
 		return take_assignment(deliver, fault) ? STEP_DONE : STEP_FAULT;
 	case NEWS_REVOKED:
 		forget(deliver, 0);
-		deliver->partition_count = 0;
-		deliver->counters.assignments++;
+		own_nothing(deliver);
 		return STEP_DONE;
 	case NEWS_FAULT:
 		if (strcmp(fault->code, "out-of-memory") == 0)
 			return STEP_FAULT;
 		if (strcmp(fault->code, "no-topic") == 0)
 			deliver->topics_us = 0; /* the other topics go on */
+		else if (strcmp(fault->code, "fatal") == 0)
+			lose_consumer(deliver, fault);
 		else
 			give_way(deliver, fault);
 		fault_clear(fault);
@@ -918,6 +954,7 @@ enum step deliver_step(struct deliver *deliver, struct fault *fault)
 	ask_now_and_then(deliver);
 	/* Before the next try: what was tried and failed is how it stands. */
 	report_now_and_then(deliver);
+	renew_consumer(deliver);
 	try_to_claim(deliver);
 	look_for_topics(deliver);
 	look_for_rivals(deliver);

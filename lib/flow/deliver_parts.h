@@ -57,6 +57,7 @@ struct deliver {
 	const struct catalog *catalog;
 	const struct deliver_schemas *schemas;
 	struct consumer *consumer;
+	bool needs_consumer; /* the one there is reads nothing more */
 	struct apply apply;
 	struct topic_record *records;
 	size_t gathered;       /* records that were read, and are in the batch */

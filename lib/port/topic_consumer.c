@@ -42,6 +42,7 @@ struct consumer {
 	size_t place_count;
 	bool is_assigned;
 	bool is_revoked;
+	bool is_told; /* that it is over */
 	rd_kafka_topic_partition_list_t *reading;
 	bool must_nudge;
 	int starting; /* so many times more it is nudged, until something comes */
@@ -383,6 +384,18 @@ static enum consumer_news read_records(struct consumer *consumer, int wait_ms,
 	return drain(consumer, records, room, most_bytes, message->len, count, fault);
 }
 
+/* Such as another member with our group.instance.id: this one reads nothing more. */
+static bool is_over(const struct consumer *consumer, struct fault *fault)
+{
+	char text[256];
+
+	if (rd_kafka_fatal_error(consumer->rk, text, sizeof text)
+	        == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return false;
+	fault_code(fault, FAULT_STOP, "fatal", "Kafka: %s", text);
+	return true;
+}
+
 enum consumer_news consumer_read(struct consumer *consumer, int wait_ms,
         struct topic_record *records, size_t room, size_t most_bytes, size_t *count,
         struct fault *fault)
@@ -393,6 +406,14 @@ enum consumer_news consumer_read(struct consumer *consumer, int wait_ms,
 	if (!grow_batch(consumer, room, fault))
 		return NEWS_FAULT;
 	news = read_records(consumer, wait_ms, records, room, most_bytes, count, fault);
+	if (is_over(consumer, fault)) {
+		bool is_told = consumer->is_told;
+
+		consumer_release(consumer, records, *count);
+		*count = 0;
+		consumer->is_told = true;
+		return is_told ? NEWS_NOTHING : NEWS_FAULT;
+	}
 	if (consumer->is_revoked || consumer->is_assigned) {
 		bool assigned = consumer->is_assigned;
 

@@ -64,7 +64,8 @@ MUST_CHECK bool consumer_start(struct consumer *consumer,
 /*
  * Wait up to wait_ms for something, then take what is there, at most room records and
  * about most_bytes. FAULT_STOP, code "offset": an offset asked for is not in the log;
- * code "no-topic": one does not exist, and reading the others goes on. After any other
+ * code "no-topic": one does not exist, and reading the others goes on; code "fatal",
+ * once: this consumer will read nothing more, only a new one will. After any other
  * fault consumer_start() has to say where to go on.
  */
 enum consumer_news consumer_read(struct consumer *consumer, int wait_ms,

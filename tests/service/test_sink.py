@@ -544,3 +544,26 @@ def test_a_department_begins_at_a_time(world, value, start, wanted):
     assert post(world.started[0], "/v1/requests", request_body(case_id="baru"))[0] == 201
     world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 1 + wanted)
     assert world.accounts("satu_data") == (1 + wanted, 0, 0, 0) and value
+
+
+def is_turned_away(sink):
+    status, reason = sink.get("/readyz")
+    return status == 503 and "group.instance.id" in reason
+
+
+def test_two_sinks_that_call_themselves_one_member_take_turns(world):
+    """A copied group.instance.id: Kafka turns a sink away for good. It says so, and comes back as a new member."""
+    world.expects("group.instance.id")
+    gateway = world.gateway()
+    settings = {"kafka.group.instance.id": "satu", "kafka.heartbeat.interval.ms": 300}
+    first = world.sink("satu_data", **{"halt_retry_ms": 3000, **settings})
+    assert post(gateway, "/v1/requests", request_body(case_id="pertama"))[0] == 201
+    world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 1)
+    second = world.start(programs.sink(os.path.join(world.folder, "kedua"), BINARIES, world.department("satu_data"),
+                                       world.conninfo("satu_data", f"sink_satu_data_{world.tag}"), world.brokers, world.schemas,
+                                       **{"halt_retry_ms": 60000, **settings}))
+    wait_until(lambda: is_turned_away(first), 30, "the first is turned away")
+    wait_until(lambda: is_turned_away(second), 30, "the first comes back, and the second is turned away")
+    assert post(gateway, "/v1/requests", request_body(case_id="kedua"))[0] == 201
+    world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 2)
+    wait_until(lambda: first.get("/readyz")[0] == 200, 10, "the first is well")
