@@ -27,8 +27,9 @@ int64_t clock_monotonic_us(void)
 bool clock_is_synced(void)
 {
 	struct timex timex = { 0 };
+	int state = adjtimex(&timex);
 
-	return adjtimex(&timex) != TIME_ERROR && (timex.status & STA_UNSYNC) == 0;
+	return state != -1 && state != TIME_ERROR && (timex.status & STA_UNSYNC) == 0;
 }
 
 /* Days and civil dates, proleptic Gregorian: H. Hinnant, "chrono-compatible low-level

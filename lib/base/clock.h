@@ -17,7 +17,8 @@ enum { CLOCK_TEXT_BYTES = 32 };
 int64_t clock_wall_us(void);
 int64_t clock_monotonic_us(void);
 
-/* Whether the kernel says that somebody keeps the wall clock right: adjtimex(2). */
+/* Whether the kernel says that somebody keeps the wall clock right: adjtimex(2). False
+ * also where a sandbox forbids the question. */
 bool clock_is_synced(void);
 
 /* "2026-11-21T08:15:02.140000Z" (six decimals, always Z) for years 0001 to 9999. */

@@ -2,13 +2,14 @@
 /*
  * Beside libfaketime, for a program that is started with LD_PRELOAD of both, this one
  * first. The kernel says that somebody keeps the clock right while the file that
- * KEPT_CLOCK names is there. And waits are as they are on a machine whose clock is set:
- * those until a time of day feel it, also in their midst, those by the monotonic clock
- * do not. libfaketime 0.9.10 knows nothing of C11's waits, which librdkafka uses, and
- * ends those by the monotonic clock at once.
+ * KEPT_CLOCK names is there; where that is not set nobody may ask. And waits are as
+ * they are on a machine whose clock is set: those until a time of day feel it, also in
+ * their midst, those by the monotonic clock do not. libfaketime 0.9.10 knows nothing of
+ * C11's waits, which librdkafka uses, and ends those by the monotonic clock at once.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,10 @@ int adjtimex(struct timex *timex)
 	const char *path = getenv("KEPT_CLOCK");
 	int kept = path != NULL && access(path, F_OK) == 0;
 
+	if (path == NULL) {
+		errno = EPERM;
+		return -1;
+	}
 	memset(timex, 0, sizeof *timex);
 	timex->status = kept ? STA_PLL : STA_UNSYNC;
 	return kept ? TIME_OK : TIME_ERROR;

@@ -14,11 +14,11 @@ DAY = 86400
 
 
 class Clock:
-    def __init__(self, folder, program="kentongan-gateway"):
+    def __init__(self, folder, program="kentongan-gateway", may_ask=True):
         self.file, self.kept, self.program = (os.path.join(folder, name) for name in ("clock", "clock-is-kept", program))
         self.set(0)
         write(self.program, f"#!/bin/sh\nLD_PRELOAD='{KEPT} {FAKETIME}' FAKETIME_TIMESTAMP_FILE={self.file} FAKETIME_NO_CACHE=1 "
-                            f"FAKETIME_DONT_FAKE_MONOTONIC=1 KEPT_CLOCK={self.kept} exec {BINARIES}/kentongan-gateway \"$@\"\n", 0o755)
+                            f"FAKETIME_DONT_FAKE_MONOTONIC=1 {f'KEPT_CLOCK={self.kept} ' if may_ask else ''}exec {BINARIES}/kentongan-gateway \"$@\"\n", 0o755)
 
     def set(self, offset):
         """So many seconds from now."""

@@ -11,7 +11,7 @@ from test_gateway_broker import status
 
 
 def gateway_by(world, clock, **settings):
-    gateway = programs.gateway(world.folder, BINARIES, VILLAGES[0], world.brokers, world.schemas, **settings)
+    gateway = programs.gateway(world.folder, BINARIES, VILLAGES[0], settings.pop("brokers", world.brokers), world.schemas, **settings)
     gateway.binary = clock.program
     return world.start(gateway)
 
@@ -98,3 +98,9 @@ def test_no_clock_between_two_starts_begins_a_new_life(world):
         lives.add(answer[1]["incarnation"])
         gateway.process.stop(signal.SIGKILL)
     assert len(lives) == 1
+
+
+def test_a_clock_that_may_not_be_asked_about_is_not_believed(lonely):
+    lonely.expects("link down")
+    gateway = gateway_by(lonely, Clock(lonely.folder, may_ask=False), brokers="127.0.0.1:1")
+    assert status(gateway)["clock"] == "UNSYNCED"
