@@ -180,5 +180,22 @@ endfunction()
 
 function(install_all)
 	install(DIRECTORY schemas data DESTINATION ${CMAKE_INSTALL_DATADIR}/kentongan)
-	install(DIRECTORY deploy/departments DESTINATION ${CMAKE_INSTALL_DATADIR}/kentongan)
+	install(DIRECTORY deploy/departments deploy/conf DESTINATION ${CMAKE_INSTALL_DATADIR}/kentongan)
+	install_units(deploy/systemd)
+endfunction()
+
+# systemd units are written for /usr/local; another prefix, also that of `cmake --install
+# --prefix`, is put in its place. The sandbox goes beside each of them.
+function(install_units folder)
+	file(GLOB units CONFIGURE_DEPENDS ${folder}/*.service)
+	foreach(unit ${units})
+		get_filename_component(name ${unit} NAME)
+		install(CODE "
+			file(READ ${unit} text)
+			string(REPLACE /usr/local/ \${CMAKE_INSTALL_PREFIX}/ text \"\${text}\")
+			file(WRITE ${CMAKE_BINARY_DIR}/systemd/${name} \"\${text}\")")
+		install(FILES ${CMAKE_BINARY_DIR}/systemd/${name} DESTINATION lib/systemd/system)
+		install(FILES ${folder}/sandbox.conf DESTINATION lib/systemd/system/${name}.d)
+	endforeach()
+	install(FILES ${folder}/kentongan.sysusers DESTINATION lib/sysusers.d RENAME kentongan.conf)
 endfunction()
