@@ -30,8 +30,11 @@ enum {
 	COLLISION_MS = 50,
 	COMPANY_MS = 2000,
 	MEND_TURN_MS = 250, /* between two turns of a round, for everybody else */
-	TOPICS_MS = 30000,
+	TOPICS_MS = 10000,
+	CUT_OFF_MS = 2000,
 };
+
+#define NO_PARTITIONS "Kafka has given it no partitions yet"
 
 /* Opening */
 
@@ -82,7 +85,7 @@ static bool deliver_start(struct deliver *deliver, struct fault *fault)
 	name_owner(deliver);
 	deliver->counters.state = "waiting";
 	snprintf(deliver->counters.reason, sizeof deliver->counters.reason,
-	        "waiting for partitions");
+	        NO_PARTITIONS);
 	return apply_open(&deliver->apply, deliver->department, deliver->catalog, fault)
 	       && open_consumer(deliver, &deliver->consumer, fault);
 }
@@ -145,7 +148,8 @@ static void set_state(struct deliver *deliver, const char *state, const char *re
 /* Unless there is something that goes on and that people should know of. */
 static void say_running(struct deliver *deliver)
 {
-	if (!deliver->lacks_topic && !deliver->slow.any && !deliver->rival.is_there)
+	if (!deliver->lacks_topic && !deliver->is_cut_off && !deliver->slow.any
+	        && !deliver->rival.is_there)
 		set_state(deliver, "running", "");
 }
 
@@ -279,41 +283,60 @@ static void try_to_claim(struct deliver *deliver)
 	say_running(deliver);
 }
 
-static const char *missing_topic(const struct deliver *deliver)
+/* A topic that does not exist, or NULL. False: Kafka does not answer. */
+static bool find_missing(const struct deliver *deliver, const char **out)
 {
 	struct fault ignored;
 	int32_t partitions;
 
+	*out = NULL;
 	for (size_t i = 0; i < deliver->department->topic_count; i++) {
 		const char *topic = deliver->department->topics[i].topic->topic;
 
-		if (consumer_partitions(deliver->consumer, topic, &partitions, &ignored)
-		        && partitions == 0)
-			return topic;
+		if (!consumer_partitions(
+		            deliver->consumer, topic, &partitions, &ignored))
+			return false;
+		if (partitions == 0 && *out == NULL)
+			*out = topic;
 	}
-	return NULL;
+	return true;
 }
 
-/* Others go on meanwhile; but a department that gets nothing of one is not well. */
+/* The database comes first, and who has no consumer has said so. */
+static bool is_time_for_topics(const struct deliver *deliver)
+{
+	return clock_monotonic_us() >= deliver->topics_us && !deliver->needs_consumer
+	       && (deliver->running || deliver->partition_count == 0);
+}
+
+/*
+ * Others go on where one topic is missing; but a department that gets nothing of one is
+ * not well, and nor is one that Kafka tells nothing.
+ */
 static void look_for_topics(struct deliver *deliver)
 {
-	int64_t now_us = clock_monotonic_us();
-	bool lacked = deliver->lacks_topic;
+	bool ailed = deliver->lacks_topic || deliver->is_cut_off;
 	const char *topic;
 	char reason[200];
 
-	if (!deliver->running || now_us < deliver->topics_us)
+	if (!is_time_for_topics(deliver))
 		return;
-	deliver->topics_us = now_us + TOPICS_MS * 1000;
-	topic = missing_topic(deliver);
+	deliver->is_cut_off = !find_missing(deliver, &topic);
 	deliver->lacks_topic = topic != NULL;
-	if (topic != NULL) {
+	deliver->topics_us =
+	        clock_monotonic_us()
+	        + (deliver->is_cut_off ? CUT_OFF_MS : TOPICS_MS) * INT64_C(1000);
+	if (deliver->is_cut_off) {
+		set_state(deliver, "waiting", "Kafka does not answer");
+	} else if (topic != NULL) {
 		snprintf(reason, sizeof reason,
 		        "the topic %.100s is not there; run kentongan topics create",
 		        topic);
 		set_state(deliver, "waiting", reason);
-	} else if (lacked) {
+	} else if (ailed && deliver->is_member) {
 		say_running(deliver);
+	} else if (ailed) {
+		set_state(deliver, "waiting", NO_PARTITIONS);
 	}
 }
 
@@ -326,7 +349,8 @@ static void look_for_rivals(struct deliver *deliver)
 	if (!deliver->running)
 		return;
 	deliver->rival.is_there = deliver_has_rival(deliver);
-	if (deliver->rival.is_there && !deliver->slow.any && !deliver->lacks_topic) {
+	if (deliver->rival.is_there && !deliver->slow.any && !deliver->lacks_topic
+	        && !deliver->is_cut_off) {
 		snprintf(reason, sizeof reason,
 		        "the sink of another database has the name %.63s, too, and "
 		        "gets some of the partitions; rename one of the departments, "
@@ -357,6 +381,7 @@ static bool take_assignment(struct deliver *deliver, struct fault *fault)
 		deliver->partitions[i].next = -1;
 	}
 	deliver->partition_count = count;
+	deliver->is_member = true;
 	deliver->slow = (struct slow){ 0 };
 	deliver->rival = (struct rival){ 0 };
 	deliver->counters.assignments++;
@@ -368,6 +393,7 @@ static bool take_assignment(struct deliver *deliver, struct fault *fault)
 static void own_nothing(struct deliver *deliver)
 {
 	deliver->partition_count = 0;
+	deliver->is_member = false;
 	deliver->counters.assignments++;
 }
 

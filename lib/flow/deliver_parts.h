@@ -75,7 +75,9 @@ struct deliver {
 	struct rival rival;
 	struct partition *partitions;
 	size_t partition_count;
+	bool is_member;    /* it was told which partitions are ours */
 	bool running;      /* claimed, and reading */
+	bool is_cut_off;   /* Kafka does not answer */
 	bool lacks_topic;  /* one of the department's does not exist */
 	int64_t topics_us; /* monotonic: when to look again whether all do */
 	int64_t resume_us; /* monotonic: when to try again */

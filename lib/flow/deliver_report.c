@@ -56,7 +56,9 @@ bool deliver_lag(const struct deliver *deliver, size_t index, struct deliver_lag
 	out->topic = partition->topic;
 	out->partition = partition->number;
 	next = next_of(deliver, partition);
-	out->records = !deliver->running || end < 0 ? -1 : end > next ? end - next : 0;
+	out->records = -1;
+	if (deliver->running && !deliver->is_cut_off && end >= 0)
+		out->records = end > next ? end - next : 0;
 	out->seconds = out->records <= 0 || partition->appended_us == 0
 	                       ? 0
 	                       : (clock_wall_us() - partition->appended_us) / 1000000;

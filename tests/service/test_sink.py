@@ -567,3 +567,25 @@ def test_two_sinks_that_call_themselves_one_member_take_turns(world):
     assert post(gateway, "/v1/requests", request_body(case_id="kedua"))[0] == 201
     world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 2)
     wait_until(lambda: first.get("/readyz")[0] == 200, 10, "the first is well")
+
+
+def lags(sink):
+    return {value for name, value in sink.metrics().items() if name.startswith("kentongan_sink_lag_records")}
+
+
+def test_a_silent_hub_is_told_and_waited_for(world, servers):
+    """Who asks a sink whether it is well is not told "ready" by one that reads nothing."""
+    world.expects("waiting: Kafka |link|no broker")
+    gateway = world.gateway()
+    sink = world.sink("satu_data")
+    assert post(gateway, "/v1/requests", request_body(case_id="sebelum"))[0] == 201
+    world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 1)
+    os.kill(servers.kafka.process.pid(), signal.SIGSTOP)
+    try:
+        wait_until(lambda: sink.get("/readyz") == (503, "Kafka does not answer\n"), 90, "the sink says that Kafka is silent")
+        assert post(gateway, "/v1/requests", request_body(case_id="meanwhile"))[0] == 201
+        wait_until(lambda: lags(sink) in ({-1}, set()), 10, "no lag is made up")
+    finally:
+        os.kill(servers.kafka.process.pid(), signal.SIGCONT)
+    world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 2)
+    wait_until(lambda: sink.get("/readyz")[0] == 200, 60, "ready again")
