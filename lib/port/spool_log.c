@@ -11,6 +11,7 @@
  */
 #include "port/spool_parts.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -261,6 +262,16 @@ static bool mend_into(const char *log_name, const char *draft)
 	return ok;
 }
 
+/* A crash came between the two names: it is not mended yet. */
+static bool is_same(const char *log, const char *found)
+{
+	struct stat first;
+	struct stat second;
+
+	return stat(log, &first) == 0 && stat(found, &second) == 0
+	       && first.st_ino == second.st_ino && first.st_dev == second.st_dev;
+}
+
 /* SQLite deletes the log of a file that has no page. */
 static void give_page(const char *name)
 {
@@ -285,10 +296,9 @@ void log_mend(const char *name)
 		return;
 	if (log_is_alone(name))
 		give_page(name);
-	if (size_of(found) >= 0)
+	if (size_of(found) >= 0 && !is_same(log, found))
 		return;
-	if (!mend_into(log, draft) || link(log, found) != 0)
-		unlink(draft);
-	else if (rename(draft, log) != 0)
+	if (!mend_into(log, draft) || (link(log, found) != 0 && errno != EEXIST)
+	        || rename(draft, log) != 0)
 		unlink(draft);
 }

@@ -700,9 +700,12 @@ bool spool_open(struct spool **out, const char *path, const char *village_code,
 	path_follow(path, real);
 	spool_clear_places(real);
 	lock = lock_opening(real);
-	spool_bring_along(path, real);
-	ok = open_or_begin(
-	        out, real, village_code, machine, topics, topic_count, fault);
+	ok = spool_end_aside(real, fault);
+	if (ok) {
+		spool_bring_along(path, real);
+		ok = open_or_begin(
+		        out, real, village_code, machine, topics, topic_count, fault);
+	}
 	if (lock >= 0)
 		close(lock);
 	return ok;

@@ -190,6 +190,13 @@ void log_mend(const char *name);
 int64_t log_size(const struct spool *spool); /* at least, as far as was committed */
 
 /*
+ * Before anything is opened: a crash while the spool was set aside may have left it
+ * both names, and what has lost its first one already must not be missed by who looks
+ * there.
+ */
+MUST_CHECK bool spool_end_aside(const char *path, struct fault *fault);
+
+/*
  * What was set aside before, if anything: its streams become lanes of this spool and
  * their rows are carried over by spool_carry_over(). Called while opening.
  */

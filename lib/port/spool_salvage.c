@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -68,20 +69,23 @@ static bool write_note(
 	return (ok && rename(draft, note) == 0) || file_fault(note, fault);
 }
 
+/* What a file is called, and what it is called when it was set aside. */
+static const char *const parts[] = { "", LOG_KEPT, "-wal", "-journal", ".head" };
+static const char *const names[] = { "", "-wal", "-wal", "-journal", ".head" };
+
+enum { PARTS = sizeof parts / sizeof *parts };
+
 /*
- * A second name first, then the first one goes: a crash between leaves both. A log that
- * was kept is the one that SQLite has not written to. What is no file at all gets a
- * name at which nobody looks for one.
+ * A second name first, then the first one goes: a crash between leaves both, and the
+ * next opening goes on (spool_end_aside). A log that was kept is the one that SQLite
+ * has not written to. What is no file at all gets a name at which nobody looks for one.
  */
 static bool give_names(const char *path, const char *name, struct fault *fault)
 {
-	static const char *const parts[] = { "", LOG_KEPT, "-wal", "-journal",
-		".head" };
-	static const char *const names[] = { "", "-wal", "-wal", "-journal", ".head" };
 	char from[SPOOL_PATH_BYTES + 16];
-	char to[SPOOL_PATH_BYTES + 64];
+	char to[NOTE_BYTES + 16];
 
-	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+	for (size_t i = 0; i < PARTS; i++) {
 		snprintf(from, sizeof from, "%s%s", path, parts[i]);
 		if (path_is_no_file(from)) {
 			snprintf(to, sizeof to, "%s%s.found", name, parts[i]);
@@ -95,12 +99,30 @@ static bool give_names(const char *path, const char *name, struct fault *fault)
 	}
 	/* The witness first: a crash between must not let it stand against a new file.
 	 */
-	for (size_t i = sizeof parts / sizeof *parts; i-- > 0;) {
+	for (size_t i = PARTS; i-- > 0;) {
 		snprintf(from, sizeof from, "%s%s", path, parts[i]);
 		if (unlink(from) != 0 && errno != ENOENT)
 			return file_fault(from, fault);
 	}
 	return true;
+}
+
+static bool has_both_names(const char *path, const char *name)
+{
+	char from[SPOOL_PATH_BYTES + 16];
+	char to[NOTE_BYTES + 16];
+	struct stat first;
+	struct stat second;
+
+	for (size_t i = 0; i < PARTS; i++) {
+		snprintf(from, sizeof from, "%s%s", path, parts[i]);
+		snprintf(to, sizeof to, "%s%s", name, names[i]);
+		if (lstat(from, &first) == 0 && lstat(to, &second) == 0
+		        && first.st_ino == second.st_ino
+		        && first.st_dev == second.st_dev)
+			return true;
+	}
+	return false;
 }
 
 static bool sync_folder(const char *path, struct fault *fault)
@@ -148,24 +170,35 @@ bool spool_set_aside(const char *link, const char *reason, struct fault *fault)
 	       && sync_folder(path, fault);
 }
 
-/* Opening what was set aside */
-
-static bool read_note(struct salvage *salvage, const char *path, char name[NOTE_BYTES])
+/* What is in the note: the new name, and why. */
+static bool read_note(const char *note, char name[NOTE_BYTES], struct spool_loss *loss)
 {
-	FILE *file;
+	FILE *file = fopen(note, "re");
 	bool ok;
 
-	snprintf(salvage->note, sizeof salvage->note, "%s.salvage", path);
-	file = fopen(salvage->note, "re");
 	if (file == NULL)
 		return false;
 	ok = fgets(name, NOTE_BYTES, file) != NULL
-	     && fgets(salvage->loss.reason, sizeof salvage->loss.reason, file) != NULL;
+	     && fgets(loss->reason, sizeof loss->reason, file) != NULL;
 	fclose(file);
 	name[strcspn(name, "\n")] = '\0';
-	salvage->loss.reason[strcspn(salvage->loss.reason, "\n")] = '\0';
+	loss->reason[strcspn(loss->reason, "\n")] = '\0';
 	return ok;
 }
+
+bool spool_end_aside(const char *path, struct fault *fault)
+{
+	struct spool_loss loss = { 0 };
+	char note[SPOOL_PATH_BYTES + 16];
+	char name[NOTE_BYTES];
+
+	snprintf(note, sizeof note, "%s.salvage", path);
+	if (!read_note(note, name, &loss) || !has_both_names(path, name))
+		return true;
+	return give_names(path, name, fault) && sync_folder(path, fault);
+}
+
+/* Opening what was set aside */
 
 /* As rows are stored now, and as they were before docs/decisions/0018. */
 static bool prepare_read(struct salvage *salvage)
@@ -435,7 +468,8 @@ bool salvage_open(struct spool *spool, struct fault *fault)
 	if (salvage == NULL)
 		return fault_memory(fault);
 	spool->salvage = salvage;
-	if (!read_note(salvage, spool->path, name))
+	snprintf(salvage->note, sizeof salvage->note, "%s.salvage", spool->path);
+	if (!read_note(salvage->note, name, &salvage->loss))
 		return true;
 	snprintf(salvage->older, sizeof salvage->older, "%s.salvage", name);
 	slash = strrchr(name, '/');
