@@ -24,7 +24,7 @@ struct posting {
 	struct buffer bytes; /* headers and values of all drafts, behind each other */
 	size_t count;
 	struct spool_draft *drafts;
-	struct spool_receipt *receipts;
+	struct spool_receipt receipt; /* where it is no batch */
 };
 
 /* One event on its way through the check. */
@@ -43,7 +43,8 @@ static void posting_free(struct posting *posting)
 		return;
 	buffer_clear(&posting->bytes);
 	free(posting->drafts);
-	free(posting->receipts);
+	if (posting->batch)
+		free(posting->post.receipts);
 	free(posting);
 }
 
@@ -57,8 +58,7 @@ static struct posting *posting_new(
 	posting->gateway = gateway;
 	posting->request = request;
 	posting->drafts = calloc(room, sizeof *posting->drafts);
-	posting->receipts = calloc(room, sizeof *posting->receipts);
-	if (posting->drafts == NULL || posting->receipts == NULL) {
+	if (posting->drafts == NULL) {
 		posting_free(posting);
 		return NULL;
 	}
@@ -237,7 +237,7 @@ static void settle(struct posting *posting)
 static void count_accepted(struct posting *posting)
 {
 	for (size_t i = 0; i < posting->count; i++)
-		if (!posting->receipts[i].repeated)
+		if (!posting->post.receipts[i].repeated)
 			metric_add(posting->gateway->intakes[posting->drafts[i].stream]
 			                   .accepted,
 			        1);
@@ -254,7 +254,7 @@ static void answer_kept(struct posting *posting)
 	for (size_t i = 0; i < posting->count; i++) {
 		if (i > 0)
 			buffer_append_byte(&body, ',');
-		answer_receipt(posting->gateway, &posting->receipts[i], &body);
+		answer_receipt(posting->gateway, &posting->post.receipts[i], &body);
 	}
 	if (posting->batch)
 		buffer_append_text(&body, "]}");
@@ -281,6 +281,7 @@ static void posting_done(void *context, struct keeper_post *post)
 {
 	struct posting *posting = context;
 
+	buffer_clear(&posting->bytes); /* before there is an answer as well */
 	if (post->result != KEEPER_FAILED)
 		answer_kept(posting);
 	else if (posting->batch && post->fault.kind == FAULT_REJECT)
@@ -297,7 +298,7 @@ static void hand_over(struct posting *posting)
 	settle(posting);
 	posting->post = (struct keeper_post){
 		.drafts = posting->drafts,
-		.receipts = posting->receipts,
+		.receipts = posting->batch ? NULL : &posting->receipt,
 		.count = posting->count,
 		.done = posting_done,
 		.context = posting,

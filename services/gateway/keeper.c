@@ -249,6 +249,10 @@ static bool store_post(struct keeper *keeper, struct keeper_post *post)
 {
 	bool repeated = true;
 
+	if (post->receipts == NULL)
+		post->receipts = calloc(post->count, sizeof *post->receipts);
+	if (post->receipts == NULL)
+		return fault_memory(&post->fault);
 	if (post->count > 1 && !spool_mark(keeper->spool, &post->fault))
 		return false;
 	for (size_t i = 0; i < post->count; i++) {

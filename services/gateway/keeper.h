@@ -31,7 +31,7 @@ enum keeper_result { KEEPER_KEPT, KEEPER_REPEATED, KEEPER_FAILED };
 /* One unit: all its drafts are stored, or none. The poster owns it until `done`. */
 struct keeper_post {
 	struct spool_draft *drafts;
-	struct spool_receipt *receipts; /* room for count; filled when kept */
+	struct spool_receipt *receipts; /* NULL: made when it is its turn to be kept */
 	size_t count;
 	enum keeper_result result;
 	size_t failed; /* which draft, when FAILED by a REJECT */

@@ -5,6 +5,7 @@
  */
 #include "gateway.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -340,11 +341,23 @@ static void begin_again(struct gateway *gateway, struct fault *fault, char **arg
 	svc_start_again(argv);
 }
 
+/*
+ * The buffers of a batch grow by copying and live for moments. Left to itself the C
+ * library soon puts them into its heap, which then keeps what eight batches at once
+ * took. Its end stays, or each batch would pay for growing it anew.
+ */
+static void let_buffers_move(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+}
+
 int main(int argc, char **argv)
 {
 	struct gateway gateway = { 0 };
 	struct fault fault = { 0 };
 
+	let_buffers_move();
 	if (svc_begin(&gateway.svc, &gateway_program, &gateway, argc, argv, &fault)
 	        && gateway_open(&gateway, &fault))
 		svc_run(gateway.svc, &fault);
