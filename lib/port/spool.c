@@ -25,6 +25,7 @@
  * pages again and again, which are moved once.
  */
 enum { LOG_ROWS = 1000, LOG_PAGES = 256, LOG_MOST_PAGES = 1024 }; /* 1 and 4 MiB */
+enum { LOG_ROOM_PAGES = LOG_PAGES + LOG_PAGES / 4 }; /* of one that is kept short */
 
 /* SQLite takes ENOSPC alone for a full disk; a quota and a limit are room too. */
 static bool is_no_room(sqlite3 *db)
@@ -638,16 +639,45 @@ bool spool_expire(
 	return true;
 }
 
-bool spool_checkpoint(struct spool *spool, struct fault *fault)
+static bool log_is_due(const struct spool *spool)
 {
-	if (spool->log_pages < LOG_PAGES
-	        || (spool->log_rows < LOG_ROWS && spool->log_pages < LOG_MOST_PAGES))
+	return spool->log_pages >= LOG_PAGES
+	       && (spool->log_rows >= LOG_ROWS || spool->log_pages >= LOG_MOST_PAGES);
+}
+
+/* Nothing is lost by having tried before it was due: the log still has its room. */
+static bool give_up_early(struct spool *spool, struct fault *fault)
+{
+	spool->log_pause_pages = spool->log_pages + LOG_PAGES / 4;
+	spool_fault(spool, fault);
+	if (strcmp(fault->code, "disk-full") != 0)
+		return false;
+	fault_clear(fault);
+	return true;
+}
+
+/* Where the disk was tight once the log stays short: its own size may be what it lacks.
+ */
+bool spool_checkpoint(struct spool *spool, bool tight, struct fault *fault)
+{
+	bool due = log_is_due(spool);
+	bool large;
+
+	spool->is_tight = spool->is_tight || tight;
+	large = spool->is_tight && spool->log_room_pages > LOG_ROOM_PAGES;
+	if (!due
+	        && (!spool->is_tight || spool->log_pages < spool->log_pause_pages
+	                || (!large && spool->log_pages < LOG_PAGES)))
 		return true;
-	if (sqlite3_wal_checkpoint_v2(
-	            spool->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL)
+	if (sqlite3_wal_checkpoint_v2(spool->db, NULL,
+	            large ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_RESTART,
+	            NULL, NULL)
 	        != SQLITE_OK)
-		return spool_fault(spool, fault);
+		return due ? spool_fault(spool, fault) : give_up_early(spool, fault);
 	spool->log_pages = 0;
 	spool->log_rows = 0;
+	spool->log_pause_pages = 0;
+	if (large)
+		spool->log_room_pages = 0;
 	return true;
 }

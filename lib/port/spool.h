@@ -287,7 +287,10 @@ int32_t spool_newest_day(const struct spool *spool); /* 0: none was noted */
 MUST_CHECK bool spool_expire(
         struct spool *spool, int32_t before_day, int limit, struct fault *fault);
 
-/* Move the log into the file when it has grown. Outside a group only. */
-MUST_CHECK bool spool_checkpoint(struct spool *spool, struct fault *fault);
+/*
+ * Move the log into the file when it has grown. Once the disk was tight it is moved
+ * sooner, and what more it took is given back. Outside a group only.
+ */
+MUST_CHECK bool spool_checkpoint(struct spool *spool, bool tight, struct fault *fault);
 
 #endif

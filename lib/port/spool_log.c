@@ -127,6 +127,11 @@ int64_t log_size(const struct spool *spool)
 	return spool->log_pages > 0 ? HEADER + (int64_t)spool->log_pages * FRAME : 0;
 }
 
+int log_pages_in(int64_t size)
+{
+	return size > HEADER ? (int)((size - HEADER) / FRAME) : 0;
+}
+
 /* Mending */
 
 static uint32_t word_at(const uint8_t *at, bool big_endian)

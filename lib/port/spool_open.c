@@ -80,6 +80,8 @@ static int note_log(void *context, sqlite3 *db, const char *name, int pages)
 	(void)db;
 	(void)name;
 	spool->log_pages = pages;
+	if (spool->log_room_pages < pages)
+		spool->log_room_pages = pages;
 	return SQLITE_OK;
 }
 
@@ -589,6 +591,8 @@ static void note_files(struct spool *spool)
 
 	for (size_t i = 0; i < SPOOL_FILES; i++)
 		spool->files[i] = file_of(spool, i, &info) ? info.st_ino : 0;
+	if (file_of(spool, SPOOL_LOG, &info))
+		spool->log_room_pages = log_pages_in(info.st_size);
 }
 
 static bool spool_start(struct spool *spool, const char *village_code,

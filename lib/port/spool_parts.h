@@ -74,6 +74,9 @@ struct spool {
 	int32_t newest_day; /* in the table day, as last entered */
 	int log_pages;      /* in the log, and rows since it was moved last */
 	int log_rows;
+	int log_room_pages;  /* that its file has room for, at least */
+	int log_pause_pages; /* before there are so many it is not tried again */
+	bool is_tight;       /* the disk was, since this opening */
 	struct buffer value;
 };
 
@@ -188,6 +191,7 @@ void log_forget(const char *path);
 void log_mend(const char *name);
 
 int64_t log_size(const struct spool *spool); /* at least, as far as was committed */
+int log_pages_in(int64_t size);              /* of a file of that size */
 
 /*
  * Before anything is opened: a crash while the spool was set aside may have left it

@@ -513,7 +513,8 @@ static void *keep(void *context)
 			note_illness(keeper, &fault);
 		serve_questions(keeper);
 		write_marks(keeper);
-		if (!spool_checkpoint(keeper->spool, &fault))
+		if (!spool_checkpoint(keeper->spool,
+		            room_stage(keeper->room) >= ROOM_SCARCE, &fault))
 			note_illness(keeper, &fault);
 		if (!stored && !carried && step != STEP_DONE)
 			wait_for_work(keeper);

@@ -80,7 +80,7 @@ static void store_group(struct spool *spool, struct spool_draft *draft,
 		must(spool_append(spool, draft, &receipt, &fault));
 	}
 	must(spool_commit(spool, &fault) && spool_witness(spool, &fault)
-	        && spool_checkpoint(spool, &fault));
+	        && spool_checkpoint(spool, false, &fault));
 	buffer_clear(&headers);
 }
 

@@ -92,6 +92,24 @@ def test_a_disk_full_to_the_last_block_keeps_what_was_answered(world, small_disk
     world.wait_rows("dpmd", "SELECT count(*) FROM dpmd.keuangan", kept + 1)
 
 
+def test_the_log_gives_its_room_back_to_a_scarce_disk(world, small_disk):
+    world.expects("disk (low|scarce)|link down")
+    gateway = world.gateway(**STAGES)
+    log = os.path.join(small_disk, VILLAGES[0] + ".db-wal")
+
+    def fill_log():
+        for _ in range(300):
+            assert post(gateway, "/v1/payments", payment_body())[0] == 201
+
+    fill_log()
+    assert os.path.getsize(log) > 1.5 * MB
+    leave(small_disk, 10 * MB)
+    wait_until(lambda: os.path.getsize(log) == 0, 30, "it is moved although nobody posts")
+    fill_log()
+    wait_until(lambda: os.path.getsize(log) < 1.5 * MB, 30, "it stays short")
+    assert status(gateway)["topics"][2]["last_seq"] == 600
+
+
 def test_a_ballast_that_cannot_be_made_is_done_without(lonely):
     lonely.expects("no ballast|link down")
     folder = os.path.join(lonely.folder, "spool")
