@@ -42,22 +42,43 @@ int folder_open(const char *path)
 	return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-bool path_is_no_file(const char *path)
-{
-	struct stat info;
-
-	if (lstat(path, &info) != 0)
-		return false;
-	if (S_ISLNK(info.st_mode) && stat(path, &info) != 0)
-		return errno == ENOENT || errno == ELOOP || errno == ENOTDIR;
-	return !S_ISREG(info.st_mode);
-}
-
 static bool is_link(const char *path)
 {
 	struct stat info;
 
 	return lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+}
+
+static bool leads_nowhere(const char *path)
+{
+	struct stat info;
+
+	return is_link(path) && stat(path, &info) != 0
+	       && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR);
+}
+
+bool path_is_no_file(const char *path)
+{
+	struct stat info;
+
+	return leads_nowhere(path)
+	       || (stat(path, &info) == 0 && !S_ISREG(info.st_mode));
+}
+
+/* A disk that is not mounted; the folders of our own disk are a setting's fault. */
+bool spool_has_disk(const char *path, struct fault *fault)
+{
+	char part[SPOOL_PATH_BYTES];
+
+	for (const char *at = strchr(path, '/'); at != NULL; at = strchr(at + 1, '/')) {
+		snprintf(part, sizeof part, "%.*s", (int)(at - path), path);
+		if (leads_nowhere(part))
+			return fault_code(fault, FAULT_RETRY, "no-disk",
+			        "spool: %s leads to a folder that is not there; is its "
+			        "disk mounted?",
+			        part);
+	}
+	return true;
 }
 
 static bool is_file(const char *path)
@@ -125,11 +146,62 @@ bool spool_has_files(const char *path, struct fault *fault)
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		snprintf(name, sizeof name, "%s%s", path, parts[i]);
+		if (leads_nowhere(name) && *parts[i] == '\0')
+			return fault_code(fault, FAULT_STOP, "damaged",
+			        "spool: %s is a link to what is not there",
+			        name_of(name));
 		if (path_is_no_file(name) || (parts[i] == log && is_link(name)))
 			return fault_code(fault, FAULT_STOP, "damaged",
 			        "spool: %s is no file", name_of(name));
 	}
 	return true;
+}
+
+/* A link to a spool that was not there, as spool_set_aside() has named it. */
+static bool is_left_link(int folder, const char *name, const char *spool)
+{
+	static const char digits[] = "0123456789TZ";
+	size_t size = strlen(spool);
+	struct stat info;
+
+	if (strncmp(name, spool, size) != 0
+	        || strncmp(name + size, SET_ASIDE, strlen(SET_ASIDE)) != 0)
+		return false;
+	name += size + strlen(SET_ASIDE);
+	return strcmp(name + strspn(name, digits), ".found") == 0
+	       && fstatat(folder, name - size - strlen(SET_ASIDE), &info,
+	                  AT_SYMLINK_NOFOLLOW)
+	                  == 0
+	       && S_ISLNK(info.st_mode);
+}
+
+static void tell_link(int folder, const char *name, struct spool_loss *out)
+{
+	char target[64]; /* its beginning, for a person */
+	ssize_t size = readlinkat(folder, name, target, sizeof target);
+
+	*out = (struct spool_loss){ .any = true, .done = true };
+	snprintf(out->file, sizeof out->file, "%s", name);
+	snprintf(out->reason, sizeof out->reason,
+	        "it is a link to %.*s, which is %s; what lies there is not sent",
+	        size > 0 ? (int)size : 0, target,
+	        faccessat(folder, name, F_OK, 0) == 0 ? "there again" : "not there");
+}
+
+void spool_tell_left(const char *path, struct spool_loss *out)
+{
+	int fd = folder_open(path);
+	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (folder == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	for (const struct dirent *at; (at = readdir(folder)) != NULL;)
+		if (is_left_link(fd, at->d_name, name_of(path)))
+			tell_link(fd, at->d_name, out);
+	closedir(folder);
 }
 
 /* Other names that begin alike are somebody else's files. */

@@ -599,7 +599,7 @@ static bool spool_start(struct spool *spool, const char *village_code,
         const char *machine, const char *const *topics, size_t topic_count,
         struct fault *fault)
 {
-	if (!spool_has_files(spool->path, fault))
+	if (!spool_has_disk(spool->path, fault) || !spool_has_files(spool->path, fault))
 		return false;
 	if (log_is_alone(spool->path))
 		return fault_code(fault, FAULT_STOP, "damaged",

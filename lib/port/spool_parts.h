@@ -155,6 +155,12 @@ void path_follow(const char *path, char out[SPOOL_PATH_BYTES]);
 /* There is something, a folder or a link to nothing, and no file. */
 bool path_is_no_file(const char *path);
 
+/* FAULT_RETRY where its folder lies behind a link to nothing: docs/decisions/0064. */
+MUST_CHECK bool spool_has_disk(const char *path, struct fault *fault);
+
+/* A spool behind a link to nothing was set aside once, and its link is still there. */
+void spool_tell_left(const char *path, struct spool_loss *out);
+
 /* Whether each of its files is one, or not there yet. */
 bool spool_has_files(const char *path, struct fault *fault);
 

@@ -469,8 +469,10 @@ bool salvage_open(struct spool *spool, struct fault *fault)
 		return fault_memory(fault);
 	spool->salvage = salvage;
 	snprintf(salvage->note, sizeof salvage->note, "%s.salvage", spool->path);
-	if (!read_note(salvage->note, name, &salvage->loss))
+	if (!read_note(salvage->note, name, &salvage->loss)) {
+		spool_tell_left(spool->path, &salvage->loss);
 		return true;
+	}
 	snprintf(salvage->older, sizeof salvage->older, "%s.salvage", name);
 	slash = strrchr(name, '/');
 	salvage->loss.any = true;

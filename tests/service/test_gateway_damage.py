@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 from conftest import VILLAGES, payment_body, post, request_body
@@ -216,3 +217,37 @@ def test_a_link_to_the_spool_on_another_disk_is_followed(world):
     gateway = world.gateway()
     assert wait_until(lambda: carried(gateway), 30, "all is carried over")["carried"] == 20
     assert os.path.exists(os.path.join(disk, "spool.db")) and glob.glob(os.path.join(disk, "spool.db.damaged-*"))
+
+
+def test_a_spool_on_a_disk_that_is_not_there_is_told_of_at_each_start(world):
+    world.expects("link down|is a link to|carried over")
+    disk = os.path.join(world.folder, "disk")
+    os.makedirs(os.path.dirname(spool_of(world)))
+    os.symlink(os.path.join(disk, "spool.db"), spool_of(world))
+    gateway = world.gateway(brokers=NOWHERE)
+    assert post(gateway, "/v1/payments", payment_body())[0] == 201, "people wait at the counter"
+    assert status(gateway)["set_aside"]["reason"].endswith(".db is a link to what is not there")
+    for word in ("not there", "there again"):
+        gateway.stop()
+        gateway = world.gateway(brokers=NOWHERE)
+        found = status(gateway)
+        assert found["pending"] == 1 and f", which is {word}; what lies there is not sent" in found["set_aside"]["reason"]
+        os.makedirs(disk, exist_ok=True)
+        os.close(os.open(os.path.join(disk, "spool.db"), os.O_CREAT | os.O_WRONLY, 0o600))
+    gateway.stop()
+    os.remove(glob.glob(spool_of(world, ".damaged-*.found"))[0])
+    assert "set_aside" not in status(world.gateway(brokers=NOWHERE))
+
+
+def test_a_folder_on_a_disk_that_is_not_there_is_waited_for(world):
+    world.expects("link down|is its disk mounted")
+    disk = os.path.join(world.folder, "disk")
+    os.symlink(disk, os.path.dirname(spool_of(world)))
+    os.makedirs(disk)
+    gateway = world.gateway(brokers=NOWHERE)
+    gateway.stop()
+    os.rename(disk, disk + ".away")
+    done = subprocess.run([gateway.binary, "--conf", gateway.conf], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 75 and "is its disk mounted" in done.stderr, "whoever keeps it running starts it again"
+    os.rename(disk + ".away", disk)
+    assert post(world.gateway(brokers=NOWHERE), "/v1/payments", payment_body())[0] == 201
