@@ -33,6 +33,16 @@ bool http_listen_fault(struct fault *fault, const char *listen, const char *why)
 	return fault_set(fault, FAULT_STOP, "listen on %s: %s", listen, why);
 }
 
+/* What is another's, or not there yet, may be ours in a moment; all else is a setting.
+ */
+static bool system_fault(struct fault *fault, const char *listen)
+{
+	if (errno == EADDRINUSE || errno == EADDRNOTAVAIL)
+		return fault_code(fault, FAULT_RETRY, "listen", "listen on %s: %s",
+		        listen, strerror(errno));
+	return http_listen_fault(fault, listen, strerror(errno));
+}
+
 static bool resolve(const char *listen, struct addrinfo **out, struct fault *fault)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
@@ -79,7 +89,7 @@ static bool open_socket_file(const char *listen_on, int *out, struct fault *faul
 		errno = fd >= 0 ? ENAMETOOLONG : errno;
 	}
 	if (!ok) {
-		http_listen_fault(fault, listen_on, strerror(errno));
+		system_fault(fault, listen_on);
 		if (fd >= 0)
 			close(fd);
 		return false;
@@ -124,7 +134,7 @@ bool http_open_socket(const char *listen_on, int *out, struct fault *fault)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
 	if (fd < 0 || bind(fd, info->ai_addr, info->ai_addrlen) != 0
 	        || listen(fd, BACKLOG) != 0) {
-		http_listen_fault(fault, listen_on, strerror(errno));
+		system_fault(fault, listen_on);
 		if (fd >= 0)
 			close(fd);
 		freeaddrinfo(info);

@@ -72,12 +72,12 @@ class Stage:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def sink(self, number=0, **settings):
-        """A sink that a restart finds again: killed members would else be waited for."""
+        """A sink that a restart finds again: killed members would else be waited for. Its old port may be another's by then."""
         name = f"{number}"
         program = programs.sink(self.world.folder, BINARIES, self.world.department("satu_data"),
                                 settings.pop("database", None) or self.world.conninfo("satu_data", f"sink_satu_data_{self.world.tag}"),
                                 self.world.brokers, self.world.schemas, **{
-                                    "retry_ms": 50, "halt_retry_ms": 500, "owner": "sink-" + name, "batch_records": 50,
+                                    "listen": "127.0.0.1:0", "retry_ms": 50, "halt_retry_ms": 500, "owner": "sink-" + name, "batch_records": 50,
                                     "kafka.group.instance.id": name, "kafka.session.timeout.ms": 6000, **settings})
         program.name = program.process.name = "sink-" + name
         program.process.file = os.path.join(self.world.folder, "run", program.name + ".pid")

@@ -433,7 +433,7 @@ def test_a_missing_setting_says_which(lonely):
 
 def test_a_taken_port_and_a_taken_spool_are_told_apart(lonely, gateway):
     done = run_with(lonely, good_conf(lonely) + "listen = " + gateway.url.split("//")[1] + "\n")
-    assert done.returncode == 78 and "Address already in use" in done.stderr
+    assert done.returncode == 75 and "Address already in use" in done.stderr
     done = run_with(lonely, good_conf(lonely).replace("wrong.db", "spool/35.09.01.2001.db"))
     assert done.returncode == 75 and "another process holds the spool" in done.stderr
 
