@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A mapping that only names columns goes by COPY into its table; what else it may be goes through the mapping, and the rows are the same."""
+import contextlib
+
 import psycopg2
 import pytest
 from conftest import VILLAGES, post, request_body
@@ -11,6 +13,7 @@ TABLE = """CREATE TABLE IF NOT EXISTS r (n bigint GENERATED ALWAYS AS IDENTITY, 
 """
 MAPPING = "INSERT INTO r (event_id, desa, seq, nama, late) SELECT event_id, village_code, seq, applicant_name, late FROM batch_requests"
 PLAIN = TABLE.replace("n bigint GENERATED ALWAYS AS IDENTITY, ", "")
+ORDERED = PLAIN.replace("event_id uuid", "n bigserial, event_id uuid")
 
 
 def lurus(world, mapping=MAPPING, table=PLAIN, name="lurus"):
@@ -29,6 +32,36 @@ def applied_by(sink):
 def send(gateway, *names):
     for name in names:
         assert post(gateway, "/v1/requests", request_body(case_id=name.split()[-1], applicant={"name": name}))[0] == 201
+
+
+def fill(gateway, count, **changes):
+    """So many requests, each a case of its own, in batches that the gateway takes."""
+    for first in range(0, count, 1000):
+        programs.post_batch(gateway, [{"record": "Request", **request_body(case_id=f"perkara-{number}", **changes)}
+                                      for number in range(first, min(count, first + 1000))])
+
+
+def in_order(world):
+    """The numbers of the rows, as they were written."""
+    return [row[0] for row in world.sql("lurus", "SELECT seq FROM lurus.r ORDER BY n")]
+
+
+def backends(world, what, condition="true"):
+    """Something of each session of the sink."""
+    return [row[0] for row in world.servers.postgres.sql(f"SELECT {what} FROM pg_stat_activity WHERE usename = 'sink_lurus_{world.tag}' AND {condition}")]
+
+
+def wait_for_lock(world):
+    wait_until(lambda: backends(world, "pid", "wait_event_type = 'Lock'"), 20, "the sink waits for a lock")
+
+
+@contextlib.contextmanager
+def held(world, statement):
+    """A session of the owner holds what a statement locks."""
+    with contextlib.closing(psycopg2.connect(world.conninfo("lurus"))) as session:
+        with session.cursor() as cursor:
+            cursor.execute(statement)
+        yield session
 
 
 def rows(world, count, name="lurus"):
@@ -127,7 +160,7 @@ def straight_sink(world):
 
 
 def end_session(world):
-    world.servers.postgres.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sink_lurus_{world.tag}'")
+    backends(world, "pg_terminate_backend(pid)")
 
 
 def test_the_way_may_be_gone_when_a_session_begins(world, straight_sink):
@@ -157,14 +190,10 @@ def test_what_changes_while_a_copy_waits_is_seen_in_any_isolation(world, straigh
     send(gateway, "Rini")
     rows(world, 2)
     wait_until(lambda: straights(sink) == 2, 20, "straight again")
-    session = psycopg2.connect(world.conninfo("lurus"))
-    with session.cursor() as cursor:
-        cursor.execute("ALTER TABLE lurus.r DROP CONSTRAINT r_seq_check, ALTER seq TYPE double precision")
+    with held(world, "ALTER TABLE lurus.r DROP CONSTRAINT r_seq_check, ALTER seq TYPE double precision") as session:
         send(gateway, "Budi")
-        wait_until(lambda: world.servers.postgres.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                                                      f"AND usename = 'sink_lurus_{world.tag}'"), 20, "the sink waits")
+        wait_for_lock(world)
         session.commit()
-    session.close()
     assert [row[1] for row in rows(world, 3)] == [1.0, 2.0, 3.0]
 
 
@@ -262,18 +291,43 @@ def test_whatever_befalls_a_batch_on_its_way_each_event_is_there_once(world):
     world.expects("dead letter class=data")
     world.expects("waiting: ")
     gateway = world.gateway()
-    lurus(world, table=PLAIN.replace("seq <> 7", "seq % 777 <> 0").replace("event_id uuid", "n bigserial, event_id uuid"))
-    world.install("lurus")
-    for first in range(0, 3000, 1000):
-        programs.post_batch(gateway, [{"record": "Request", **request_body(case_id=f"perkara-{first + number}")} for number in range(1000)])
+    lurus(world, table=ORDERED.replace("seq <> 7", "seq % 777 <> 0"))
+    fill(gateway, 3000)
     sink = world.sink("lurus", batch_records=20, retry_ms=10)
     told = []
     for applied in (100, 900, 1700):  # before the first refused row, between them, behind
         wait_until(lambda: told.append(applied_by(sink)) or world.accounts("lurus")[0] > applied, 60, f"{applied} events")
-        world.servers.postgres.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'sink_lurus_{world.tag}'")
+        end_session(world)
     wait_until(lambda: told.append(applied_by(sink)) or sum(world.accounts("lurus")) == 3000, 60, "all events")
     assert told == sorted(told), "a counter that falls is a restart to whoever reads it"
     assert world.accounts("lurus") == (2997, 3, 0, 0)
-    assert [row[0] for row in world.sql("lurus", "SELECT seq FROM lurus.r ORDER BY n")] == [seq for seq in range(1, 3001) if seq % 777]
+    assert in_order(world) == [seq for seq in range(1, 3001) if seq % 777]
     assert straights(sink) > 50
     assert 2900 < applied_by(sink) <= 2997, "what did not arrive is not counted, nor the last batch before a lost answer"
+
+
+def test_a_table_that_is_locked_when_its_way_is_looked_for_is_waited_for(world):
+    """At the end of a detour the way is looked for again, and in each new session."""
+    world.expects("waiting: ")
+    gateway = world.gateway()
+    lurus(world, MAPPING + " ON CONFLICT (desa, seq) DO NOTHING", ORDERED + "CREATE UNIQUE INDEX IF NOT EXISTS one ON r (desa, seq);")
+    world.install("lurus")
+    world.sql("lurus", "INSERT INTO lurus.r (event_id, desa, seq, nama) VALUES (gen_random_uuid(), %s, 1, 'lama')", VILLAGES[0])
+    sink = world.sink("lurus")
+    for number, name in enumerate(("Siti", "Budi"), 1):  # the first meets what is there, the second goes on the detour
+        send(gateway, name)
+        wait_until(lambda number=number: world.accounts("lurus")[0] == number, 20, name)
+    with held(world, "LOCK TABLE lurus.r IN ACCESS EXCLUSIVE MODE"):
+        send(gateway, "Rini")
+        wait_for_lock(world)
+        assert "kentongan.straight(" in backends(world, "query")[0]
+        backends(world, "pg_cancel_backend(pid)")
+        wait_until(lambda: sink.get("/readyz")[0] == 503, 20, "it says that it waits")
+    wait_until(lambda: straights(sink) == 1, 20, "straight again")
+    with held(world, "LOCK TABLE lurus.r IN ACCESS EXCLUSIVE MODE"):
+        end_session(world)
+        wait_until(lambda: "SQLSTATE 55P03" in sink.get("/readyz")[1], 20, "a new session meets the lock, too")
+    send(gateway, "Agus")
+    assert [row[2] for row in rows(world, 4)] == ["lama", "Budi", "Rini", "Agus"]
+    wait_until(lambda: straights(sink) == 2, 20, "straight again")
+    assert in_order(world) == [1, 2, 3, 4]
