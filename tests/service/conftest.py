@@ -100,6 +100,13 @@ class World:
         with open(path, "w", encoding="utf-8") as file:
             json.dump(catalog, file)
 
+    def add_schema(self, schema_id, topic, file, schema):
+        """A second version of a topic's record, in the catalog on disk."""
+        with open(os.path.join(self.schemas, file), "w", encoding="utf-8") as out:
+            json.dump(schema, out)
+        self.change_catalog(lambda catalog: catalog["schemas"].append(
+            {"id": schema_id, "subject": self.topic(topic) + "-value", "version": 2, "file": file}))
+
     def topic(self, name):
         return f"{self.tag}.{name}"
 

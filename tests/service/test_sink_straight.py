@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: MIT
 """A mapping that only names columns goes by COPY into its table; what else it may be goes through the mapping, and the rows are the same."""
 import contextlib
+import os
+import shutil
+import signal
+import threading
 
 import psycopg2
 import pytest
-from conftest import VILLAGES, post, request_body
+from conftest import VILLAGES, payment_body, post, request_body
 from hub import programs
 from hub.base import wait_until
+from test_sink import another
+from test_sink_schemas import NEWER, Registry, newer_schema
 
 TABLE = """CREATE TABLE IF NOT EXISTS r (n bigint GENERATED ALWAYS AS IDENTITY, event_id uuid PRIMARY KEY, desa text NOT NULL,
     seq bigint CHECK (seq <> 7), nama text, asal text DEFAULT 'hub', masuk timestamptz DEFAULT now(), late boolean);
@@ -41,9 +47,9 @@ def fill(gateway, count, **changes):
                                       for number in range(first, min(count, first + 1000))])
 
 
-def in_order(world):
+def in_order(world, table="r"):
     """The numbers of the rows, as they were written."""
-    return [row[0] for row in world.sql("lurus", "SELECT seq FROM lurus.r ORDER BY n")]
+    return [row[0] for row in world.sql("lurus", f"SELECT seq FROM lurus.{table} ORDER BY n")]
 
 
 def backends(world, what, condition="true"):
@@ -306,6 +312,77 @@ def test_whatever_befalls_a_batch_on_its_way_each_event_is_there_once(world):
     assert 2900 < applied_by(sink) <= 2997, "what did not arrive is not counted, nor the last batch before a lost answer"
 
 
+def test_a_record_that_takes_too_long_is_found_in_a_batch_on_its_way(world):
+    world.expects("waiting: .*(takes longer than|took too long)|dead letter class=data")
+    gateway = world.gateway()
+    lurus(world, table=ORDERED.replace("seq <> 7", "seq <> 107 OR pg_sleep(60) IS NOT NULL"))
+    fill(gateway, 300)
+    sink = world.sink("lurus", batch_records=20, statement_ms=300, retry_ms=10)
+    wait_until(lambda: sum(world.accounts("lurus")) == 300, 60, "all events")
+    assert world.accounts("lurus") == (299, 1, 0, 0)
+    assert world.dead_letters("lurus") == [("data", "57014", None, "the mapping takes too long for it")]
+    assert in_order(world) == [seq for seq in range(1, 301) if seq != 107]
+    assert "a statement took too long" in world.logs(), "so is told of a batch that was on its way"
+    wait_until(lambda: applied_by(sink) == 299, 20, "each is counted once")
+
+
+SLOW = ORDERED.replace("seq <> 7", "pg_sleep(0.002) IS NOT NULL")  # so that something can happen meanwhile
+
+
+def test_a_topic_that_comes_and_goes_costs_those_beside_it_nothing(world):
+    world.expects("waiting: ")
+    gateway = world.gateway()
+    payments = world.topic("payments")
+    world.write_department("lurus", {"requests": "applicant_name", "payments": "amount"},
+                           SLOW + "CREATE TABLE IF NOT EXISTS p (event_id uuid PRIMARY KEY, seq bigint, jumlah numeric);",
+                           {"requests": MAPPING, "payments": "INSERT INTO p (event_id, seq, jumlah) SELECT event_id, seq, amount FROM batch_payments"})
+    fill(gateway, 2000)
+
+    def remove():
+        for removed in world.admin.delete_topics([payments]).values():
+            removed.result()
+
+    remove()
+    sink = world.sink("lurus", batch_records=20, retry_ms=50, **{"kafka.topic.metadata.refresh.interval.ms": 300})
+    for change, applied in ((world.make_topics, 200), (remove, 800), (world.make_topics, 1400)):
+        wait_until(lambda applied=applied: world.accounts("lurus")[0] > applied, 60, f"{applied} events")
+        change()
+    assert post(gateway, "/v1/payments", payment_body())[0] == 201
+    wait_until(lambda: world.accounts("lurus") == (2001, 0, 0, 0), 60, "all events")
+    assert in_order(world) == list(range(1, 2001))
+    assert straights(sink) > 50
+
+
+HALVES = {
+    "a trigger": (CHANGES["a trigger"][0], [7]),
+    "a type": (CHANGES["a type"][0], []),
+    "a type of the same size": ("ALTER TABLE lurus.r ALTER seq TYPE double precision", [7]),
+}
+
+
+@pytest.mark.parametrize("change", HALVES)
+def test_what_changes_between_a_refusal_and_the_halves_is_the_mappings_to_write(world, straight_sink, change):
+    """The change stands in the queue behind the COPY that is refused, and before those of the halves."""
+    world.expects("dead letter class=data")
+    statement, refused = HALVES[change]
+    gateway, sink = straight_sink
+    with held(world, "LOCK TABLE lurus.r IN SHARE MODE") as session:
+        fill(gateway, 12)
+        wait_for_lock(world)
+        changing = threading.Thread(target=world.sql, args=("lurus", statement))
+        changing.start()
+        wait_until(lambda: world.servers.postgres.sql("SELECT 1 FROM pg_locks WHERE NOT granted AND mode IN ('AccessExclusiveLock', 'ShareRowExclusiveLock')"),
+                   20, "the change waits, too")
+        session.rollback()
+        changing.join()
+    wait_until(lambda: world.accounts("lurus") == (13 - len(refused), len(refused), 0, 0), 30, "all events")
+    written = world.sql("lurus", "SELECT seq, asal FROM lurus.r WHERE nama <> 'Siti'")
+    assert sorted(int(seq) for seq, _ in written) == [seq for seq in range(2, 14) if seq not in refused]
+    assert {asal for _, asal in written} == {"pemicu" if change == "a trigger" else "hub"}
+    assert [letter[:3] for letter in world.dead_letters("lurus")] == [("data", "23514", "r_seq_check")] * len(refused)
+    assert straights(sink) == 1
+
+
 def test_a_table_that_is_locked_when_its_way_is_looked_for_is_waited_for(world):
     """At the end of a detour the way is looked for again, and in each new session."""
     world.expects("waiting: ")
@@ -331,3 +408,92 @@ def test_a_table_that_is_locked_when_its_way_is_looked_for_is_waited_for(world):
     assert [row[2] for row in rows(world, 4)] == ["lama", "Budi", "Rini", "Agus"]
     wait_until(lambda: straights(sink) == 2, 20, "straight again")
     assert in_order(world) == [1, 2, 3, 4]
+
+
+def test_a_record_of_a_newer_schema_amid_batches_on_their_way_is_read_rightly(world):
+    """The sink knows the newer schema by the registry alone, which it asks when the first record of it is before it."""
+    gateway = world.gateway()
+    lurus(world, table=ORDERED.replace("CHECK (seq <> 7)", ""))
+    older = os.path.join(world.folder, "older")
+    shutil.copytree(world.schemas, older)
+    world.add_schema(NEWER, "requests", "avro/Request.2.avsc", newer_schema())
+    registry = Registry(world.topic("requests") + "-value")
+    registry.mood = "good"
+    fill(gateway, 507, applicant={"name": "Lama"})
+    gateway.stop()
+    gateway.start()
+    gateway.wait()
+    fill(gateway, 500, applicant={"name": "Baru"}, antrian="A-17")
+    sink = world.sink("lurus", schemas=older, registry=registry.url, batch_records=20)
+    wait_until(lambda: sum(world.accounts("lurus")) == 1007, 60, "all events")
+    registry.shutdown()
+    registry.server_close()
+    assert world.accounts("lurus") == (1007, 0, 0, 0)
+    assert world.sql("lurus", "SELECT seq, nama FROM lurus.r ORDER BY n") == [(seq, "Lama" if seq <= 507 else "Baru") for seq in range(1, 1008)]
+    assert straights(sink) > 40 and f"a new schema id={NEWER}" in world.logs()
+
+
+CHAIN = ORDERED.replace("seq bigint CHECK (seq <> 7)", "perkara text, UNIQUE (desa, perkara), seq bigint") + """
+CREATE TABLE IF NOT EXISTS a (n bigserial, event_id uuid PRIMARY KEY, desa text, perkara text, seq bigint, keputusan text, nomor text UNIQUE,
+    FOREIGN KEY (desa, perkara) REFERENCES r (desa, perkara));
+CREATE TABLE IF NOT EXISTS p (n bigserial, event_id uuid PRIMARY KEY, desa text, perkara text, seq bigint, jumlah numeric,
+    nomor text REFERENCES a (nomor));
+"""
+
+
+def chain(numbers, *records):
+    """The events of some cases: what was asked, what was decided about it in two steps, what was paid for that."""
+    approval = {"record": "Approval", "service": "surat-keterangan-usaha", "actor": {"role": "KADES"}}
+    made = {"Request": lambda n: [{"record": "Request", **request_body(case_id=f"K-{n}", applicant={"name": f"Warga {n}"})}],
+            "Approval": lambda n: [{**approval, "case_id": f"K-{n}", "step": "OPERATOR", "decision": "RETURNED"},
+                                   {**approval, "case_id": f"K-{n}", "step": "KADES", "decision": "ACCEPTED", "letter_number": f"470/{n}"}],
+            "Payment": lambda n: [{"record": "Payment", **payment_body(case_id=f"K-{n}", amount=f"{n}.00", reference=f"470/{n}")}]}
+    return [line for n in numbers for record in records for line in made[record](n)]
+
+
+def test_tables_that_refer_to_each_other_are_filled_in_order(world):
+    world.expects("tried again|try again")
+    gateway = world.gateway()
+    head = "event_id, desa, perkara, seq"
+    columns = "SELECT event_id, village_code, case_id, seq"
+    world.write_department("lurus", {"requests": "applicant_name", "approvals": "decision, letter_number", "payments": "amount, reference"}, CHAIN, {
+        "requests": f"INSERT INTO r ({head}, nama) {columns}, applicant_name FROM batch_requests",
+        "approvals": f"INSERT INTO a ({head}, keputusan, nomor) {columns}, decision, letter_number FROM batch_approvals",
+        "payments": f"INSERT INTO p ({head}, jumlah, nomor) {columns}, amount, reference FROM batch_payments"})
+    sink = world.sink("lurus", batch_records=20, order_retry_ms=3600000)
+    for number, record in enumerate(("Request", "Approval", "Payment")):  # what they refer to is there
+        programs.post_batch(gateway, chain(range(300), record))
+        wait_until(lambda number=number: sum(world.accounts("lurus")) == 300 * (1, 3, 4)[number], 60, record)
+    assert straights(sink) > 40
+    for table, count in (("r", 300), ("a", 600), ("p", 300)):
+        assert in_order(world, table) == list(range(1, count + 1))
+    early, later = range(300, 303), range(303, 403)
+    programs.post_batch(gateway, chain(early, "Payment", "Approval"))
+    wait_until(lambda: world.sql("lurus", "SELECT count(*) FROM kentongan.waiting") == [(9,)], 60, "what they refer to is not there")
+    programs.post_batch(gateway, chain(later, "Request"))
+    wait_until(lambda: world.accounts("lurus")[0] == 1300, 60, "the others do not wait")
+    programs.post_batch(gateway, chain(early, "Request") + chain(later, "Approval"))
+    wait_until(lambda: world.accounts("lurus") == (1512, 0, 0, 0), 60, "all events")
+    assert world.dead_letters("lurus") == [] and world.sql("lurus", "SELECT count(*) FROM kentongan.waiting") == [(0,)]
+    assert world.sql("lurus", "SELECT count(*)::int FROM lurus.r JOIN lurus.a USING (desa, perkara) JOIN lurus.p USING (nomor) "
+                              "WHERE r.nama = 'Warga ' || jumlah::int AND r.perkara = 'K-' || jumlah::int AND keputusan = 'ACCEPTED'") == [(303,)]
+    assert world.sql("lurus", "SELECT count(*) FROM lurus.a x JOIN lurus.a y USING (desa, perkara) WHERE x.seq < y.seq AND x.n > y.n") == [(0,)]
+
+
+def test_a_sink_that_stands_still_with_a_batch_on_its_way_is_taken_over_from(world):
+    world.expects("another sink's transaction|waiting: ")
+    gateway = world.gateway()
+    lurus(world, table=ORDERED.replace("seq <> 7", "seq <> 90 OR pg_advisory_xact_lock(1) IS NOT NULL").replace(" PRIMARY KEY", ""))
+    fill(gateway, 300)
+    world.install("lurus")
+    with held(world, "SELECT pg_advisory_lock(1)"):
+        sleeper = world.sink("lurus", batch_records=20, **{"kafka.session.timeout.ms": 6000, "kafka.max.poll.interval.ms": 6000})
+        wait_for_lock(world)
+        sleeper.process.send(signal.SIGSTOP)
+    other = world.start(another(world, sleeper))
+    wait_until(lambda: sum(world.accounts("lurus")) == 300, 60, "all events")
+    sleeper.process.send(signal.SIGCONT)
+    fill(gateway, 100)
+    wait_until(lambda: sum(world.accounts("lurus")) == 400, 60, "all events")
+    wait_until(lambda: sleeper.get("/readyz")[0] == other.get("/readyz")[0] == 200, 60, "both are well")
+    assert world.accounts("lurus") == (400, 0, 0, 0) and in_order(world) == list(range(1, 401))
