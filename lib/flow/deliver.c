@@ -883,12 +883,12 @@ static void mend_now_and_then(struct deliver *deliver)
 	due = round->more ? now_us >= deliver->mend_us : due || !deliver->knows_unknown;
 	if (!deliver->running || !due)
 		return;
+	deliver->mend_due &= round->more; /* else it may have had its turn already */
 	deliver_list_partitions(deliver, &partitions);
 	ok = buffer_ok(&partitions, &fault)
 	     && mend_partitions(&deliver->apply, deliver->conf,
 	             buffer_bytes(&partitions), !deliver->knows_unknown, round, &fault);
 	buffer_clear(&partitions);
-	deliver->mend_due = false;
 	deliver->mend_us =
 	        clock_monotonic_us()
 	        + (round->more ? MEND_TURN_MS

@@ -251,6 +251,25 @@ def test_many_that_wait_hold_up_nobody_and_all_have_their_turn(world):
     assert world.sql("dispendukcapil", "SELECT count(*)::int FROM dispendukcapil.persetujuan") == [(40,)]
 
 
+def test_a_case_that_moves_amid_a_round_of_others_is_tried_again_at_once(world):
+    world.expects("tried again|try again")
+    world.department("dispendukcapil")
+    world.sql("dispendukcapil", "ALTER TABLE dispendukcapil.persetujuan ADD FOREIGN KEY (desa, nomor_perkara) "
+              "REFERENCES dispendukcapil.permohonan (desa, nomor_perkara)")
+    gateway = world.gateway()
+    approval = {"record": "Approval", "service": "surat-keterangan-kelahiran", "step": "KADES", "decision": "ACCEPTED", "actor": {"role": "KADES"}}
+    programs.post_batch(gateway, [{**approval, "case_id": f"KTP-{number}"} for number in range(40)])
+    world.sink("dispendukcapil", order_retry_ms=3600000)
+    wait_numbers(world, (0, 0, 40, 0, 0), "dispendukcapil")
+    first = "offset=0 applied=0"
+    before = world.logs().count(first)
+    request = request_body(service="surat-keterangan-kelahiran")
+    assert post(gateway, "/v1/requests", {**request, "case_id": "KTP-39"})[0] == 201
+    wait_until(lambda: world.logs().count(first) > before, 30, "a round has begun, and the first had its turn")
+    assert post(gateway, "/v1/requests", {**request, "case_id": "KTP-0"})[0] == 201
+    wait_numbers(world, (4, 0, 38, 0, 0), "dispendukcapil")
+
+
 def test_what_it_refers_to_never_comes_and_it_is_a_dead_letter(world):
     world.expects("dead letter class=data|tried again")
     world.department("dispendukcapil")
