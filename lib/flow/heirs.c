@@ -75,7 +75,7 @@ bool heirs_know(struct batch *batch, const struct conf *conf, heirs_end *end,
 		int32_t number = envelope_partition(
 		        bytes_of(heir->village_code), batch->catalog->modulus);
 
-		ok = (consumer != NULL || consumer_open(&consumer, conf, NULL, fault))
+		ok = (consumer != NULL || consumer_visit(&consumer, conf, fault))
 		     && read_back(batch, heir, number,
 		             end(context, heir->topic, number), consumer, fault);
 		if (ok)

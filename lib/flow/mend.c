@@ -455,7 +455,7 @@ static bool run_queues(struct apply *apply, const struct conf *conf, struct queu
 {
 	int64_t until_us = clock_monotonic_us() + TURN_US;
 	struct consumer *consumer = NULL;
-	bool ok = consumer_open(&consumer, conf, NULL, fault);
+	bool ok = consumer_visit(&consumer, conf, fault);
 	size_t i;
 
 	for (i = 0; ok && i < all->count && clock_monotonic_us() < until_us; i++) {

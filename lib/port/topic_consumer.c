@@ -96,23 +96,26 @@ static const char *const promised[] = { "partition.assignment.strategy", "range"
 	"auto.offset.reset", "error", "isolation.level", "read_committed",
 	"enable.partition.eof", "true", NULL };
 
-static bool consumer_settings(
-        rd_kafka_conf_t *settings, const char *group, struct fault *fault)
+static bool consumer_settings(rd_kafka_conf_t *settings, const char *group,
+        bool is_visitor, struct fault *fault)
 {
 	/* The broker counts compressed bytes: what it sends at once may be ten times as
 	 * much in memory. A record larger than these bounds is still sent, alone.
 	 */
 	static const char *const always[] = { "check.crcs", "true",
 		"fetch.message.max.bytes", "131072", "fetch.max.bytes", "262144",
-		"message.max.bytes", "262144", "fetch.wait.max.ms", "100",
-		"topic.metadata.refresh.interval.ms", "30000", /* of a new topic */
+		"message.max.bytes", "262144", "topic.metadata.refresh.interval.ms",
+		"30000", /* of a new topic */
 		"session.timeout.ms", "10000", "reconnect.backoff.max.ms", "2000",
 		"socket.nagle.disable", "true", NULL };
 	/* Members are many on one machine and wait for a database; who reads alone
-	 * waits for nothing but this queue, and half of it is half as fast.
+	 * waits for nothing but this queue, and half of it is half as fast. A fetch
+	 * that waits at the log's end holds up the next one, which is for another
+	 * place.
 	 */
 	const char *named[] = { "group.id", group ? group : "kentongan-alone",
-		"queued.max.messages.kbytes", group ? "512" : "1024", NULL };
+		"queued.max.messages.kbytes", group ? "512" : "1024",
+		"fetch.wait.max.ms", is_visitor ? "10" : "100", NULL };
 
 	return topic_set(settings, promised, fault)
 	       && topic_set(settings, always, fault)
@@ -120,7 +123,7 @@ static bool consumer_settings(
 }
 
 static bool consumer_create(struct consumer *consumer, const struct conf *conf,
-        const char *group, struct fault *fault)
+        const char *group, bool is_visitor, struct fault *fault)
 {
 	rd_kafka_conf_t *settings = rd_kafka_conf_new();
 	char text[256];
@@ -133,7 +136,7 @@ static bool consumer_create(struct consumer *consumer, const struct conf *conf,
 	if (group != NULL)
 		rd_kafka_conf_set_rebalance_cb(settings, on_rebalance);
 	if (!topic_refuse(conf, promised, fault)
-	        || !consumer_settings(settings, group, fault)
+	        || !consumer_settings(settings, group, is_visitor, fault)
 	        || !topic_set_conf(settings, conf, fault)) {
 		rd_kafka_conf_destroy(settings);
 		return false;
@@ -149,19 +152,30 @@ static bool consumer_create(struct consumer *consumer, const struct conf *conf,
 	return true;
 }
 
-bool consumer_open(struct consumer **out, const struct conf *conf, const char *group,
-        struct fault *fault)
+static bool open_as(struct consumer **out, const struct conf *conf, const char *group,
+        bool is_visitor, struct fault *fault)
 {
 	struct consumer *consumer = calloc(1, sizeof *consumer);
 
 	if (consumer == NULL)
 		return fault_memory(fault);
-	if (!consumer_create(consumer, conf, group, fault)) {
+	if (!consumer_create(consumer, conf, group, is_visitor, fault)) {
 		consumer_close(&consumer);
 		return false;
 	}
 	*out = consumer;
 	return true;
+}
+
+bool consumer_open(struct consumer **out, const struct conf *conf, const char *group,
+        struct fault *fault)
+{
+	return open_as(out, conf, group, false, fault);
+}
+
+bool consumer_visit(struct consumer **out, const struct conf *conf, struct fault *fault)
+{
+	return open_as(out, conf, NULL, true, fault);
 }
 
 void consumer_close(struct consumer **consumer)

@@ -42,9 +42,16 @@ enum consumer_news {
 	NEWS_FAULT,
 };
 
-/* conf has brokers and the family kafka; group NULL: on one's own. */
+/* conf has brokers and the family kafka; group NULL: on one's own, reading on. */
 MUST_CHECK bool consumer_open(struct consumer **out, const struct conf *conf,
         const char *group, struct fault *fault);
+
+/*
+ * One that goes from place to place on its own, and is closed soon: it does not wait at
+ * a log's end for more, which would hold up the next place.
+ */
+MUST_CHECK bool consumer_visit(
+        struct consumer **out, const struct conf *conf, struct fault *fault);
 
 /* Leaves the group. Never hangs for more than 10 s: then the process is ended. */
 void consumer_close(struct consumer **consumer);

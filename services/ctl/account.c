@@ -409,7 +409,7 @@ static bool account_open(struct account *account, struct ctl *ctl, struct fault 
 	return catalog_open(&account->catalog, conf_text(ctl->conf, "schemas"),
 	               conf_text(ctl->conf, "mode"), fault)
 	       && compile(account, fault)
-	       && consumer_open(&account->consumer, ctl->conf, NULL, fault);
+	       && consumer_visit(&account->consumer, ctl->conf, fault);
 }
 
 static void account_close(struct account *account)

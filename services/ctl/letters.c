@@ -44,7 +44,7 @@ static bool letters_open(
 	               &letters->apply, letters->department, letters->catalog, fault)
 	       && apply_connect(&letters->apply, conf_text(conf, "database"),
 	               "kentongan dead-letters", fault)
-	       && (!with_kafka || consumer_open(&letters->consumer, conf, NULL, fault));
+	       && (!with_kafka || consumer_visit(&letters->consumer, conf, fault));
 }
 
 static void letters_close(struct letters *letters)

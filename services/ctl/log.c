@@ -44,7 +44,7 @@ static bool bench_open(
 	       && apply_open(&bench->apply, bench->department, bench->catalog, fault)
 	       && apply_connect(
 	               &bench->apply, conf_text(conf, "database"), "kentongan", fault)
-	       && consumer_open(&bench->consumer, conf, NULL, fault);
+	       && consumer_visit(&bench->consumer, conf, fault);
 }
 
 static void bench_close(struct bench *bench)

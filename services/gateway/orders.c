@@ -283,7 +283,7 @@ static bool compare_topics(
 static bool look(struct orders *orders, struct fault *fault)
 {
 	struct consumer *consumer = NULL;
-	bool ok = consumer_open(&consumer, orders->conf, NULL, fault);
+	bool ok = consumer_visit(&consumer, orders->conf, fault);
 	bool has_read = ok && read_orders(orders, consumer, fault);
 
 	ok = ok && compare_topics(orders, consumer, fault) && has_read;
