@@ -392,7 +392,7 @@ class Bench:
 
     def streams(self):
         """All villages of Indonesia beside those of one regency, the same number of events."""
-        count, found = 4 * 83762, {}
+        count, found = BACKLOG, {}
         for villages in (248, 83762):
             name = f"streams_{villages}"
             sink = self.fill_for(name, count, villages)
