@@ -121,7 +121,6 @@ bool batch_open(struct batch *batch, const struct department *department,
 static void stream_free(struct stream *stream)
 {
 	place_clear(&stream->place);
-	free(stream->key);
 	free(stream);
 }
 
@@ -200,22 +199,20 @@ struct lane *batch_lane(struct batch *batch, const char *topic)
 
 /* Streams */
 
-static struct stream *stream_new(struct bytes key, const struct head *head,
-        const char *incarnation, const char *topic)
+static struct stream *stream_new(
+        const struct head *head, const uint8_t life[16], const char *topic)
 {
+	static const uint8_t none[16];
 	struct stream *stream = calloc(1, sizeof *stream);
 
 	if (stream == NULL)
 		return NULL;
-	stream->key = strndup((const char *)key.data, key.size);
-	if (stream->key == NULL) {
-		free(stream);
-		return NULL;
-	}
 	stream->topic = topic;
 	snprintf(stream->village_code, sizeof stream->village_code, "%.*s",
 	        (int)head->village_code.size, (const char *)head->village_code.data);
-	snprintf(stream->incarnation, sizeof stream->incarnation, "%s", incarnation);
+	memcpy(stream->life, life, sizeof stream->life);
+	if (memcmp(life, none, sizeof none) != 0)
+		identity_format(life, stream->incarnation);
 	return stream;
 }
 
@@ -238,30 +235,34 @@ static bool touch(struct batch *batch, struct stream *stream, struct fault *faul
 	return true;
 }
 
+/* The end of a UUID is drawn by lot: a hash by itself. */
+static struct stream **bucket_of(
+        struct batch *batch, struct bytes village_code, const uint8_t life[16])
+{
+	uint64_t lot;
+
+	memcpy(&lot, life + 8, sizeof lot);
+	return &batch->streams[(cases_hash(village_code) ^ lot) % STREAM_BUCKETS];
+}
+
+/* The same identity may be written in small and in capital letters. */
 static struct stream *find_stream(struct batch *batch, const struct head *head,
         const char *topic, struct fault *fault)
 {
-	struct buffer *key = &batch->key;
+	uint8_t life[16];
 	struct stream **bucket;
 	struct stream *stream;
-	char incarnation[UUID_TEXT_BYTES] = "";
-	uint8_t uuid[16];
 
-	/* The same identity may be written in small and in capital letters. */
-	if (identity_parse(head->incarnation, uuid))
-		identity_format(uuid, incarnation);
-	buffer_reset(key);
-	buffer_append(key, head->village_code.data, head->village_code.size);
-	buffer_append_byte(key, ' ');
-	buffer_append_text(key, incarnation);
-	buffer_append_byte(key, ' ');
-	buffer_append_text(key, topic);
-	bucket = &batch->streams[cases_hash(buffer_bytes(key)) % STREAM_BUCKETS];
+	if (!identity_parse(head->incarnation, life))
+		memset(life, 0, sizeof life);
+	bucket = bucket_of(batch, head->village_code, life);
 	for (stream = *bucket; stream != NULL; stream = stream->next)
-		if (bytes_equal_text(buffer_bytes(key), stream->key))
+		if (memcmp(stream->life, life, sizeof life) == 0
+		        && stream->topic == topic
+		        && bytes_equal_text(head->village_code, stream->village_code))
 			break;
 	if (stream == NULL) {
-		stream = stream_new(buffer_bytes(key), head, incarnation, topic);
+		stream = stream_new(head, life, topic);
 		if (stream == NULL) {
 			fault_memory(fault);
 			return NULL;

@@ -20,9 +20,9 @@
 /* A stream as this department has it, with what the batch adds. */
 struct stream {
 	struct stream *next; /* of its bucket */
-	char *key;           /* "village incarnation topic" */
 	char village_code[16];
 	char incarnation[40];
+	uint8_t life[16]; /* the incarnation's bytes; 0: it is no UUID */
 	const char *topic;
 	struct place_stream place;
 	bool known; /* it stands in the database */

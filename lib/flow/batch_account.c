@@ -209,10 +209,13 @@ static bool gains(const struct stream *stream)
 
 static int by_key(const void *a, const void *b)
 {
-	const struct stream *const *left = a;
-	const struct stream *const *right = b;
+	const struct stream *left = *(const struct stream *const *)a;
+	const struct stream *right = *(const struct stream *const *)b;
+	int order = strcmp(left->village_code, right->village_code);
 
-	return strcmp((*left)->key, (*right)->key);
+	if (order == 0)
+		order = memcmp(left->life, right->life, sizeof left->life);
+	return order != 0 ? order : strcmp(left->topic, right->topic);
 }
 
 /* In the order of their keys, which is that of the index: neighbours lie together. */

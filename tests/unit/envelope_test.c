@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "unit.h"
 
+#include <ctype.h>
+#include <string.h>
+
 #include "event/catalog.h"
 #include "event/envelope.h"
 #include "event/identity.h"
@@ -81,10 +84,30 @@ static void new_ids_grow_and_never_repeat(void **state)
 	}
 }
 
+static bool fits(size_t at, int byte)
+{
+	bool hyphen = at == 8 || at == 13 || at == 18 || at == 23;
+
+	return hyphen ? byte == '-' : isxdigit(byte) != 0;
+}
+
+static void read_plainly(const char *text, uint8_t out[16])
+{
+	for (size_t i = 0; i < 16; i++) {
+		unsigned byte = 0;
+
+		text += *text == '-';
+		assert_int_equal(sscanf(text, "%2x", &byte), 1);
+		out[i] = (uint8_t)byte;
+		text += 2;
+	}
+}
+
 static void what_is_a_uuid_is_told_for_every_byte(void **state)
 {
 	char text[] = "0192f3a4-5678-7abc-8DEF-0123456789ab";
 	uint8_t bytes[16];
+	uint8_t plain[16];
 
 	(void)state;
 	for (size_t at = 0; at < 36; at++) {
@@ -94,8 +117,12 @@ static void what_is_a_uuid_is_told_for_every_byte(void **state)
 			struct bytes view = { (const uint8_t *)text, 36 };
 
 			text[at] = (char)byte;
-			assert_int_equal(
-			        identity_is_uuid(view), identity_parse(view, bytes));
+			assert_int_equal(identity_is_uuid(view), fits(at, byte));
+			assert_int_equal(identity_parse(view, bytes), fits(at, byte));
+			if (fits(at, byte)) {
+				read_plainly(text, plain);
+				assert_memory_equal(bytes, plain, sizeof plain);
+			}
 		}
 		text[at] = old;
 	}
