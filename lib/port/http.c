@@ -20,6 +20,7 @@
 enum {
 	SWEEP_MS = 500,
 	WAITING_MS = 1, /* between two looks around while nothing but waiting goes on */
+	LAST_RUNS = 4,  /* one takes up an answer, the next one sends it */
 	REQUEST_MEMORY = 8 * 1024, /* of a connection: request line and headers */
 };
 
@@ -177,8 +178,8 @@ void http_set_headers(struct http_request *request, const char *media)
 
 static void request_free(struct http_request *request);
 
-/* The answer is there: who waits for it is looked at, if he is there still. */
-static void let_go(struct http_request *request)
+/* Who waits for the answer is looked at, if he is there still. */
+void http_let_go(struct http_request *request)
 {
 	if (!request->waiting)
 		return;
@@ -200,7 +201,7 @@ void http_answer(struct http_request *request, unsigned status, const char *medi
 	        body.size, (void *)body.data, MHD_RESPMEM_MUST_COPY);
 	if (request->response != NULL)
 		http_set_headers(request, media);
-	let_go(request);
+	http_let_go(request);
 }
 
 static void put_problem(
@@ -524,11 +525,12 @@ void http_close(struct http **http)
 	if (old->daemon != NULL) {
 		if (old->sweep_timer != NULL)
 			loop_timer_set(old->sweep_timer, UINT32_MAX, 0);
-		MHD_run(old->daemon);
+		for (int i = 0; i < LAST_RUNS; i++)
+			MHD_run(old->daemon);
 		MHD_stop_daemon(old->daemon);
 	}
 	while (old->waiting != NULL)
-		let_go(old->waiting); /* whoever was to answer them has ended */
+		http_let_go(old->waiting); /* whoever was to answer them has ended */
 	buffer_clear(&old->certificate);
 	buffer_clear(&old->key);
 	free(old);

@@ -115,9 +115,9 @@ void http_refuse(struct http_request *request, const struct http_problem *proble
         const char *errors);
 
 /*
- * Answer, within the handler, with a stream that stays open. on_close is called once,
- * when the watcher has gone or http_stream_close() was heard; the stream is gone after
- * it.
+ * Answer with a stream that stays open. False: there is no memory, or nobody there any
+ * more; the request still wants an answer. on_close is called once, when the watcher
+ * has gone or http_stream_close() was heard; the stream is gone after it.
  */
 MUST_CHECK bool http_stream_open(struct http_request *request, const char *media,
         loop_callback *on_close, void *context, struct http_stream **out);

@@ -92,6 +92,7 @@ struct http_request {
 /* http.c */
 void http_run_soon(struct http *http); /* on the loop's thread, not within the caller */
 void http_set_headers(struct http_request *request, const char *media);
+void http_let_go(struct http_request *request); /* its answer is there */
 void http_cut_off(struct MHD_Connection *mhd);
 
 /* http_listen.c: sockets and their addresses */

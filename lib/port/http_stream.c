@@ -5,7 +5,6 @@
  */
 #include "port/http_parts.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,9 +76,10 @@ static void stream_resume(struct http_stream *stream)
 bool http_stream_open(struct http_request *request, const char *media,
         loop_callback *on_close, void *context, struct http_stream **out)
 {
-	struct http_stream *stream = calloc(1, sizeof *stream);
+	struct http_stream *stream = NULL;
 
-	assert(!request->waiting);
+	if (request->mhd != NULL)
+		stream = calloc(1, sizeof *stream);
 	if (stream == NULL)
 		return false;
 	*stream = (struct http_stream){ .http = request->http,
@@ -97,6 +97,7 @@ bool http_stream_open(struct http_request *request, const char *media,
 	request->status = 200;
 	http_answer_header(request, "Cache-Control", "no-store");
 	http_set_headers(request, media);
+	http_let_go(request);
 	*out = stream;
 	return true;
 }

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import resource
+import signal
 import socket
 import struct
 import time
@@ -11,7 +12,7 @@ import time
 import pytest
 from conftest import VILLAGES, payment_body, post, request_body
 from hub import programs
-from hub.base import wait_until
+from hub.base import read, wait_until
 from sick_disk import SickDisk
 from test_gateway_broker import sequence, status
 
@@ -96,6 +97,20 @@ def test_who_goes_before_the_answer_takes_nothing_with_him(sick):
     patient.close()
     for key in ("pergi", "sabar"):
         assert post(gateway, "/v1/payments", payment_body(case_id=key), Idempotency_Key=key)[0] == 200, "it is kept, and once"
+
+
+def test_who_waits_at_the_end_is_answered(sick):
+    """Stopped while a sync takes its time: what is kept is told so, and what was not begun as well."""
+    disk, gateway = sick
+    disk.order(stuck=1)
+    waiting = [send_post(gateway, f"akhir-{number}") for number in range(20)]
+    wait_until(lambda: disk.waiting == 1 and gateway.get("/healthz")[0] == 200, 30, "the sync waits")
+    main = gateway.process.pid()
+    gateway.process.send(signal.SIGTERM)
+    wait_until(lambda: "futex" in read(f"/proc/{main}/wchan"), 30, "it waits for the sync, as all do")
+    disk.heal()
+    words = [connection.recv(12) for connection in waiting]
+    assert set(words) <= {b"HTTP/1.1 201", b"HTTP/1.1 503"} and b"HTTP/1.1 201" in words
 
 
 def test_writes_without_room_are_told_and_cured(world, sick):
