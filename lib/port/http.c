@@ -186,10 +186,12 @@ void http_let_go(struct http_request *request)
 	request->waiting = false;
 	LIST_DROP(request->http->waiting, request);
 	request->http->moved = true;
-	if (request->mhd == NULL)
-		request_free(request);
-	else
+	if (request->mhd != NULL) {
 		http_run_soon(request->http);
+	} else {
+		request->http->gone--;
+		request_free(request);
+	}
 }
 
 void http_answer(struct http_request *request, unsigned status, const char *media,
@@ -324,11 +326,21 @@ static enum MHD_Result send_answer(struct http_request *request)
 	return MHD_queue_response(request->mhd, request->status, request->response);
 }
 
+/* Who hangs up and asks again leaves his questions behind: no more than may be here. */
+static const struct http_problem crowded = { 503, "busy", "Try again",
+	"Too many who asked have gone before their answer; try again with the same "
+	"key.",
+	"Sistem sedang sibuk; coba lagi sebentar lagi." };
+
 static enum MHD_Result dispatch(struct http_request *request)
 {
 	if (request->connection != NULL)
 		request->connection->since_us = 0;
-	request->route->handle(request->route->context, request);
+	if (request->http->gone < request->http->settings.connections)
+		request->route->handle(request->route->context, request);
+	else
+		http_refuse(request, &crowded, NULL);
+	buffer_clear(&request->body);
 	if (request->response != NULL)
 		return send_answer(request);
 	request->waiting = true;
@@ -396,7 +408,9 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **place
 	}
 	request->mhd = NULL;
 	request->connection = NULL;
-	if (!request->waiting)
+	if (request->waiting)
+		request->http->gone++;
+	else
 		request_free(request);
 	*place = NULL;
 }

@@ -82,7 +82,7 @@ const char *http_address(const struct http *http);
 bool http_listens_locally(const struct http *http); /* a socket file counts too */
 
 /*
- * What was asked. Tail and body live as long as the request, all else until its handler
+ * What was asked. The tail lives as long as the request, all else until its handler
  * returns; NULL and empty when absent. A NUL (%00) comes as a byte that no well-formed
  * text has, so that it ends none early.
  */

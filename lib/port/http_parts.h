@@ -41,6 +41,7 @@ struct http {
 	struct loop_timer *sweep_timer;
 	struct connection *connections;
 	struct http_request *waiting; /* requests that wait for their answer */
+	unsigned gone;                /* of these, whose asker has gone */
 	struct http_stream *streams;
 	char address[128];
 	bool is_local;

@@ -12,6 +12,7 @@ struct repair {
 	struct http_request *request;
 	struct keeper_question question;
 	struct spool_receipt receipt;
+	struct buffer body; /* what was asked */
 	struct buffer reason;
 	struct buffer headers;
 	struct buffer value;
@@ -21,6 +22,7 @@ static void repair_free(struct repair *repair)
 {
 	if (repair == NULL)
 		return;
+	buffer_clear(&repair->body);
 	buffer_clear(&repair->reason);
 	buffer_clear(&repair->headers);
 	buffer_clear(&repair->value);
@@ -145,7 +147,7 @@ static void event_found(void *context, struct keeper_question *question)
 	arena_reset(&gateway->arena);
 	ok = ok
 	     && document_parse(
-	             &document, &gateway->arena, http_body(repair->request), report)
+	             &document, &gateway->arena, buffer_bytes(&repair->body), report)
 	     && check_record(gateway->void_schema->schema, document,
 	             timekeeper_now_us(&gateway->timekeeper), &gateway->arena, &value,
 	             report, &fault)
@@ -198,6 +200,7 @@ void repair_void(void *context, struct http_request *request)
 	repair->question.done = event_found;
 	repair->question.context = repair;
 	repair->question.receipts = &repair->receipt;
+	buffer_append(&repair->body, http_body(request).data, http_body(request).size);
 	if (!identity_parse(
 	            (struct bytes){ (const uint8_t *)tail, UUID_TEXT_BYTES - 1 },
 	            repair->question.event_id)) {

@@ -20,9 +20,10 @@ EVENTS = 12
 
 
 @pytest.fixture
-def sick(world):
+def sick(world, request):
     disk = SickDisk(world.folder, os.path.join(world.folder, "spool"))
-    program = programs.gateway(world.folder, world.folder, VILLAGES[0], world.brokers, world.schemas, ballast_bytes=0)
+    program = programs.gateway(world.folder, world.folder, VILLAGES[0], world.brokers, world.schemas, ballast_bytes=0,
+                               **getattr(request, "param", {}))
     world.start(program)
     return disk, program
 
@@ -84,8 +85,7 @@ def test_who_goes_before_the_answer_takes_nothing_with_him(sick):
     disk.order(stuck=1)
     gone, patient = send_post(gateway, "pergi"), send_post(gateway, "sabar")
     wait_until(lambda: disk.waiting == 1, 30, "the sync waits")
-    gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    gone.close()
+    hang_up(gone)
     body = json.dumps(request_body()).encode()
     with socket.create_connection(gateway.url.split("//")[1].split(":"), timeout=30) as slow:
         slow.sendall(b"POST /v1/requests HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n")
@@ -97,6 +97,29 @@ def test_who_goes_before_the_answer_takes_nothing_with_him(sick):
     patient.close()
     for key in ("pergi", "sabar"):
         assert post(gateway, "/v1/payments", payment_body(case_id=key), Idempotency_Key=key)[0] == 200, "it is kept, and once"
+
+
+def hang_up(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+@pytest.mark.parametrize("sick", [{"max_connections": 8}], indirect=True)
+def test_questions_of_those_who_hang_up_do_not_pile_up(sick):
+    """A page that asks each second and gives up, while a sync takes half an hour."""
+    disk, gateway = sick
+    disk.order(stuck=1)
+    post_of_all = send_post(gateway, "pertama")
+    wait_until(lambda: disk.waiting == 1, 30, "the sync waits")
+
+    def ask_and_go():
+        hang_up(send_post(gateway, "pergi"))
+        return gateway.get("/healthz")[0] == 503
+    wait_until(ask_and_go, 30, "nobody is served before those who have gone are done with")
+    disk.heal()
+    assert post_of_all.recv(12) == b"HTTP/1.1 201"
+    wait_until(lambda: gateway.get("/healthz")[0] == 200, 30, "all are served again")
+    assert status(gateway)["topics"][2]["last_seq"] == 2, "one that stayed, and one event of all those who went"
 
 
 def test_who_waits_at_the_end_is_answered(sick):
