@@ -32,6 +32,7 @@ enum {
 	MEND_TURN_MS = 250, /* between two turns of a round, for everybody else */
 	TOPICS_MS = 10000,
 	CUT_OFF_MS = 2000,
+	OUT_MS = 10000,
 };
 
 #define NO_PARTITIONS "Kafka has given it no partitions yet"
@@ -309,6 +310,12 @@ static bool is_time_for_topics(const struct deliver *deliver)
 	       && (deliver->running || deliver->partition_count == 0);
 }
 
+/* Longer than the others need to share anew. */
+static bool is_long_out(const struct deliver *deliver)
+{
+	return clock_monotonic_us() - deliver->out_us > OUT_MS * INT64_C(1000);
+}
+
 /*
  * Others go on where one topic is missing; but a department that gets nothing of one is
  * not well, and nor is one that Kafka tells nothing.
@@ -333,10 +340,10 @@ static void look_for_topics(struct deliver *deliver)
 		        "the topic %.100s is not there; run kentongan topics create",
 		        topic);
 		set_state(deliver, "waiting", reason);
-	} else if (ailed && deliver->is_member) {
-		say_running(deliver);
-	} else if (ailed) {
+	} else if (!deliver->is_member && (ailed || is_long_out(deliver))) {
 		set_state(deliver, "waiting", NO_PARTITIONS);
+	} else if (ailed) {
+		say_running(deliver);
 	}
 }
 
@@ -394,6 +401,7 @@ static void own_nothing(struct deliver *deliver)
 {
 	deliver->partition_count = 0;
 	deliver->is_member = false;
+	deliver->out_us = clock_monotonic_us();
 	deliver->counters.assignments++;
 }
 

@@ -76,6 +76,7 @@ struct deliver {
 	struct partition *partitions;
 	size_t partition_count;
 	bool is_member;    /* it was told which partitions are ours */
+	int64_t out_us;    /* monotonic: since when they are not */
 	bool running;      /* claimed, and reading */
 	bool is_cut_off;   /* Kafka does not answer */
 	bool lacks_topic;  /* one of the department's does not exist */
