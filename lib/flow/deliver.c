@@ -266,24 +266,6 @@ static void count_held(struct deliver *deliver)
 		deliver->counters.held += (int64_t)batch->lanes[i].held.count;
 }
 
-static void try_to_claim(struct deliver *deliver)
-{
-	struct fault fault = { 0 };
-
-	if (deliver->running || deliver->partition_count == 0
-	        || clock_monotonic_us() < deliver->resume_us)
-		return;
-	if (!deliver_claim(deliver, &fault)) {
-		give_way(deliver, &fault);
-		return;
-	}
-	deliver->running = true;
-	deliver->has_gaps = true; /* until asked */
-	count_held(deliver);
-	deliver->topics_us = 0;
-	say_running(deliver);
-}
-
 /* A topic that does not exist, or NULL. False: Kafka does not answer. */
 static bool find_missing(const struct deliver *deliver, const char **out)
 {
@@ -301,6 +283,38 @@ static bool find_missing(const struct deliver *deliver, const char **out)
 			*out = topic;
 	}
 	return true;
+}
+
+static void say_cut_off(struct deliver *deliver)
+{
+	deliver->is_cut_off = true;
+	set_state(deliver, "waiting", "Kafka does not answer");
+}
+
+static void try_to_claim(struct deliver *deliver)
+{
+	const char *missing;
+	struct fault fault = { 0 };
+
+	if (deliver->running || deliver->partition_count == 0
+	        || clock_monotonic_us() < deliver->resume_us)
+		return;
+	/* A claim asks it for more, and the library waits longer for that. */
+	if (!find_missing(deliver, &missing)) {
+		say_cut_off(deliver);
+		deliver->resume_us = clock_monotonic_us() + CUT_OFF_MS * INT64_C(1000);
+		return;
+	}
+	deliver->is_cut_off = false;
+	if (!deliver_claim(deliver, &fault)) {
+		give_way(deliver, &fault);
+		return;
+	}
+	deliver->running = true;
+	deliver->has_gaps = true; /* until asked */
+	count_held(deliver);
+	deliver->topics_us = 0;
+	say_running(deliver);
 }
 
 /* The database comes first, and who has no consumer has said so. */
@@ -334,7 +348,7 @@ static void look_for_topics(struct deliver *deliver)
 	        clock_monotonic_us()
 	        + (deliver->is_cut_off ? CUT_OFF_MS : TOPICS_MS) * INT64_C(1000);
 	if (deliver->is_cut_off) {
-		set_state(deliver, "waiting", "Kafka does not answer");
+		say_cut_off(deliver);
 	} else if (topic != NULL) {
 		snprintf(reason, sizeof reason,
 		        "the topic %.100s is not there; run kentongan topics create",
@@ -393,7 +407,7 @@ static bool take_assignment(struct deliver *deliver, struct fault *fault)
 	deliver->rival = (struct rival){ 0 };
 	deliver->counters.assignments++;
 	if (count == 0)
-		set_state(deliver, "running", "");
+		say_running(deliver);
 	return true;
 }
 

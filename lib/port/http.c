@@ -19,8 +19,8 @@
 
 enum {
 	SWEEP_MS = 500,
-	WAITING_MS = 1, /* between two looks around while nothing but waiting goes on */
-	LAST_RUNS = 4,  /* one takes up an answer, the next one sends it */
+	WAITING_MS = 1,            /* between two looks around where nothing moves */
+	LAST_RUNS = 4,             /* one takes up an answer, the next one sends it */
 	REQUEST_MEMORY = 8 * 1024, /* of a connection: request line and headers */
 };
 
@@ -29,7 +29,7 @@ enum {
 /*
  * A request that waits for its answer is not taken out of the daemon's epoll set and
  * put back: each run asks for the answer again, and the daemon would run without a
- * pause for its sake alone (decision 63).
+ * pause for its sake alone (decision 63). So it would for half a TLS greeting.
  */
 static void http_run(void *context)
 {
@@ -40,7 +40,7 @@ static void http_run(void *context)
 	MHD_run(http->daemon);
 	if (MHD_get_timeout(http->daemon, &timeout) == MHD_NO)
 		return;
-	if (timeout == 0 && !http->moved && http->waiting != NULL)
+	if (timeout == 0 && !http->moved)
 		timeout = WAITING_MS;
 	loop_timer_set(http->run_timer, timeout, 0);
 }

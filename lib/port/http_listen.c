@@ -64,6 +64,13 @@ static bool resolve(const char *listen, struct addrinfo **out, struct fault *fau
 	return result == 0 || http_listen_fault(fault, listen, gai_strerror(result));
 }
 
+static bool is_socket(const char *path)
+{
+	struct stat info;
+
+	return lstat(path, &info) == 0 && S_ISSOCK(info.st_mode);
+}
+
 /*
  * A socket file: a proxy on this machine talks to it, and says who asks. Its group may
  * too. One that a program left behind which has ended is in the way.
@@ -78,7 +85,7 @@ static bool open_socket_file(const char *listen_on, int *out, struct fault *faul
 	if (ok) {
 		strcpy(address.sun_path, path);
 		if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0
-		        && errno == ECONNREFUSED)
+		        && errno == ECONNREFUSED && is_socket(path))
 			unlink(path);
 		close(fd);
 		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -180,6 +180,9 @@ static void tell_link(int folder, const char *name, struct spool_loss *out)
 	char target[64]; /* its beginning, for a person */
 	ssize_t size = readlinkat(folder, name, target, sizeof target);
 
+	while (size > 0
+	        && !bytes_is_text((struct bytes){ (uint8_t *)target, (size_t)size }))
+		size--;
 	*out = (struct spool_loss){ .any = true, .done = true };
 	snprintf(out->file, sizeof out->file, "%s", name);
 	snprintf(out->reason, sizeof out->reason,

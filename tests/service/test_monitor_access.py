@@ -12,7 +12,7 @@ import urllib.parse
 import psycopg2
 import pytest
 from conftest import VILLAGES, payment_body, post, speak
-from hub.base import Trouble, wait_until, write
+from hub.base import Trouble, read, wait_until, write
 from test_monitor_cases import CASE, live_a_case
 
 WATCHER, AUDITOR = "rahasia-pengawas", "rahasia-auditor"
@@ -163,6 +163,16 @@ def test_a_proxy_says_who_asks_over_a_socket_file(lonely, tmp_path):
         write(roles, "rina watch\n", 0o600)
         monitor.process.send(signal.SIGKILL)
         wait_until(lambda: not monitor.process.is_running(), 20, "it is gone")
+
+
+def test_a_file_in_the_place_of_a_socket_file_stays(lonely, tmp_path):
+    lonely.expects("Address already in use")
+    path, roles = str(tmp_path / "surat"), os.path.join(lonely.folder, "roles")
+    write(path, "pribadi\n")
+    write(roles, "rina watch\n", 0o600)
+    monitor = lonely.monitor(wait=False, listen="unix:" + path, user_header="X-Remote-User", roles=roles)
+    wait_until(lambda: not monitor.process.is_running(), 20, "it ends")
+    assert read(path) == "pribadi\n"
 
 
 @pytest.mark.parametrize("settings, words", [

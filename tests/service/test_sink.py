@@ -575,7 +575,7 @@ def lags(sink):
 
 def test_a_silent_hub_is_told_and_waited_for(world, servers):
     """Who asks a sink whether it is well is not told "ready" by one that reads nothing."""
-    world.expects("waiting: Kafka |link|no broker")
+    world.expects("waiting: |link|no broker")
     gateway = world.gateway()
     sink = world.sink("satu_data")
     assert post(gateway, "/v1/requests", request_body(case_id="sebelum"))[0] == 201
@@ -587,5 +587,25 @@ def test_a_silent_hub_is_told_and_waited_for(world, servers):
         wait_until(lambda: lags(sink) in ({-1}, set()), 10, "no lag is made up")
     finally:
         os.kill(servers.kafka.process.pid(), signal.SIGCONT)
+    world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 2)
+    wait_until(lambda: sink.get("/readyz")[0] == 200, 60, "ready again")
+
+
+def test_a_hub_that_goes_while_the_database_is_away_is_told(world, servers):
+    world.expects("waiting: |link|no broker")
+    gateway = world.gateway()
+    sink = world.sink("satu_data", retry_ms=100)
+    assert post(gateway, "/v1/requests", request_body(case_id="sebelum"))[0] == 201
+    world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 1)
+    servers.postgres.stop(signal.SIGQUIT)
+    wait_until(lambda: "database" in sink.get("/readyz")[1], 60, "the database is missed")
+    os.kill(servers.kafka.process.pid(), signal.SIGSTOP)
+    try:
+        servers.postgres.start()
+        servers.postgres.wait()
+        wait_until(lambda: sink.get("/readyz") == (503, "Kafka does not answer\n"), 60, "then it is the hub that is missed")
+    finally:
+        os.kill(servers.kafka.process.pid(), signal.SIGCONT)
+    assert post(gateway, "/v1/requests", request_body(case_id="sesudah"))[0] == 201
     world.wait_rows("satu_data", "SELECT count(*) FROM satu_data.requests", 2)
     wait_until(lambda: sink.get("/readyz")[0] == 200, 60, "ready again")
