@@ -395,9 +395,10 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd,
 static void on_completed(void *context, struct MHD_Connection *mhd, void **place,
         enum MHD_RequestTerminationCode code)
 {
+	struct http *http = context;
 	struct http_request *request = *place;
 
-	(void)context;
+	http->moved = true;
 	(void)mhd;
 	(void)code;
 	if (request == NULL)
