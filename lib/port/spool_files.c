@@ -175,19 +175,23 @@ static bool is_left_link(int folder, const char *name, const char *spool)
 	       && S_ISLNK(info.st_mode);
 }
 
+void text_end_whole(char *text, size_t size)
+{
+	while (size > 0 && !bytes_is_text((struct bytes){ (uint8_t *)text, size }))
+		size--;
+	text[size] = '\0';
+}
+
 static void tell_link(int folder, const char *name, struct spool_loss *out)
 {
 	char target[64]; /* its beginning, for a person */
-	ssize_t size = readlinkat(folder, name, target, sizeof target);
+	ssize_t size = readlinkat(folder, name, target, sizeof target - 1);
 
-	while (size > 0
-	        && !bytes_is_text((struct bytes){ (uint8_t *)target, (size_t)size }))
-		size--;
+	text_end_whole(target, size > 0 ? (size_t)size : 0);
 	*out = (struct spool_loss){ .any = true, .done = true };
 	snprintf(out->file, sizeof out->file, "%s", name);
 	snprintf(out->reason, sizeof out->reason,
-	        "it is a link to %.*s, which is %s; what lies there is not sent",
-	        size > 0 ? (int)size : 0, target,
+	        "it is a link to %s, which is %s; what lies there is not sent", target,
 	        faccessat(folder, name, F_OK, 0) == 0 ? "there again" : "not there");
 }
 

@@ -158,6 +158,9 @@ bool path_is_no_file(const char *path);
 /* FAULT_RETRY where its folder lies behind a link to nothing: docs/decisions/0064. */
 MUST_CHECK bool spool_has_disk(const char *path, struct fault *fault);
 
+/* End a text that was cut, maybe amid a letter; there is room behind it. */
+void text_end_whole(char *text, size_t size);
+
 /* A spool behind a link to nothing was set aside once, and its link is still there. */
 void spool_tell_left(const char *path, struct spool_loss *out);
 

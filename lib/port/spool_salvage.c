@@ -63,7 +63,7 @@ static bool write_note(
 	file = fopen(draft, "we");
 	if (file == NULL)
 		return file_fault(draft, fault);
-	ok = fprintf(file, "%s\n%.150s\n", name, reason) > 0 && fflush(file) == 0
+	ok = fprintf(file, "%s\n%.250s\n", name, reason) > 0 && fflush(file) == 0
 	     && fsync(fileno(file)) == 0;
 	ok = fclose(file) == 0 && ok;
 	return (ok && rename(draft, note) == 0) || file_fault(note, fault);
@@ -183,6 +183,7 @@ static bool read_note(const char *note, char name[NOTE_BYTES], struct spool_loss
 	fclose(file);
 	name[strcspn(name, "\n")] = '\0';
 	loss->reason[strcspn(loss->reason, "\n")] = '\0';
+	text_end_whole(loss->reason, strlen(loss->reason));
 	return ok;
 }
 
