@@ -155,7 +155,7 @@ MUST_CHECK bool spool_set_aside(
 struct spool_loss {
 	bool any;
 	char file[256];   /* what it is called now, without its folder */
-	char reason[256]; /* no value of an event */
+	char reason[201]; /* no value of an event; the heartbeat takes no more */
 	int64_t carried;
 	int64_t missing;
 	bool done;

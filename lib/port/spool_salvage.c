@@ -63,7 +63,7 @@ static bool write_note(
 	file = fopen(draft, "we");
 	if (file == NULL)
 		return file_fault(draft, fault);
-	ok = fprintf(file, "%s\n%.250s\n", name, reason) > 0 && fflush(file) == 0
+	ok = fprintf(file, "%s\n%.199s\n", name, reason) > 0 && fflush(file) == 0
 	     && fsync(fileno(file)) == 0;
 	ok = fclose(file) == 0 && ok;
 	return (ok && rename(draft, note) == 0) || file_fault(note, fault);
