@@ -57,6 +57,15 @@ static bool leads_nowhere(const char *path)
 	       && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR);
 }
 
+bool path_is_same(const char *one, const char *other)
+{
+	struct stat first;
+	struct stat second;
+
+	return lstat(one, &first) == 0 && lstat(other, &second) == 0
+	       && first.st_ino == second.st_ino && first.st_dev == second.st_dev;
+}
+
 bool path_is_no_file(const char *path)
 {
 	struct stat info;

@@ -267,16 +267,6 @@ static bool mend_into(const char *log_name, const char *draft)
 	return ok;
 }
 
-/* A crash came between the two names: it is not mended yet. */
-static bool is_same(const char *log, const char *found)
-{
-	struct stat first;
-	struct stat second;
-
-	return stat(log, &first) == 0 && stat(found, &second) == 0
-	       && first.st_ino == second.st_ino && first.st_dev == second.st_dev;
-}
-
 /* SQLite deletes the log of a file that has no page. */
 static void give_page(const char *name)
 {
@@ -301,7 +291,8 @@ void log_mend(const char *name)
 		return;
 	if (log_is_alone(name))
 		give_page(name);
-	if (size_of(found) >= 0 && !is_same(log, found))
+	/* Both names: a crash came between, and it is not mended yet. */
+	if (size_of(found) >= 0 && !path_is_same(log, found))
 		return;
 	if (!mend_into(log, draft) || (link(log, found) != 0 && errno != EEXIST)
 	        || rename(draft, log) != 0)

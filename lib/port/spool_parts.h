@@ -152,6 +152,9 @@ MUST_CHECK bool lane_open(struct spool *spool, const char *incarnation,
  */
 void path_follow(const char *path, char out[SPOOL_PATH_BYTES]);
 
+/* Both are names of one file. */
+bool path_is_same(const char *one, const char *other);
+
 /* There is something, a folder or a link to nothing, and no file. */
 bool path_is_no_file(const char *path);
 

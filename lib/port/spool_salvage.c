@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -111,15 +110,11 @@ static bool has_both_names(const char *path, const char *name)
 {
 	char from[SPOOL_PATH_BYTES + 16];
 	char to[NOTE_BYTES + 16];
-	struct stat first;
-	struct stat second;
 
 	for (size_t i = 0; i < PARTS; i++) {
 		snprintf(from, sizeof from, "%s%s", path, parts[i]);
 		snprintf(to, sizeof to, "%s%s", name, names[i]);
-		if (lstat(from, &first) == 0 && lstat(to, &second) == 0
-		        && first.st_ino == second.st_ino
-		        && first.st_dev == second.st_dev)
+		if (path_is_same(from, to))
 			return true;
 	}
 	return false;
