@@ -341,7 +341,7 @@ static enum MHD_Result dispatch(struct http_request *request)
 	else
 		http_refuse(request, &crowded, NULL);
 	buffer_clear(&request->body);
-	if (request->response != NULL)
+	if (request->status != 0)
 		return send_answer(request);
 	request->waiting = true;
 	LIST_PUSH(request->http->waiting, request);
@@ -387,9 +387,9 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd,
 		*size = 0;
 		return request->body.failed ? MHD_NO : MHD_YES;
 	}
-	if (request->response == NULL && http->closing)
-		return MHD_NO;
-	return request->response == NULL ? dispatch(request) : send_answer(request);
+	if (request->status != 0)
+		return send_answer(request);
+	return http->closing ? MHD_NO : dispatch(request);
 }
 
 static void on_completed(void *context, struct MHD_Connection *mhd, void **place,
@@ -410,7 +410,7 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **place
 	request->mhd = NULL;
 	request->connection = NULL;
 	if (request->waiting)
-		request->http->gone++;
+		http->gone++;
 	else
 		request_free(request);
 	*place = NULL;

@@ -59,7 +59,7 @@ struct http_request {
 	const char *tail;
 	struct buffer body;
 	struct MHD_Response *response;
-	unsigned status;
+	unsigned status; /* 0: it is not answered yet */
 	char *header_names[MAX_ANSWER_HEADERS];
 	char *header_values[MAX_ANSWER_HEADERS];
 	size_t header_count;
