@@ -3,7 +3,10 @@
 import json
 import os
 import signal
+import socket
+import struct
 
+import psycopg2
 from confluent_kafka import Producer, TopicPartition
 from conftest import VILLAGES, payment_body, post, request_body
 from hub.base import wait_until
@@ -126,6 +129,28 @@ def test_an_auditors_replay_is_open_and_kept_before_its_first_event(world):
     status, text = monitor.get(past, bearer(AUDITOR, X_Kentongan_Reason="aduan 12/2026"))
     assert status == 503 and "Siti" not in text
     assert "Siti" not in world.logs()
+
+
+def test_an_auditor_who_goes_before_his_replay_begins_stops_nobody(world):
+    """What he asked for waits until it is kept; he hangs up meanwhile."""
+    assert post(world.gateway(), "/v1/requests", request_body(case_id="BUKA"))[0] == 201
+    world.department("satu_data")
+    monitor = monitor_for_auditors(world)
+    await_events(monitor, 1, bearer(WATCHER))
+    holder = psycopg2.connect(world.conninfo("satu_data"))
+    holder.cursor().execute("LOCK TABLE kentongan.audit")
+    connection = socket.create_connection(monitor.url.split("//")[1].split(":"), timeout=30)
+    connection.sendall(b"GET /replay?from=2026-01-01T00:00&to=%2B5000d&speed=max&topic=requests HTTP/1.1\r\nHost: localhost\r\n"
+                       b"Authorization: Bearer " + AUDITOR.encode() + b"\r\nX-Kentongan-Reason: aduan 12/2026\r\n\r\n")
+    wait_until(lambda: world.sql("satu_data", "SELECT pid FROM pg_locks WHERE NOT granted"), 30, "it waits to be kept")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+    assert monitor.get("/healthz")[0] == 200
+    holder.close()
+    wait_until(lambda: audit(world), 30, "it is kept")
+    status, text = monitor.get("/replay?from=2026-01-01T00:00&to=%2B5000d&speed=max&topic=requests",
+                               bearer(AUDITOR, X_Kentongan_Reason="aduan 13/2026"))
+    assert status == 200 and '"applicant_name":"Siti Rahayu"' in text and len(audit(world)) == 2
 
 
 def test_without_satu_data_nothing_is_open(world):
