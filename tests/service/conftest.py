@@ -22,9 +22,9 @@ sys.dont_write_bytecode = True
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(PROJECT, "deploy", "lib"))
 
-from doors import Authority, add_tls_door  # noqa: E402
+from doors import Authority, add_door, add_tls_door  # noqa: E402
 from hub import programs  # noqa: E402
-from hub.base import Trouble, wait_until  # noqa: E402
+from hub.base import Trouble, free_port, wait_until  # noqa: E402
 from hub.kafka import Kafka  # noqa: E402
 from hub.postgres import Postgres  # noqa: E402
 
@@ -45,6 +45,8 @@ class Servers:
         self.kafka.prepare(**RULES)
         self.authority = Authority(os.path.join(self.folder, "authority"))
         self.tls_brokers = add_tls_door(self.kafka, self.authority)
+        self.relayed_port, self.relay_port = free_port(), free_port()
+        add_door(self.kafka, "RELAYED", "PLAINTEXT", self.relayed_port, self.relay_port)
         self.postgres.prepare(fsync="off")
         self.kafka.start()
         self.postgres.start()
@@ -199,10 +201,11 @@ class World:
         folder = self.department(name)
         database = settings.pop("database", None) or self.conninfo(name, f"sink_{name}_{self.tag}")
         schemas = settings.pop("schemas", self.schemas)
+        brokers = settings.pop("brokers", self.brokers)
         settings.setdefault("retry_ms", 200)
         settings.setdefault("halt_retry_ms", 500)
         return self.start(programs.sink(
-            self.folder, BINARIES, folder, database, self.brokers, schemas, **settings), wait)
+            self.folder, BINARIES, folder, database, brokers, schemas, **settings), wait)
 
     def monitor(self, departments=(), wait=True, **settings):
         self.expects("monitor - waiting: ")  # topics made a moment ago are not yet everywhere

@@ -2,7 +2,9 @@
 """Further doors of a broker, before its first start: one that is known by another address, one with mutual TLS; and who may pass it."""
 import os
 import shutil
+import socket
 import subprocess
+import threading
 import uuid
 
 from hub.base import free_port, read, write
@@ -31,6 +33,57 @@ def add_tls_door(kafka, authority):
                    f"ssl.truststore.location={authority.certificate}\nssl.client.auth=required\n"
                    "ssl.principal.mapping.rules=RULE:^CN=([^,]+)$/$1/\n")
     return f"127.0.0.1:{port}"
+
+
+class Censor:
+    """A relay to a broker's door that passes on only the requests whose API keys are allowed; None: all of them."""
+
+    def __init__(self, port, door):
+        self.port, self.door, self.allowed, self.connections = port, door, None, []
+        self.listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self.admit, daemon=True).start()
+
+    def admit(self):
+        while True:
+            try:
+                near = self.listener.accept()[0]
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self.door))
+            self.connections += [near, far]
+            threading.Thread(target=self.ask, args=(near, far), daemon=True).start()
+            threading.Thread(target=self.answer, args=(far, near), daemon=True).start()
+
+    def allow(self, keys):
+        """From now on; who waits for what was swallowed is cut off."""
+        self.allowed, old, self.connections = keys, self.connections, []
+        for connection in old:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+    def ask(self, near, far):
+        """Requests begin with their size and their API key: Kafka protocol guide, "Protocol structure"."""
+        try:
+            with near, far, near.makefile("rb") as requests:
+                while len(size := requests.read(4)) == 4:
+                    request = requests.read(int.from_bytes(size, "big"))
+                    if self.allowed is None or int.from_bytes(request[:2], "big") in self.allowed:
+                        far.sendall(size + request)
+        except OSError:
+            return
+
+    def answer(self, far, near):
+        try:
+            while data := far.recv(65536):
+                near.sendall(data)
+        except OSError:
+            return
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)  # else accept() holds it open
+        self.listener.close()
 
 
 class Authority:
