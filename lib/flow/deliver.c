@@ -25,39 +25,11 @@ enum {
 	REST_MS = 500,  /* the rest waits so long for a pause of a backlog */
 	REPORT_MS = 500,
 	REPORT_IDLE_MS = 10000,
-	FENCED_MS = 5000,
-	COLLISIONS = 5, /* tried again at once, then with half the records */
-	COLLISION_MS = 50,
 	COMPANY_MS = 2000,
 	MEND_TURN_MS = 250, /* between two turns of a round, for everybody else */
-	TOPICS_MS = 10000,
-	CUT_OFF_MS = 2000,
-	OUT_MS = 10000,
 };
 
-#define NO_PARTITIONS "Kafka has given it no partitions yet"
-
 /* Opening */
-
-static bool open_consumer(
-        const struct deliver *deliver, struct consumer **out, struct fault *fault)
-{
-	const char *topics[DELIVER_TOPICS];
-	char group[160];
-
-	if (deliver->department->topic_count > DELIVER_TOPICS)
-		return fault_set(
-		        fault, FAULT_STOP, "more than %d topics", DELIVER_TOPICS);
-	for (size_t i = 0; i < deliver->department->topic_count; i++)
-		topics[i] = deliver->department->topics[i].topic->topic;
-	snprintf(group, sizeof group, "kentongan-%s", deliver->department->name);
-	if (!consumer_open(out, deliver->conf, group, fault))
-		return false;
-	if (consumer_subscribe(*out, topics, deliver->department->topic_count, fault))
-		return true;
-	consumer_close(out);
-	return false;
-}
 
 static void name_owner(struct deliver *deliver)
 {
@@ -84,11 +56,8 @@ static bool deliver_start(struct deliver *deliver, struct fault *fault)
 	if (deliver->records == NULL)
 		return fault_memory(fault);
 	name_owner(deliver);
-	deliver->counters.state = "waiting";
-	snprintf(deliver->counters.reason, sizeof deliver->counters.reason,
-	        NO_PARTITIONS);
 	return apply_open(&deliver->apply, deliver->department, deliver->catalog, fault)
-	       && open_consumer(deliver, &deliver->consumer, fault);
+	       && deliver_join(deliver, fault);
 }
 
 bool deliver_open(struct deliver **out, const struct conf *conf,
@@ -127,106 +96,6 @@ void deliver_close(struct deliver **deliver)
 	*deliver = NULL;
 }
 
-static void set_state(struct deliver *deliver, const char *state, const char *reason)
-{
-	bool changed = strcmp(deliver->counters.state, state) != 0
-	               || strcmp(deliver->counters.reason, reason) != 0;
-
-	deliver->counters.state = state;
-	snprintf(deliver->counters.reason, sizeof deliver->counters.reason, "%s",
-	        reason);
-	deliver->report_due = true;
-	if (!changed)
-		return;
-	if (strcmp(state, "halted") == 0)
-		log_error(NULL, "halted: %s", reason);
-	else if (strcmp(state, "waiting") == 0)
-		log_warn(NULL, "waiting: %s", reason);
-	else
-		log_info(NULL, "running");
-}
-
-/* Unless there is something that goes on and that people should know of. */
-static void say_running(struct deliver *deliver)
-{
-	if (!deliver->lacks_topic && !deliver->is_cut_off && !deliver->slow.any
-	        && !deliver->rival.is_there)
-		set_state(deliver, "running", "");
-}
-
-/* Forget what is in hand; the database knows better */
-
-static void forget(struct deliver *deliver, int64_t pause_ms)
-{
-	struct fault fault;
-
-	batch_reset(&deliver->apply.batch);
-	batch_forget(&deliver->apply.batch);
-	deliver->running = false;
-	deliver->resume_us = clock_monotonic_us() + pause_ms * 1000;
-	if (!deliver->needs_consumer
-	        && !consumer_start(deliver->consumer, NULL, 0, &fault))
-		log_fault(NULL, "stop reading", &fault);
-}
-
-/*
- * Another session's transaction was in the way: a deadlock, a serialization failure.
- * It is over by now. Where that happens again and again, a smaller batch holds its
- * locks for a shorter time.
- */
-static bool collided(struct deliver *deliver, const struct fault *fault)
-{
-	if (strncmp(fault->code, "40", 2) != 0)
-		return false;
-	if (++deliver->collisions <= COLLISIONS)
-		return true;
-	deliver->collisions = 0;
-	if (deliver->record_limit > 1)
-		deliver->record_limit /= 2;
-	return false;
-}
-
-/* What a person does next, where the database itself cannot know it. */
-static const char *way_out(const struct fault *fault)
-{
-	if (strcmp(fault->code, "42501") == 0 || strncmp(fault->code, "3F", 2) == 0)
-		return "; run kentongan department init";
-	return strncmp(fault->code, "42", 2) == 0 ? "; run kentongan department check"
-	                                          : "";
-}
-
-/*
- * A fault of the database: end the transaction, and wait or halt by its kind. After a
- * halt another session tries: a trigger may have changed what this one goes by.
- */
-static void give_way(struct deliver *deliver, const struct fault *fault)
-{
-	bool fenced = strcmp(fault->code, "KT001") == 0;
-	bool again = strcmp(fault->code, "again") == 0; /* apply_land() */
-	bool at_once = again || collided(deliver, fault);
-	bool passing =
-	        fault->kind == FAULT_RETRY || fault->kind == FAULT_UNSURE || fenced;
-	int64_t pause_ms = (int64_t)conf_number(
-	        deliver->conf, passing ? "retry_ms" : "halt_retry_ms");
-	char reason[FAULT_TEXT_BYTES];
-	struct fault ignored;
-
-	if (strcmp(fault->code, "registry") == 0)
-		pause_ms *= 10; /* it is asked less often than one's own database */
-	if (fenced)
-		pause_ms = FENCED_MS + random() % (2 * FENCED_MS);
-	if (at_once)
-		pause_ms = again ? 0 : random() % COLLISION_MS;
-	if (!passing || fault->kind == FAULT_UNSURE
-	        || !table_is_open(deliver->apply.table)
-	        || !table_run(deliver->apply.table, "ROLLBACK", &ignored))
-		table_close(&deliver->apply.table);
-	forget(deliver, pause_ms);
-	snprintf(reason, sizeof reason, "%.440s%s", fault->text, way_out(fault));
-	if (!at_once)
-		set_state(deliver, passing ? "waiting" : "halted", reason);
-}
-
 /* Letters */
 
 /* What people decide about letters is told to nobody: so they are looked at again. */
@@ -239,7 +108,7 @@ static void look_at_letters(struct deliver *deliver)
 	        || (!deliver->letters_due && since_us < REPORT_IDLE_MS * 1000))
 		return;
 	if (!deliver_learn_letters(deliver, &fault))
-		give_way(deliver, &fault);
+		deliver_give_way(deliver, &fault);
 }
 
 static void report_now_and_then(struct deliver *deliver)
@@ -266,99 +135,23 @@ static void count_held(struct deliver *deliver)
 		deliver->counters.held += (int64_t)batch->lanes[i].held.count;
 }
 
-/* A topic that does not exist, or NULL. False: Kafka does not answer. */
-static bool find_missing(const struct deliver *deliver, const char **out)
-{
-	struct fault ignored;
-	int32_t partitions;
-
-	*out = NULL;
-	for (size_t i = 0; i < deliver->department->topic_count; i++) {
-		const char *topic = deliver->department->topics[i].topic->topic;
-
-		if (!consumer_partitions(
-		            deliver->consumer, topic, &partitions, &ignored))
-			return false;
-		if (partitions == 0 && *out == NULL)
-			*out = topic;
-	}
-	return true;
-}
-
-static void say_cut_off(struct deliver *deliver)
-{
-	deliver->is_cut_off = true;
-	set_state(deliver, "waiting", "Kafka does not answer");
-}
-
 static void try_to_claim(struct deliver *deliver)
 {
-	const char *missing;
 	struct fault fault = { 0 };
 
 	if (deliver->running || deliver->partition_count == 0
-	        || clock_monotonic_us() < deliver->resume_us)
+	        || clock_monotonic_us() < deliver->resume_us
+	        || !deliver_hears_kafka(deliver))
 		return;
-	/* A claim asks it for more, and the library waits longer for that. */
-	if (!find_missing(deliver, &missing)) {
-		say_cut_off(deliver);
-		deliver->resume_us = clock_monotonic_us() + CUT_OFF_MS * INT64_C(1000);
-		return;
-	}
-	deliver->is_cut_off = false;
 	if (!deliver_claim(deliver, &fault)) {
-		give_way(deliver, &fault);
+		deliver_give_way(deliver, &fault);
 		return;
 	}
 	deliver->running = true;
 	deliver->has_gaps = true; /* until asked */
 	count_held(deliver);
 	deliver->topics_us = 0;
-	say_running(deliver);
-}
-
-/* The database comes first, and who has no consumer has said so. */
-static bool is_time_for_topics(const struct deliver *deliver)
-{
-	return clock_monotonic_us() >= deliver->topics_us && !deliver->needs_consumer
-	       && (deliver->running || deliver->partition_count == 0);
-}
-
-/* Longer than the others need to share anew. */
-static bool is_long_out(const struct deliver *deliver)
-{
-	return clock_monotonic_us() - deliver->out_us > OUT_MS * INT64_C(1000);
-}
-
-/*
- * Others go on where one topic is missing; but a department that gets nothing of one is
- * not well, and nor is one that Kafka tells nothing.
- */
-static void look_for_topics(struct deliver *deliver)
-{
-	bool ailed = deliver->lacks_topic || deliver->is_cut_off;
-	const char *topic;
-	char reason[200];
-
-	if (!is_time_for_topics(deliver))
-		return;
-	deliver->is_cut_off = !find_missing(deliver, &topic);
-	deliver->lacks_topic = topic != NULL;
-	deliver->topics_us =
-	        clock_monotonic_us()
-	        + (deliver->is_cut_off ? CUT_OFF_MS : TOPICS_MS) * INT64_C(1000);
-	if (deliver->is_cut_off) {
-		say_cut_off(deliver);
-	} else if (topic != NULL) {
-		snprintf(reason, sizeof reason,
-		        "the topic %.100s is not there; run kentongan topics create",
-		        topic);
-		set_state(deliver, "waiting", reason);
-	} else if (!deliver->is_member && (ailed || is_long_out(deliver))) {
-		set_state(deliver, "waiting", NO_PARTITIONS);
-	} else if (ailed) {
-		say_running(deliver);
-	}
+	deliver_say_running(deliver);
 }
 
 /* Each of the two gets its own partitions meanwhile: nothing is lost by going on. */
@@ -378,69 +171,10 @@ static void look_for_rivals(struct deliver *deliver)
 		        "or stop its sink",
 		        deliver->department->name);
 		if (strcmp(deliver->counters.reason, reason) != 0)
-			set_state(deliver, "waiting", reason);
+			deliver_set_state(deliver, "waiting", reason);
 	} else if (was_there) {
-		say_running(deliver);
+		deliver_say_running(deliver);
 	}
-}
-
-static bool take_assignment(struct deliver *deliver, struct fault *fault)
-{
-	size_t count;
-	const struct topic_place *places =
-	        consumer_assignment(deliver->consumer, &count);
-
-	free(deliver->partitions);
-	deliver->partition_count = 0;
-	deliver->partitions = calloc(count + 1, sizeof *deliver->partitions);
-	if (deliver->partitions == NULL)
-		return fault_memory(fault);
-	for (size_t i = 0; i < count; i++) {
-		snprintf(deliver->partitions[i].topic,
-		        sizeof deliver->partitions[i].topic, "%s", places[i].topic);
-		deliver->partitions[i].number = places[i].partition;
-		deliver->partitions[i].next = -1;
-	}
-	deliver->partition_count = count;
-	deliver->is_member = true;
-	deliver->slow = (struct slow){ 0 };
-	deliver->rival = (struct rival){ 0 };
-	deliver->counters.assignments++;
-	if (count == 0)
-		say_running(deliver);
-	return true;
-}
-
-static void own_nothing(struct deliver *deliver)
-{
-	deliver->partition_count = 0;
-	deliver->is_member = false;
-	deliver->out_us = clock_monotonic_us();
-	deliver->counters.assignments++;
-}
-
-static void lose_consumer(struct deliver *deliver, const struct fault *fault)
-{
-	deliver->needs_consumer = true;
-	give_way(deliver, fault);
-	own_nothing(deliver);
-}
-
-/* Another one takes its place, after the pause of a halt. */
-static void renew_consumer(struct deliver *deliver)
-{
-	struct consumer *old = deliver->consumer;
-	struct fault fault = { 0 };
-
-	if (!deliver->needs_consumer || clock_monotonic_us() < deliver->resume_us)
-		return;
-	if (!open_consumer(deliver, &deliver->consumer, &fault)) {
-		deliver->consumer = old;
-		give_way(deliver, &fault);
-		return;
-	}
-	deliver->needs_consumer = false;
-	consumer_close(&old);
 }
 
 /* One batch */
@@ -619,7 +353,7 @@ static void settle(struct deliver *deliver, int64_t began_us)
 	deliver->collisions = 0;
 	if (deliver->slow.any && !deliver_is_slow(deliver)) {
 		deliver->slow = (struct slow){ 0 };
-		say_running(deliver);
+		deliver_say_running(deliver);
 	}
 	if (!deliver->slow.any && deliver->record_limit < deliver->record_room)
 		deliver->record_limit = deliver->record_limit * 2 > deliver->record_room
@@ -678,7 +412,7 @@ static void prove(struct deliver *deliver)
 	deliver->slow.proven = deliver_is_too_slow(&deliver->apply.batch);
 	if (!deliver->slow.proven)
 		deliver->slow.alone = 0;
-	forget(deliver, 0);
+	deliver_forget(deliver, 0);
 }
 
 /* Of a partition that is ours, the offset behind the batch in hand. */
@@ -766,7 +500,7 @@ static bool land(struct deliver *deliver)
 	deliver->counters = deliver->before;
 	if (strcmp(fault.code, "57014") == 0)
 		deliver->record_limit = (deliver->record_room + 1) / 2;
-	give_way(deliver, &fault);
+	deliver_give_way(deliver, &fault);
 	return false;
 }
 
@@ -789,7 +523,7 @@ static void finish(struct deliver *deliver)
 	        && (!ready || !commit(deliver, &fault))) {
 		if (strcmp(fault.code, "57014") == 0)
 			deliver_slow_down(deliver, &fault);
-		give_way(deliver, &fault);
+		deliver_give_way(deliver, &fault);
 	}
 	drop_gathered(deliver);
 }
@@ -828,7 +562,7 @@ static enum step take_records(struct deliver *deliver, size_t count)
 	}
 	if (!add_records(deliver, first, &fault)) {
 		if (land(deliver))
-			give_way(deliver, &fault);
+			deliver_give_way(deliver, &fault);
 		drop_gathered(deliver);
 	} else if (is_complete(deliver)) {
 		finish(deliver);
@@ -867,11 +601,11 @@ static enum step take_news(struct deliver *deliver, enum consumer_news news,
 	case NEWS_RECORDS:
 		return take_records(deliver, count);
 	case NEWS_ASSIGNED:
-		forget(deliver, 0);
-		return take_assignment(deliver, fault) ? STEP_DONE : STEP_FAULT;
+		deliver_forget(deliver, 0);
+		return deliver_take_assignment(deliver, fault) ? STEP_DONE : STEP_FAULT;
 	case NEWS_REVOKED:
-		forget(deliver, 0);
-		own_nothing(deliver);
+		deliver_forget(deliver, 0);
+		deliver_own_nothing(deliver);
 		return STEP_DONE;
 	case NEWS_FAULT:
 		if (strcmp(fault->code, "out-of-memory") == 0)
@@ -879,9 +613,9 @@ static enum step take_news(struct deliver *deliver, enum consumer_news news,
 		if (strcmp(fault->code, "no-topic") == 0)
 			deliver->topics_us = 0; /* the other topics go on */
 		else if (strcmp(fault->code, "fatal") == 0)
-			lose_consumer(deliver, fault);
+			deliver_lose_consumer(deliver, fault);
 		else
-			give_way(deliver, fault);
+			deliver_give_way(deliver, fault);
 		fault_clear(fault);
 		return STEP_IDLE;
 	}
@@ -917,12 +651,12 @@ static void mend_now_and_then(struct deliver *deliver)
 	                       : (int64_t)conf_number(deliver->conf, "order_retry_ms"))
 	                  * 1000;
 	if (!ok) {
-		give_way(deliver, &fault);
+		deliver_give_way(deliver, &fault);
 		return;
 	}
 	deliver->knows_unknown |= !round->more;
 	if (round->tried > 0)
-		forget(deliver, 0);
+		deliver_forget(deliver, 0);
 }
 
 /* With nothing to write, a database that went away would be noticed by nobody. */
@@ -933,7 +667,7 @@ static void notice_loss(struct deliver *deliver)
 	if (!deliver->running || table_is_open(deliver->apply.table))
 		return;
 	fault_set(&fault, FAULT_UNSURE, "the connection to the database was lost");
-	give_way(deliver, &fault);
+	deliver_give_way(deliver, &fault);
 }
 
 static bool owns(void *context, const char *topic, int32_t partition)
@@ -955,7 +689,7 @@ static void ask_now_and_then(struct deliver *deliver)
 	if (!ask_villages(&deliver->apply, deliver->conf, deliver->catalog, owns,
 	            deliver, &asked, &fault)) {
 		if (!table_is_open(deliver->apply.table))
-			give_way(deliver, &fault);
+			deliver_give_way(deliver, &fault);
 		else
 			log_fault(NULL, "ask for missing numbers", &fault);
 	} else if (asked > 0) {
@@ -1002,9 +736,9 @@ enum step deliver_step(struct deliver *deliver, struct fault *fault)
 	ask_now_and_then(deliver);
 	/* Before the next try: what was tried and failed is how it stands. */
 	report_now_and_then(deliver);
-	renew_consumer(deliver);
+	deliver_renew_consumer(deliver);
 	try_to_claim(deliver);
-	look_for_topics(deliver);
+	deliver_look_for_topics(deliver);
 	look_for_rivals(deliver);
 	return step;
 }

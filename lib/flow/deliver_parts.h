@@ -101,6 +101,38 @@ struct deliver {
 	int64_t letters_us; /* monotonic: when that was */
 };
 
+/* Tell how it is; logged where that is news. Running: unless something else goes on. */
+void deliver_set_state(struct deliver *deliver, const char *state, const char *reason);
+void deliver_say_running(struct deliver *deliver);
+
+/* Forget what is in hand, and read nothing: the database knows better. */
+void deliver_forget(struct deliver *deliver, int64_t pause_ms);
+
+/* A fault: end the transaction, forget, and wait or halt by its kind. */
+void deliver_give_way(struct deliver *deliver, const struct fault *fault);
+
+/* Become a member of the department's group. */
+MUST_CHECK bool deliver_join(struct deliver *deliver, struct fault *fault);
+MUST_CHECK bool deliver_take_assignment(struct deliver *deliver, struct fault *fault);
+void deliver_own_nothing(struct deliver *deliver);
+
+/* Kafka has turned the member away for good; a new one, after the pause of a halt. */
+void deliver_lose_consumer(struct deliver *deliver, const struct fault *fault);
+void deliver_renew_consumer(struct deliver *deliver);
+
+/*
+ * Whether Kafka answers now; else that is told, and the pause is set. Before a claim,
+ * which asks it for more: for that the library waits a minute.
+ */
+MUST_CHECK bool deliver_hears_kafka(struct deliver *deliver);
+
+/*
+ * Tell what keeps the department from its topics, now and then. Others go on where one
+ * is missing; but a department that gets nothing of it is not well, and nor is one that
+ * Kafka tells nothing.
+ */
+void deliver_look_for_topics(struct deliver *deliver);
+
 /* NULL when it is not ours. */
 struct partition *deliver_find_partition(
         struct deliver *deliver, const char *topic, int32_t number);
